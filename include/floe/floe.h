@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FLOE_FLOE_H
+#define FLOE_FLOE_H
+
+/*
+ * floe: zero-copy publish/subscribe in shared memory.
+ *
+ *	floe_publisher_open  ->  { floe_loan -> floe_publish or floe_discard }*  ->  floe_publisher_close
+ *	floe_subscriber_open ->  { floe_take -> floe_release }*                  ->  floe_subscriber_close
+ *
+ * Results: < 0 failed, the value is -errno; >= 0 worked, 0 where "nothing" is an outcome
+ * (empty, full, would block).
+ *
+ * Threads: a handle is used by one thread at a time; different handles, also of one topic, by
+ * any threads at once. Opening and closing is safe from any thread. After fork() the handles
+ * belong to the parent; in the child every call on them says -EINVAL.
+ *
+ * Blocking: only floe_wait, floe_publisher_wait, and opening and closing (bounded: they read
+ * files on tmpfs). loan, publish, take and release make no system call and allocate nothing
+ * while nobody sleeps and nobody joins or leaves.
+ *
+ * The library never prints, never ends the process, starts no thread and installs no signal
+ * handler.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#if defined(__GNUC__)
+#define FLOE_PUBLIC __attribute__((visibility("default")))
+#else
+#define FLOE_PUBLIC
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A topic's name: 1 to this many bytes of UTF-8, no '/', no control character, not "." or "..". */
+#define FLOE_TOPIC_NAME_MAX 255
+
+/* Open at the same time on one topic. More: -EMFILE. */
+#define FLOE_PUBLISHERS_MAX 64
+#define FLOE_SUBSCRIBERS_MAX 256
+
+/* Limits of the options below; beyond them -EINVAL. */
+#define FLOE_DEPTH_MAX 1048576
+#define FLOE_LOANS_MAX 256
+#define FLOE_HOLDS_MAX 255
+#define FLOE_POOLS_MAX 8
+#define FLOE_PAYLOAD_MAX ((size_t)1 << 40)
+
+/* A payload up to this size travels inside the slot: one cache line for the whole hop. With
+ * FLOE_TIMESTAMPS it is eight bytes less. */
+#define FLOE_INLINE_MAX 48
+
+/* What went wrong and what to do about it, in one sentence. */
+struct floe_error {
+	char text[256];
+};
+
+/*
+ * What the bytes of a topic are. Publishers and subscribers that both name a type must agree in
+ * size, alignment, name and hash; who names none agrees with everybody (that is how tools join).
+ */
+struct floe_type {
+	const char *name;   /* up to 127 bytes; NULL: no type */
+	size_t size;        /* bytes of one message, 0: any */
+	size_t alignment;   /* power of two up to 64, 0: any */
+	uint64_t hash;      /* of the schema, 0: none */
+	const char *schema; /* text for tools and recorders, up to 64 KiB, or NULL */
+};
+
+/* Chunks of one size. A loan gets the first pool whose chunks are large enough. */
+struct floe_pool {
+	size_t chunk_size; /* bytes; rounded up to 64 */
+	size_t chunk_count;
+};
+
+/* floe_publisher_options.flags */
+#define FLOE_TIMESTAMPS 1u /* every sample carries CLOCK_MONOTONIC of its publication */
+
+/*
+ * Zero means the default. `size` is sizeof(struct floe_publisher_options); a larger struct of a
+ * newer program is accepted while what this library does not know is zero, else -E2BIG.
+ */
+struct floe_publisher_options {
+	size_t size;
+	size_t depth;       /* messages that stay readable; any number, default 16 */
+	size_t loans_max;   /* loans out at the same time, default 4 */
+	size_t payload_max; /* bytes of the largest message, default 64 KiB; with pools: of the largest pool */
+	void *memory;       /* the ring and its chunks lie here instead of in a file of ours: 64-byte
+			     * aligned, kept mapped by you until after close */
+	size_t memory_size; /* at least floe_publisher_memory_size(), or -ENOMEM with nothing touched */
+	const struct floe_pool *pools; /* fixed pools; NULL: one pool of payload_max that grows when
+					* subscribers join */
+	size_t pools_count;
+	const struct floe_type *type;
+	size_t holds_max;         /* reserved for subscribers to hold, all together, default 8; fixed
+				   * pools and a caller's block do not grow beyond it */
+	uint32_t flags;           /* FLOE_TIMESTAMPS */
+	uint32_t mode;            /* who may read: permission bits of the file, default 0600, 0444 & mode */
+	const char *dir;          /* NULL: $FLOE_DIR, else /dev/shm/floe-<uid> */
+	const char *domain;       /* NULL: $FLOE_DOMAIN, else "default" */
+	struct floe_error *error; /* on failure a sentence is written here; may be NULL */
+};
+
+/* floe_subscriber_options.policy: what happens when this subscriber lags a whole ring behind */
+#define FLOE_POLICY_KEEP_LAST 0u /* it loses the oldest and is told how many */
+#define FLOE_POLICY_RELIABLE 1u  /* the publisher's floe_publish says "would block" */
+
+struct floe_subscriber_options {
+	size_t size;
+	size_t history;           /* messages from before the join to start with, default 0 */
+	size_t holds_max;         /* samples held at the same time, default 4 */
+	uint32_t policy;          /* FLOE_POLICY_KEEP_LAST */
+	uint32_t flags;           /* 0 */
+	size_t depth;             /* never lag more than this many behind: 1 is "only the latest";
+				   * default: the publisher's depth */
+	const struct floe_type *type;
+	uint64_t spin_ns;         /* floe_wait looks this long before it sleeps, default 20 us; 1: at once */
+	const char *dir;          /* as above */
+	const char *domain;
+	struct floe_error *error;
+};
+
+struct floe_publisher;
+struct floe_subscriber;
+
+/* A writable message, yours until publish or discard empties it. */
+struct floe_loan {
+	void *data; /* 64-byte aligned, contents undefined */
+	size_t size;
+	uint64_t ticket; /* ours; leave it alone */
+};
+
+/* A readable message, yours until release. */
+struct floe_sample {
+	const void *data; /* 64-byte aligned */
+	size_t size;
+	uint64_t sequence; /* of its publisher, from 1, without gaps */
+	uint64_t time_ns;  /* CLOCK_MONOTONIC at publish; 0 unless its publisher has FLOE_TIMESTAMPS */
+	uint64_t lost;     /* messages of its publisher lost between the sample before and this one */
+	uint64_t ticket;   /* ours; leave it alone */
+};
+
+/*
+ * Publisher
+ */
+
+/*
+ * Opens a publisher; the topic comes into being with its first user. If a publisher of this topic
+ * died or was closed and had the same geometry and type, its ring is adopted: history and
+ * sequence go on.
+ *   -EINVAL name, options; -E2BIG options from the future; -ENOMEM, -ENOSPC memory; -EACCES the
+ *   folder's permissions; -EPROTO a file there is not ours; -EPROTOTYPE another type; -EMFILE
+ *   FLOE_PUBLISHERS_MAX; -EBUSY somebody holds the topic's lock for more than a second.
+ */
+FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *topic,
+				    const struct floe_publisher_options *options);
+
+/* What can still be taken stays readable while there are subscribers. Loans that are still out
+ * are lost with it. NULL is fine. */
+FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub);
+
+/* Exact bytes that a caller's block needs for these options; -EINVAL, -E2BIG as open. */
+FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_options *options);
+
+/*
+ * Lends memory for one message of `size` bytes, 1 to payload_max.
+ *   1; 0: no chunk is free now (only with fixed pools or memory that cannot grow);
+ *   -EINVAL arguments; -ENOBUFS loans_max loans are out; -ENOSPC tmpfs is full.
+ */
+FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_loan *ret);
+
+/*
+ * Sends what was lent and empties the loan.
+ *   1 sent; 0 would block: a reliable subscriber has not yet taken what this would overwrite,
+ *   the loan stays yours: publish it again, or discard it; -EINVAL not a loan of this publisher.
+ * `loan->size` may have been made smaller (not 0): that much is sent.
+ */
+FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan);
+
+/* Gives the loan back unsent and empties it. An empty loan is fine. */
+FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan);
+
+/* Waits until floe_publish would not block. deadline_ns: CLOCK_MONOTONIC, -1 for ever.
+ *   1 it would not; 0 deadline; -EINVAL; -EINTR a signal. */
+FLOE_PUBLIC int floe_publisher_wait(struct floe_publisher *pub, int64_t deadline_ns);
+
+/*
+ * Subscriber
+ */
+
+/* Joins a topic; it receives what is published from now on, and `history` messages from before.
+ * No publisher has to be there yet. Errors as floe_publisher_open. */
+FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *topic,
+				     const struct floe_subscriber_options *options);
+
+/* Samples that are still held are released. NULL is fine. */
+FLOE_PUBLIC void floe_subscriber_close(struct floe_subscriber *sub);
+
+/* Exact bytes that a subscriber with these options takes in its process's file. */
+FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_options *options);
+
+/*
+ * Takes the next message; publishers are served in turn.
+ *   1; 0 nothing there; -EINVAL; -ENOBUFS holds_max samples are held;
+ *   -EPROTO, -EACCES once for each publisher whose memory is not what it must be or may not be
+ *   read: it is left out from then on.
+ */
+FLOE_PUBLIC int floe_take(struct floe_subscriber *sub, struct floe_sample *ret);
+
+/* Waits until floe_take would not say "nothing there". deadline_ns: CLOCK_MONOTONIC, -1 for ever.
+ *   1 ready; 0 deadline; -EINVAL; -EINTR a signal. */
+FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns);
+
+/* Gives the sample back and empties it. An empty sample is fine. */
+FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *sample);
+
+/* A descriptor for poll, epoll and their kin: readable when there is a sample. Ours, closed with
+ * the subscriber. -ENOSYS: this kernel cannot (it needs Linux 6.7). */
+FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub);
+
+/*
+ * Counters
+ */
+
+struct floe_publisher_counts {
+	uint64_t published;   /* messages in the life of the ring, also before adoption */
+	uint64_t would_block;
+	uint64_t wakes;       /* system calls made because somebody slept */
+	uint64_t loans;       /* out now */
+	uint64_t loans_high;  /* out at the same time, at most */
+	uint64_t chunks;      /* that the ring has memory for */
+	uint64_t chunks_free; /* of them free now, what can be reclaimed not counted */
+};
+
+struct floe_subscriber_counts {
+	uint64_t received;
+	uint64_t lost;
+	uint64_t held;       /* samples now */
+	uint64_t publishers; /* that it reads now */
+	uint64_t copied;     /* bytes that take copied: inline payloads only */
+};
+
+/* Both write `ret_size` bytes at most: pass sizeof the struct. 0 or -EINVAL. */
+FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_publisher_counts *ret,
+				     size_t ret_size);
+FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
+				      struct floe_subscriber_counts *ret, size_t ret_size);
+
+/* Which publisher of the topic sent this sample: the same number as in floe/inspect.h, below
+ * FLOE_PUBLISHERS_MAX. -EINVAL: not a sample of this subscriber. */
+FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub, const struct floe_sample *sample);
+
+/* "1.0.0" */
+FLOE_PUBLIC const char *floe_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

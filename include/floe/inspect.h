@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FLOE_INSPECT_H
+#define FLOE_INSPECT_H
+
+/*
+ * Looking at a domain from outside: who is there, what they hold, what flows. Everything is read
+ * from the files of the domain, also after their owners died; nothing is claimed, no subscriber's
+ * place is taken, nobody is slowed down. What is read is input: checked, copied, never trusted.
+ *
+ * All calls may block for as long as reading a folder takes. A view is used by one thread at a
+ * time.
+ */
+
+#include <floe/floe.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The state of a participant, from the lock that its process holds while it lives. */
+#define FLOE_STATE_ALIVE 0u
+#define FLOE_STATE_DEAD 1u    /* its process is gone, its memory is not */
+#define FLOE_STATE_CLOSED 2u  /* left in order; what it published stays for its subscribers */
+#define FLOE_STATE_BROKEN 3u  /* the file is not what it must be */
+#define FLOE_STATE_HIDDEN 4u  /* no permission to look */
+
+struct floe_node_info {
+	uint64_t id;
+	uint32_t state;
+	int32_t pid; /* as the process saw itself: other PID namespaces number differently */
+	uint32_t uid;
+	uint32_t subscribers;
+	uint64_t memory; /* bytes allocated in tmpfs */
+	char process[64];
+};
+
+struct floe_topic_info {
+	char name[FLOE_TOPIC_NAME_MAX + 1];
+	uint32_t state; /* ALIVE: has a living participant; DEAD: only leftovers; BROKEN */
+	uint32_t publishers;  /* living */
+	uint32_t subscribers; /* living */
+	uint32_t leftovers;   /* publishers and subscribers that are dead, closed or broken */
+	uint64_t published;   /* sum of its publishers' sequences */
+	uint64_t memory;      /* bytes allocated in tmpfs by its publishers */
+	struct {
+		char name[128];
+		uint64_t size, alignment, hash;
+	} type; /* of the first publisher or subscriber that names one */
+};
+
+struct floe_publisher_info {
+	uint32_t index; /* below FLOE_PUBLISHERS_MAX */
+	uint32_t state;
+	uint64_t node;
+	int32_t pid;
+	uint32_t uid;
+	uint32_t mode;
+	uint32_t flags;
+	uint64_t sequence; /* last published */
+	uint64_t depth;
+	uint64_t payload_max;
+	uint64_t chunks;
+	uint64_t loans; /* out now */
+	uint64_t loans_max;
+	uint64_t would_block;
+	uint64_t wakes;
+	uint64_t memory;     /* bytes allocated in tmpfs */
+	uint64_t generation; /* how often it was adopted */
+	char type[128];
+	char process[64];
+};
+
+struct floe_subscriber_info {
+	uint32_t index; /* below FLOE_SUBSCRIBERS_MAX */
+	uint32_t state;
+	uint64_t node;
+	int32_t pid;
+	uint32_t uid;
+	uint32_t policy;
+	uint32_t sleeping;
+	uint64_t received;
+	uint64_t lost;
+	uint64_t held;
+	uint64_t holds_max;
+	uint64_t behind; /* messages published and not yet taken, all publishers */
+	char type[128];
+	char process[64];
+};
+
+struct floe_view;
+
+/* dir, domain: NULL as in the options. A domain that does not exist is empty, not an error. */
+FLOE_PUBLIC int floe_view_open(struct floe_view **ret, const char *dir, const char *domain,
+			       struct floe_error *error);
+FLOE_PUBLIC void floe_view_close(struct floe_view *view);
+
+/* The domain's folder; valid until the view is closed. */
+FLOE_PUBLIC const char *floe_view_path(const struct floe_view *view);
+
+/*
+ * Each fills up to `count` elements of `size` bytes (sizeof the struct, so that it can grow) and
+ * returns how many there are, which may be more than `count`. -ENOENT: no such topic.
+ */
+FLOE_PUBLIC int floe_view_nodes(struct floe_view *view, struct floe_node_info *ret, size_t size,
+				size_t count);
+FLOE_PUBLIC int floe_view_topics(struct floe_view *view, struct floe_topic_info *ret, size_t size,
+				 size_t count);
+FLOE_PUBLIC int floe_view_publishers(struct floe_view *view, const char *topic,
+				     struct floe_publisher_info *ret, size_t size, size_t count);
+FLOE_PUBLIC int floe_view_subscribers(struct floe_view *view, const char *topic,
+				      struct floe_subscriber_info *ret, size_t size, size_t count);
+
+/* The schema text of a topic: returns its length without the final NUL (0: none), writes at most
+ * `size` bytes including a final NUL. */
+FLOE_PUBLIC ssize_t floe_view_schema(struct floe_view *view, const char *topic, char *ret,
+				     size_t size);
+
+/*
+ * Removes what dead processes left: their subscribers' places, rings that nobody alive reads,
+ * topics and nodes without users. Idempotent, may be killed anywhere. `dry_run`: only tell.
+ * `tell` gets one sentence for each thing found and may be NULL. Returns how many things there
+ * were, or -errno.
+ */
+FLOE_PUBLIC int floe_view_clean(struct floe_view *view, int dry_run,
+				void (*tell)(void *user, const char *sentence), void *user);
+
+/*
+ * Observer: reads what flows on a topic without joining it. It sees copies, and loses what is
+ * overwritten while it copies (counted in lost).
+ */
+struct floe_observer;
+
+struct floe_observer_options {
+	size_t size;
+	size_t history; /* messages from before to start with */
+};
+
+FLOE_PUBLIC int floe_observer_open(struct floe_observer **ret, struct floe_view *view,
+				   const char *topic, const struct floe_observer_options *options);
+FLOE_PUBLIC void floe_observer_close(struct floe_observer *observer);
+
+/*
+ * The next message of any publisher: 1, 0 nothing there, <0. `ret->data` is the observer's own
+ * copy, valid until the next call; `ret->ticket` is the publisher's index. With `peek` the payload
+ * is not copied: data is NULL (for rates and sizes).
+ */
+FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
+				   struct floe_sample *ret);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

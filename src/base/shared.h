@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BASE_SHARED_H
+#define BASE_SHARED_H
+
+/*
+ * Every access to a word that another process can see goes through these. One place, so that the
+ * same source can be compiled for a scheduler that takes each of them for a scheduling point:
+ * such a build defines FLOE_SHARED_POINT.
+ *
+ * Orders are named at the call because they come in pairs, and each pair is commented at both
+ * ends: load_relaxed / load_acquire / store_release / ...
+ */
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/compiler.h"
+
+typedef _Atomic uint64_t shared_u64;
+typedef _Atomic uint32_t shared_u32;
+
+#ifndef FLOE_SHARED_POINT
+#define FLOE_SHARED_POINT() ((void)0)
+#endif
+
+#define load_relaxed(word) (FLOE_SHARED_POINT(), atomic_load_explicit((word), memory_order_relaxed))
+#define load_acquire(word) (FLOE_SHARED_POINT(), atomic_load_explicit((word), memory_order_acquire))
+#define load_seq_cst(word) (FLOE_SHARED_POINT(), atomic_load_explicit((word), memory_order_seq_cst))
+#define store_relaxed(word, value) \
+	(FLOE_SHARED_POINT(), atomic_store_explicit((word), (value), memory_order_relaxed))
+#define store_release(word, value) \
+	(FLOE_SHARED_POINT(), atomic_store_explicit((word), (value), memory_order_release))
+#define store_seq_cst(word, value) \
+	(FLOE_SHARED_POINT(), atomic_store_explicit((word), (value), memory_order_seq_cst))
+#define add_seq_cst(word, value) \
+	(FLOE_SHARED_POINT(), atomic_fetch_add_explicit((word), (value), memory_order_seq_cst))
+#define fence_acquire() (FLOE_SHARED_POINT(), atomic_thread_fence(memory_order_acquire))
+#define fence_release() (FLOE_SHARED_POINT(), atomic_thread_fence(memory_order_release))
+#define fence_seq_cst() (FLOE_SHARED_POINT(), atomic_thread_fence(memory_order_seq_cst))
+
+/* A word that only its owner adds to, for counters: no locked instruction. */
+#define bump(word, value) store_relaxed((word), load_relaxed(word) + (value))
+
+/*
+ * A peer's plain bytes are copied once and only the copy is looked at: without the barrier the
+ * compiler may read the shared bytes a second time.
+ */
+floe_inline void copy_once(void *to, const void *from, size_t size)
+{
+	memcpy(to, from, size);
+	__asm__ volatile("" ::: "memory");
+}
+
+/* Between two looks at a word that somebody else is about to change. */
+floe_inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory");
+#else
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
+/* The 32 bits of a 64-bit word that count up first: what futex(2) can wait on. */
+floe_inline const uint32_t *futex_half(const shared_u64 *word)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	return (const uint32_t *)(const void *)word;
+#else
+	return (const uint32_t *)(const void *)word + 1;
+#endif
+}
+
+#endif

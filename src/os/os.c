@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "os/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Debian 12's headers are of 6.1; older ones may lack these. */
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static int result(long r)
+{
+	return r < 0 ? -errno : (int)r;
+}
+
+static int real_open(int dirfd, const char *path, int flags, mode_t mode)
+{
+	return result(openat(dirfd, path, flags | O_CLOEXEC, mode));
+}
+
+static void real_close(int fd)
+{
+	close(fd);
+}
+
+static int real_stat(int fd, struct stat *ret)
+{
+	return result(fstat(fd, ret));
+}
+
+static int real_stat_at(int dirfd, const char *path, struct stat *ret)
+{
+	return result(fstatat(dirfd, path, ret, AT_SYMLINK_NOFOLLOW));
+}
+
+static int real_truncate(int fd, uint64_t size)
+{
+	return result(ftruncate(fd, (off_t)size));
+}
+
+static int real_reserve(int fd, uint64_t offset, uint64_t size)
+{
+	int r;
+
+	/* A signal in the middle of a large one gives EINTR with nothing done. */
+	do
+		r = result(fallocate(fd, 0, (off_t)offset, (off_t)size));
+	while (r == -EINTR);
+	return r;
+}
+
+static int real_punch(int fd, uint64_t offset, uint64_t size)
+{
+	return result(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+				(off_t)size));
+}
+
+static int64_t real_seek_hole(int fd, uint64_t offset)
+{
+	off_t r = lseek(fd, (off_t)offset, SEEK_HOLE);
+
+	return r < 0 ? -errno : (int64_t)r;
+}
+
+static int real_change_mode(int fd, mode_t mode)
+{
+	return result(fchmod(fd, mode));
+}
+
+static int real_make_dir(int dirfd, const char *path, mode_t mode)
+{
+	return result(mkdirat(dirfd, path, mode));
+}
+
+static int real_remove_dir(int dirfd, const char *path)
+{
+	return result(unlinkat(dirfd, path, AT_REMOVEDIR));
+}
+
+static int real_unlink(int dirfd, const char *path)
+{
+	return result(unlinkat(dirfd, path, 0));
+}
+
+/* AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH; through /proc anybody may (open(2), O_TMPFILE). */
+static int real_link_fd(int fd, int dirfd, const char *path)
+{
+	char from[32];
+
+	(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	return result(linkat(AT_FDCWD, from, dirfd, path, AT_SYMLINK_FOLLOW));
+}
+
+static ssize_t real_list_dir(int fd, void *buffer, size_t size)
+{
+	return result(syscall(SYS_getdents64, fd, buffer, size));
+}
+
+static ssize_t real_read_at(int fd, void *buffer, size_t size, uint64_t offset)
+{
+	ssize_t r = pread(fd, buffer, size, (off_t)offset);
+
+	return r < 0 ? -errno : r;
+}
+
+static ssize_t real_read_link(int dirfd, const char *path, char *buffer, size_t size)
+{
+	ssize_t r = readlinkat(dirfd, path, buffer, size);
+
+	return r < 0 ? -errno : r;
+}
+
+static int real_try_lock(int fd, enum os_lock kind)
+{
+	static const short types[] = {F_UNLCK, F_RDLCK, F_WRLCK};
+	struct flock lock = {.l_type = types[kind], .l_whence = SEEK_SET};
+	int r = result(fcntl(fd, F_OFD_SETLK, &lock));
+
+	if (r == -EAGAIN || r == -EACCES)
+		return 0;
+	return r < 0 ? r : 1;
+}
+
+static int real_is_locked(int fd)
+{
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	int r = result(fcntl(fd, F_OFD_GETLK, &lock));
+
+	return r < 0 ? r : lock.l_type != F_UNLCK;
+}
+
+static int real_map(void **ret, size_t size, int protection, int flags, int fd, uint64_t offset)
+{
+	void *address = mmap(NULL, size, protection, flags, fd, (off_t)offset);
+
+	if (address == MAP_FAILED)
+		return -errno;
+	*ret = address;
+	return 0;
+}
+
+static int real_unmap(void *address, size_t size)
+{
+	return result(munmap(address, size));
+}
+
+static int real_advise(void *address, size_t size, int advice)
+{
+	return result(madvise(address, size, advice));
+}
+
+static int real_make_memfd(const char *name, unsigned flags)
+{
+	return result(memfd_create(name, flags | MFD_CLOEXEC));
+}
+
+static struct timespec to_timespec(int64_t ns)
+{
+	return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
+}
+
+/* One word: FUTEX_WAIT_BITSET, which takes an absolute time and is older than FUTEX_WAITV (5.16). */
+static int wait_one(const struct os_wait *word, const struct timespec *until)
+{
+	return result(syscall(SYS_futex, word->word, FUTEX_WAIT_BITSET, word->expected, until, NULL,
+			      FUTEX_BITSET_MATCH_ANY));
+}
+
+static int wait_many(const struct os_wait *words, unsigned count, const struct timespec *until)
+{
+	struct futex_waitv list[OS_WAIT_MAX];
+
+	if (count > OS_WAIT_MAX)
+		return -EINVAL;
+	for (unsigned i = 0; i < count; i++)
+		list[i] = (struct futex_waitv){
+			.val = words[i].expected,
+			.uaddr = (uintptr_t)words[i].word,
+			.flags = FUTEX_32,
+		};
+	return result(syscall(SYS_futex_waitv, list, count, 0, until, CLOCK_MONOTONIC));
+}
+
+static int real_wait_any(const struct os_wait *words, unsigned count, int64_t deadline_ns)
+{
+	struct timespec until = to_timespec(deadline_ns < 0 ? 0 : deadline_ns);
+	const struct timespec *limit = deadline_ns < 0 ? NULL : &until;
+	int r = count == 1 ? wait_one(words, limit) : wait_many(words, count, limit);
+
+	return r > 0 || r == -EAGAIN ? 0 : r;
+}
+
+static int real_wake(const uint32_t *word, int count)
+{
+	return result(syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0));
+}
+
+static int real_barrier_register(void)
+{
+	return result(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0));
+}
+
+static int real_barrier_all(void)
+{
+	return result(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0));
+}
+
+static int64_t real_now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void real_sleep_ns(int64_t ns)
+{
+	struct timespec span = to_timespec(ns);
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL);
+}
+
+static int32_t real_get_pid(void)
+{
+	return getpid();
+}
+
+static uint32_t real_get_uid(void)
+{
+	return geteuid();
+}
+
+static int real_get_random(void *buffer, size_t size)
+{
+	ssize_t r = getrandom(buffer, size, 0);
+
+	if (r < 0)
+		return -errno;
+	return (size_t)r == size ? 0 : -EIO;
+}
+
+static const char *real_get_variable(const char *name)
+{
+	return secure_getenv(name);
+}
+
+const struct os os_real = {
+	.open = real_open,
+	.close = real_close,
+	.stat = real_stat,
+	.stat_at = real_stat_at,
+	.truncate = real_truncate,
+	.reserve = real_reserve,
+	.punch = real_punch,
+	.seek_hole = real_seek_hole,
+	.change_mode = real_change_mode,
+	.make_dir = real_make_dir,
+	.remove_dir = real_remove_dir,
+	.unlink = real_unlink,
+	.link_fd = real_link_fd,
+	.list_dir = real_list_dir,
+	.read_at = real_read_at,
+	.read_link = real_read_link,
+	.try_lock = real_try_lock,
+	.is_locked = real_is_locked,
+	.map = real_map,
+	.unmap = real_unmap,
+	.advise = real_advise,
+	.make_memfd = real_make_memfd,
+	.wait_any = real_wait_any,
+	.wake = real_wake,
+	.barrier_register = real_barrier_register,
+	.barrier_all = real_barrier_all,
+	.now_ns = real_now_ns,
+	.sleep_ns = real_sleep_ns,
+	.get_pid = real_get_pid,
+	.get_uid = real_get_uid,
+	.get_random = real_get_random,
+	.get_variable = real_get_variable,
+};
+
+const struct os *os = &os_real;

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef OS_OS_H
+#define OS_OS_H
+
+/*
+ * Every system call of the library, as a table: tests put one there that fails the n-th call.
+ * All return -errno instead of setting errno; none retries, except where EINTR would leak.
+ *
+ * The table is the process's; it is replaced only by tests, before any other thread runs.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "base/compiler.h"
+
+/* One word to sleep on; see os->wait_any. */
+struct os_wait {
+	const uint32_t *word;
+	uint32_t expected;
+};
+
+/* futex_waitv(2) takes this many (FUTEX_WAITV_MAX). */
+#define OS_WAIT_MAX 128
+
+enum os_lock {
+	OS_LOCK_NONE,
+	OS_LOCK_SHARED,
+	OS_LOCK_EXCLUSIVE,
+};
+
+struct os {
+	/* Files. `dirfd` may be AT_FDCWD. Descriptors are O_CLOEXEC. */
+	int (*open)(int dirfd, const char *path, int flags, mode_t mode);
+	void (*close)(int fd);
+	int (*stat)(int fd, struct stat *ret);
+	int (*stat_at)(int dirfd, const char *path, struct stat *ret); /* follows no symbolic link */
+	int (*truncate)(int fd, uint64_t size);
+	int (*reserve)(int fd, uint64_t offset, uint64_t size); /* fallocate: -ENOSPC, not SIGBUS */
+	int (*punch)(int fd, uint64_t offset, uint64_t size);
+	int64_t (*seek_hole)(int fd, uint64_t offset);          /* first byte without memory */
+	int (*change_mode)(int fd, mode_t mode);
+	int (*make_dir)(int dirfd, const char *path, mode_t mode);
+	int (*remove_dir)(int dirfd, const char *path);
+	int (*unlink)(int dirfd, const char *path);
+	int (*link_fd)(int fd, int dirfd, const char *path); /* gives the open file a (further) name */
+	ssize_t (*list_dir)(int fd, void *buffer, size_t size); /* getdents64(2) */
+	ssize_t (*read_at)(int fd, void *buffer, size_t size, uint64_t offset);
+	ssize_t (*read_link)(int dirfd, const char *path, char *buffer, size_t size);
+
+	/* Open-file-description locks on the whole file: they end with the last descriptor, so with
+	 * the process. try_lock: 1 got it, 0 somebody else has it. */
+	int (*try_lock)(int fd, enum os_lock kind);
+	int (*is_locked)(int fd); /* 1 somebody has it exclusively, 0 nobody */
+
+	/* Memory. */
+	int (*map)(void **ret, size_t size, int protection, int flags, int fd, uint64_t offset);
+	int (*unmap)(void *address, size_t size);
+	int (*advise)(void *address, size_t size, int advice);
+	int (*make_memfd)(const char *name, unsigned flags);
+
+	/* Waiting. deadline_ns: CLOCK_MONOTONIC, -1 for ever. 0 woken or the word differs, -ETIMEDOUT,
+	 * -EINTR, -ENOSYS. */
+	int (*wait_any)(const struct os_wait *words, unsigned count, int64_t deadline_ns);
+	int (*wake)(const uint32_t *word, int count); /* how many woke */
+	int (*barrier_register)(void);                /* membarrier: this process answers barrier_all */
+	int (*barrier_all)(void); /* every registered process has passed a full fence */
+	int64_t (*now_ns)(void);  /* CLOCK_MONOTONIC */
+	void (*sleep_ns)(int64_t ns);
+
+	/* This process. */
+	int32_t (*get_pid)(void);
+	uint32_t (*get_uid)(void);
+	int (*get_random)(void *buffer, size_t size);
+	const char *(*get_variable)(const char *name); /* getenv */
+};
+
+extern const struct os os_real;
+extern const struct os *os;
+
+/* floe_cleanup(os_close_fdp) */
+static inline void os_close_fdp(int *fd)
+{
+	if (*fd >= 0)
+		os->close(*fd);
+	*fd = -1;
+}
+
+/* Gives away a descriptor that a cleanup would close. */
+static inline int take_fd(int *fd)
+{
+	int given = *fd;
+
+	*fd = -1;
+	return given;
+}
+
+#endif
