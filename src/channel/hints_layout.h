@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CHANNEL_HINTS_LAYOUT_H
+#define CHANNEL_HINTS_LAYOUT_H
+
+/*
+ * Hints: the one line of a topic that all its participants may write
+ *
+ *   +0   publishers     goes up when a publisher comes or goes; a futex word
+ *   +8   subscribers    goes up when a subscriber comes or goes; a futex word
+ *   +16  sleepers       goes up before a subscriber sleeps
+ *
+ * This is the exception to "one writer per word", and harmless: each word only makes others look
+ * again at words that do have one writer. Whoever adds too often costs the others system calls;
+ * who sets one back, or adds too late, can delay a wake-up or hide himself, nothing else.
+ *
+ * Dying after the change that it announces and before the addition: cleaning up adds again.
+ */
+
+#include <stddef.h>
+
+#include "base/shared.h"
+
+struct hints_shared {
+	FLOE_CACHELINE_ALIGNED shared_u64 publishers;
+	shared_u64 subscribers;
+	shared_u64 sleepers;
+	uint64_t reserved[5];
+};
+static_assert(sizeof(struct hints_shared) == 64, "layout");
+static_assert(offsetof(struct hints_shared, sleepers) == 16, "layout");
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CHANNEL_PORT_LAYOUT_H
+#define CHANNEL_PORT_LAYOUT_H
+
+/*
+ * Port: what a subscriber shows to the publishers of its topic. It lies in the file of the
+ * subscriber's node; the subscriber writes it, everybody else maps it read-only.
+ *
+ *   +0      what it is             written before the port is open, never while it is
+ *   +64     sleeping, counters
+ *   +128    cursor[publisher]      next sequence that it takes; 0: has not started
+ *   +640    topic, type
+ *   +1056   hold[holds_max]        what it reads now
+ *
+ * A hold is 0 or, in one word, publisher's index + 1 (8 bits) and the chunk's offset in that
+ * publisher's segment (56 bits). It is stored before the slot is looked at a second time, so a
+ * publisher that finds a chunk neither in its slots nor in any hold may write it again.
+ *
+ * The subscriber may die between any two stores: a hold that is left keeps one chunk from being
+ * reused, which the publisher has reserved for it, until the port is cleaned away.
+ */
+
+#include <stddef.h>
+
+#include "base/shared.h"
+#include "channel/segment_layout.h"
+
+#define PORT_FREE 0u
+#define PORT_OPEN 1u
+
+#define HOLD_NONE ((uint64_t)0)
+#define HOLD_OFFSET_BITS 56
+#define HOLD_OFFSET_MASK (((uint64_t)1 << HOLD_OFFSET_BITS) - 1)
+
+struct port_shared {
+	uint32_t size; /* of the port with its holds, a multiple of 64 */
+	shared_u32 state;
+	uint64_t topic_id;
+	uint32_t index; /* which subscriber of the topic */
+	uint32_t holds_max;
+	uint32_t policy;
+	uint32_t reserved0;
+	uint64_t depth; /* never lags more than this, 0: as far as the ring goes */
+	uint64_t reserved1[2];
+
+	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
+	shared_u64 received;
+	shared_u64 lost;
+	shared_u64 held;
+
+	FLOE_CACHELINE_ALIGNED shared_u64 cursor[FLOE_PUBLISHERS_MAX];
+
+	char topic[FLOE_TOPIC_NAME_MAX + 1];
+	struct type_shared type;
+
+	shared_u64 hold[];
+};
+static_assert(offsetof(struct port_shared, sleeping) == 64, "layout");
+static_assert(offsetof(struct port_shared, cursor) == 128, "layout");
+static_assert(offsetof(struct port_shared, topic) == 640, "layout");
+static_assert(offsetof(struct port_shared, hold) == 1056, "layout");
+
+#define PORT_SIGNATURE                                                                             \
+	IDENTITY_SIGN(sizeof(struct port_shared), offsetof(struct port_shared, cursor),                \
+		      offsetof(struct port_shared, topic), offsetof(struct port_shared, hold))
+
+static inline uint64_t hold_make(uint32_t publisher, uint64_t offset)
+{
+	return ((uint64_t)publisher + 1) << HOLD_OFFSET_BITS | offset;
+}
+
+static inline uint32_t port_size(uint32_t holds_max)
+{
+	return (uint32_t)((offsetof(struct port_shared, hold) + holds_max * sizeof(uint64_t) + 63) &
+			  ~(size_t)63);
+}
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CHANNEL_SEGMENT_LAYOUT_H
+#define CHANNEL_SEGMENT_LAYOUT_H
+
+/*
+ * Segment: a publisher's memory. The publisher writes it, everybody else maps it read-only.
+ *
+ *   +0      identity, geometry     written before the segment can be seen, never again
+ *   +64     owner, generation      written when a publisher adopts or closes it
+ *   +128    head                   last published sequence; a futex word
+ *   +192    counters               for people
+ *   +256    sleeping               the publisher waits for a reliable subscriber
+ *   +320    pools                  where chunks are; chunk_count grows
+ *   +576    type, schema
+ *   ...     slot[depth]            one cache line each
+ *   ...     chunks                 by pools
+ *
+ * Message s lives in slot[s % depth]. The word `sequence` of a slot is 2s while message s can be
+ * taken there, 2s-1 while it is being written, and only grows:
+ *
+ *   head = s   =>   slot[s % depth].sequence >= 2s                    at every instant
+ *   a slot whose sequence is even names a chunk that is neither free nor lent
+ *
+ * The publisher may die between any two stores. Before a slot's sequence turns even the message
+ * was not sent; after it, it was, also when head does not say so yet: readers look at slots, and
+ * whoever adopts the segment sets head from them. A slot left odd has lost the message that it
+ * held before, as publishing would have a moment later.
+ */
+
+#include <stddef.h>
+
+#include "base/identity.h"
+#include "base/shared.h"
+
+#define SEGMENT_MAGIC IDENTITY_MAGIC('r', 'i', 'n', 'g')
+
+/* slot.what: where the payload is. */
+#define SLOT_INLINE ((uint64_t)1 << 63) /* in the slot; the low bits are its size */
+#define SLOT_TIMED ((uint64_t)1 << 62)  /* inline: word[5] is the time */
+#define SLOT_SIZE_MASK ((uint64_t)0xff) /* of an inline payload */
+#define SLOT_WORDS 6
+/* Not inline: `what` is the chunk's offset in the segment, and word[] is */
+#define SLOT_CHUNK_SIZE 0
+#define SLOT_CHUNK_TIME 1
+
+struct slot_shared {
+	FLOE_CACHELINE_ALIGNED shared_u64 sequence;
+	shared_u64 what;
+	shared_u64 word[SLOT_WORDS];
+};
+static_assert(sizeof(struct slot_shared) == 64, "a slot is a cache line");
+static_assert(SLOT_WORDS * 8 == FLOE_INLINE_MAX, "the public header promises this");
+
+struct pool_shared {
+	uint64_t offset;
+	uint64_t chunk_size;
+	shared_u64 chunk_count; /* with memory behind them */
+	uint64_t chunk_count_max;
+};
+
+struct type_shared {
+	uint64_t size;
+	uint64_t alignment;
+	uint64_t hash;
+	uint64_t schema_size; /* without its NUL */
+	char name[128];       /* "": no type */
+};
+static_assert(sizeof(struct type_shared) == 160, "layout");
+
+struct segment_shared {
+	struct identity_shared identity;
+	uint64_t size; /* of the segment, bytes; of these only what chunk_count says has memory */
+	uint64_t topic_id;
+	uint32_t depth;
+	uint32_t loans_max;
+	uint32_t flags;
+	uint32_t pool_count;
+	uint64_t payload_max;
+	uint32_t slots_offset;
+	uint32_t index; /* which publisher of the topic: holds carry it */
+
+	FLOE_CACHELINE_ALIGNED shared_u64 owner; /* node id; 0: closed */
+	shared_u64 generation;
+
+	FLOE_CACHELINE_ALIGNED shared_u64 head;
+
+	FLOE_CACHELINE_ALIGNED shared_u64 loans; /* out now */
+	shared_u64 loans_high;
+	shared_u64 would_block;
+	shared_u64 wakes;
+	shared_u64 reclaims;
+
+	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
+
+	FLOE_CACHELINE_ALIGNED struct pool_shared pool[FLOE_POOLS_MAX];
+
+	FLOE_CACHELINE_ALIGNED struct type_shared type;
+	char schema[];
+};
+static_assert(offsetof(struct segment_shared, owner) == 64, "layout");
+static_assert(offsetof(struct segment_shared, head) == 128, "layout");
+static_assert(offsetof(struct segment_shared, loans) == 192, "layout");
+static_assert(offsetof(struct segment_shared, sleeping) == 256, "layout");
+static_assert(offsetof(struct segment_shared, pool) == 320, "layout");
+static_assert(offsetof(struct segment_shared, type) == 576, "layout");
+static_assert(offsetof(struct segment_shared, schema) == 736, "layout");
+
+#define SEGMENT_SIGNATURE                                                                          \
+	IDENTITY_SIGN(sizeof(struct segment_shared), sizeof(struct slot_shared),                       \
+		      offsetof(struct segment_shared, pool), offsetof(struct segment_shared, schema))
+
+#endif
