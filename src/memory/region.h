@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef MEMORY_REGION_H
+#define MEMORY_REGION_H
+
+/*
+ * Region: a mapped, cache-line aligned range whose first bytes really have memory.
+ *
+ *	base                  reserved                     size
+ *	 | memory is there     | address space only         |
+ *
+ *	0 <= reserved <= size          nobody touches base[reserved] and beyond
+ *
+ * It is this process's view; a file below it may outlive it. The owner creates and reserves,
+ * others attach and look again; both close. One thread at a time, except region_at, which only
+ * reads.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+#include "memory/source.h"
+
+struct region {
+	unsigned char *base;
+	size_t size;
+	size_t reserved;
+	bool writable;
+	struct source source;
+};
+
+#define REGION_NULL ((struct region){.source = {.fd = -1}})
+
+/* Larger files are not attached: a quarter of what a process can address on x86-64. */
+#define REGION_SIZE_MAX ((size_t)1 << 45)
+
+/*
+ * Maps `size` bytes (a file: makes it that long, sparse), the first `reserved` of them with
+ * memory. -EINVAL sizes; -ENOMEM, -ENOSPC no memory; what the source says. On failure nothing is
+ * mapped or opened any more; a file may have got its size.
+ */
+int region_create(struct region *ret_region, const struct source *source, size_t size,
+		  size_t reserved, struct floe_error *error);
+
+/*
+ * Puts memory behind the first `reserved` bytes; less than there is already is fine. What comes
+ * to it reads as zero in new files and mappings; in a caller's block it is what it was.
+ * -ENOSPC tmpfs is full; -ENOMEM beyond `size`, or no memory; -EACCES attached for reading. On
+ * failure the region is as before and what the attempt had added is given back.
+ * The descriptor of source_file or region_attach must still be open.
+ */
+int region_reserve(struct region *region, size_t reserved, struct floe_error *error);
+
+/*
+ * Maps all of an existing file, shared, for reading unless `writable`; `reserved` becomes its
+ * solid prefix. -EPROTO: not a regular file, shorter than size_min, or of no sane size. The
+ * descriptor stays the caller's and may be closed, unless the region is to be reserved.
+ *
+ * Nothing here can stop an owner that truncates its file later: whoever may write a file is
+ * trusted that far.
+ */
+int region_attach(struct region *ret_region, int fd, size_t size_min, bool writable,
+		  struct floe_error *error);
+
+/* Looks how far the owner has reserved by now; `fd` is open on the attached file.
+ *   1 more than before; 0 the same; -EPROTO less: the file is no longer what was attached, and
+ *   `reserved` says so. */
+int region_look_again(struct region *region, int fd);
+
+/* The address of `size` bytes at `offset`; NULL unless all of them are reserved. */
+static inline void *region_at(const struct region *region, uint64_t offset, size_t size)
+{
+	if (floe_unlikely(offset > region->reserved || size > region->reserved - offset))
+		return NULL;
+	return region->base + offset;
+}
+
+/* The file below, to be attached by others; the region's, or whose it was. -1: there is none. */
+static inline int region_fd(const struct region *region)
+{
+	return region->source.fd;
+}
+
+/* Unmaps, or gives back to the source. REGION_NULL is fine, and what is left behind. */
+void region_close(struct region *region);
+
+#endif
