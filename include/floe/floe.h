@@ -5,8 +5,10 @@
 /*
  * floe: zero-copy publish/subscribe in shared memory.
  *
- *	floe_publisher_open  ->  { floe_loan -> floe_publish or floe_discard }*  ->  floe_publisher_close
- *	floe_subscriber_open ->  { floe_take -> floe_release }*                  ->  floe_subscriber_close
+ *	floe_publisher_open   ->  { floe_loan  ->  floe_publish or floe_discard }*
+ *			      ->  floe_publisher_close
+ *	floe_subscriber_open  ->  { floe_take  ->  floe_release }*
+ *			      ->  floe_subscriber_close
  *
  * Results: < 0 failed, the value is -errno; >= 0 worked, 0 where "nothing" is an outcome
  * (empty, full, would block).
@@ -87,20 +89,24 @@ struct floe_pool {
  */
 struct floe_publisher_options {
 	size_t size;
-	size_t depth;       /* messages that stay readable; any number, default 16 */
-	size_t loans_max;   /* loans out at the same time, default 4 */
-	size_t payload_max; /* bytes of the largest message, default 64 KiB; with pools: of the largest pool */
-	void *memory;       /* the ring and its chunks lie here instead of in a file of ours: 64-byte
-			     * aligned, kept mapped by you until after close */
-	size_t memory_size; /* at least floe_publisher_memory_size(), or -ENOMEM with nothing touched */
-	const struct floe_pool *pools; /* fixed pools; NULL: one pool of payload_max that grows when
-					* subscribers join */
+	size_t depth;     /* messages that stay readable; any number, default 16 */
+	size_t loans_max; /* loans out at the same time, default 4 */
+	/* Bytes of the largest message, default 64 KiB; with pools: of the largest pool. */
+	size_t payload_max;
+	/* The ring and its chunks lie here instead of in a file of ours: 64-byte aligned, kept
+	 * mapped by you until after close. */
+	void *memory;
+	size_t memory_size; /* at least floe_publisher_memory_size(), or -ENOMEM, nothing touched */
+	/* Fixed pools; NULL: one pool of payload_max that grows when subscribers join. */
+	const struct floe_pool *pools;
 	size_t pools_count;
 	const struct floe_type *type;
-	size_t holds_max;         /* reserved for subscribers to hold, all together, default 8; fixed
-				   * pools and a caller's block do not grow beyond it */
-	uint32_t flags;           /* FLOE_TIMESTAMPS */
-	uint32_t mode;            /* who may read: permission bits of the file, default 0600, 0444 & mode */
+	/* Reserved for subscribers to hold, all together, default 8; fixed pools and a caller's
+	 * block do not grow beyond it. */
+	size_t holds_max;
+	uint32_t flags; /* FLOE_TIMESTAMPS */
+	/* Who may read: permission bits of the file, default 0600, 0444 & mode. */
+	uint32_t mode;
 	const char *dir;          /* NULL: $FLOE_DIR, else /dev/shm/floe-<uid> */
 	const char *domain;       /* NULL: $FLOE_DOMAIN, else "default" */
 	struct floe_error *error; /* on failure a sentence is written here; may be NULL */
@@ -112,15 +118,16 @@ struct floe_publisher_options {
 
 struct floe_subscriber_options {
 	size_t size;
-	size_t history;           /* messages from before the join to start with, default 0 */
-	size_t holds_max;         /* samples held at the same time, default 4 */
-	uint32_t policy;          /* FLOE_POLICY_KEEP_LAST */
-	uint32_t flags;           /* 0 */
-	size_t depth;             /* never lag more than this many behind: 1 is "only the latest";
-				   * default: the publisher's depth */
+	size_t history;   /* messages from before the join to start with, default 0 */
+	size_t holds_max; /* samples held at the same time, default 4 */
+	uint32_t policy;  /* FLOE_POLICY_KEEP_LAST */
+	uint32_t flags;   /* 0 */
+	/* Never lag more than this many behind: 1 is "only the latest"; default: the publisher's
+	 * depth. */
+	size_t depth;
 	const struct floe_type *type;
-	uint64_t spin_ns;         /* floe_wait looks this long before it sleeps, default 20 us; 1: at once */
-	const char *dir;          /* as above */
+	uint64_t spin_ns; /* floe_wait looks so long before it sleeps, default 20 us; 1: at once */
+	const char *dir;  /* as above */
 	const char *domain;
 	struct floe_error *error;
 };
@@ -140,8 +147,8 @@ struct floe_sample {
 	const void *data; /* 64-byte aligned */
 	size_t size;
 	uint64_t sequence; /* of its publisher, from 1, without gaps */
-	uint64_t time_ns;  /* CLOCK_MONOTONIC at publish; 0 unless its publisher has FLOE_TIMESTAMPS */
-	uint64_t lost;     /* messages of its publisher lost between the sample before and this one */
+	uint64_t time_ns;  /* CLOCK_MONOTONIC at publish; 0 without FLOE_TIMESTAMPS */
+	uint64_t lost;     /* messages of its publisher lost since the sample before */
 	uint64_t ticket;   /* ours; leave it alone */
 };
 
@@ -228,7 +235,7 @@ FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub);
  */
 
 struct floe_publisher_counts {
-	uint64_t published;   /* messages in the life of the ring, also before adoption */
+	uint64_t published; /* messages in the life of the ring, also before adoption */
 	uint64_t would_block;
 	uint64_t wakes;       /* system calls made because somebody slept */
 	uint64_t loans;       /* out now */
@@ -253,7 +260,8 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
 
 /* Which publisher of the topic sent this sample: the same number as in floe/inspect.h, below
  * FLOE_PUBLISHERS_MAX. -EINVAL: not a sample of this subscriber. */
-FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub, const struct floe_sample *sample);
+FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub,
+				      const struct floe_sample *sample);
 
 /* "1.0.0" */
 FLOE_PUBLIC const char *floe_version(void);

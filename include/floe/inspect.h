@@ -19,10 +19,10 @@ extern "C" {
 
 /* The state of a participant, from the lock that its process holds while it lives. */
 #define FLOE_STATE_ALIVE 0u
-#define FLOE_STATE_DEAD 1u    /* its process is gone, its memory is not */
-#define FLOE_STATE_CLOSED 2u  /* left in order; what it published stays for its subscribers */
-#define FLOE_STATE_BROKEN 3u  /* the file is not what it must be */
-#define FLOE_STATE_HIDDEN 4u  /* no permission to look */
+#define FLOE_STATE_DEAD 1u   /* its process is gone, its memory is not */
+#define FLOE_STATE_CLOSED 2u /* left in order; what it published stays for its subscribers */
+#define FLOE_STATE_BROKEN 3u /* the file is not what it must be */
+#define FLOE_STATE_HIDDEN 4u /* no permission to look */
 
 struct floe_node_info {
 	uint64_t id;
@@ -36,7 +36,7 @@ struct floe_node_info {
 
 struct floe_topic_info {
 	char name[FLOE_TOPIC_NAME_MAX + 1];
-	uint32_t state; /* ALIVE: has a living participant; DEAD: only leftovers; BROKEN */
+	uint32_t state;       /* ALIVE: has a living participant; DEAD: only leftovers; BROKEN */
 	uint32_t publishers;  /* living */
 	uint32_t subscribers; /* living */
 	uint32_t leftovers;   /* publishers and subscribers that are dead, closed or broken */

@@ -12,11 +12,13 @@ int identity_check(struct identity_shared seen, uint64_t magic, uint32_t signatu
 		return error_set(error, -EPROTO, "'%s' is not %s of floe: remove it", path, what);
 	if (seen.format != IDENTITY_FORMAT)
 		return error_set(error, -EPROTO,
-				 "'%s' was made by format %u, this library reads %u: restart its owner",
+				 "'%s' was made by format %u, this library reads %u: "
+				 "restart its owner",
 				 path, seen.format, IDENTITY_FORMAT);
 	if (seen.signature != signature)
 		return error_set(error, -EPROTO,
-				 "'%s' was made by a build with another layout of format %u: rebuild one",
+				 "'%s' was made by a build with another layout of format %u: "
+				 "rebuild one",
 				 path, seen.format);
 	return 0;
 }

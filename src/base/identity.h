@@ -26,15 +26,15 @@ struct identity_shared {
 static_assert(sizeof(struct identity_shared) == 16, "layout");
 
 /* Eight characters, readable in a hex dump. */
-#define IDENTITY_MAGIC(a, b, c, d)                                                                 \
-	((uint64_t)'f' | (uint64_t)'l' << 8 | (uint64_t)'o' << 16 | (uint64_t)'e' << 24 |              \
+#define IDENTITY_MAGIC(a, b, c, d) \
+	((uint64_t)'f' | (uint64_t)'l' << 8 | (uint64_t)'o' << 16 | (uint64_t)'e' << 24 | \
 	 (uint64_t)(a) << 32 | (uint64_t)(b) << 40 | (uint64_t)(c) << 48 | (uint64_t)(d) << 56)
 
 /* Folds sizes and offsets of a structure into 32 bits at compile time, so that two builds that
  * disagree refuse each other. Byte order shows in the magic. */
-#define IDENTITY_SIGN(a, b, c, d)                                                                  \
-	((uint32_t)((((uint64_t)(a) * 31 + (uint64_t)(b)) * 31 + (uint64_t)(c)) * 31 +                 \
-		    (uint64_t)(d)) *                                                                   \
+#define IDENTITY_SIGN(a, b, c, d) \
+	((uint32_t)(((31 * (uint64_t)(a) + (uint64_t)(b)) * 31 + (uint64_t)(c)) * 31 + \
+		    (uint64_t)(d)) * \
 	 2654435761u)
 
 static inline struct identity_shared identity_make(uint64_t magic, uint32_t signature)

@@ -26,7 +26,8 @@ static size_t decode(const unsigned char *text, uint32_t *ret_point)
 			return 0;
 		point = point << 6 | (text[i] & 0x3f);
 	}
-	if (point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff) || (length && point < smallest[length]))
+	if (point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff) ||
+	    (length && point < smallest[length]))
 		return 0;
 	*ret_point = point;
 	return length;
@@ -49,21 +50,24 @@ int name_check(const char *name, const char *what, size_t size_max, struct floe_
 	if (size > size_max)
 		return error_set(error, -EINVAL, "the %s is longer than %zu bytes", what, size_max);
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
-		return error_set(error, -EINVAL, "'%s' cannot be a %s: it means a folder", name, what);
+		return error_set(error, -EINVAL, "'%s' cannot be a %s: it means a folder", name,
+				 what);
 
 	for (size_t i = 0, step; i < size; i += step) {
 		uint32_t point = 0;
 
 		step = decode((const unsigned char *)name + i, &point);
 		if (step == 0)
-			return error_set(error, -EINVAL, "the %s is not UTF-8 at byte %zu", what, i);
+			return error_set(error, -EINVAL, "the %s is not UTF-8 at byte %zu", what,
+					 i);
 		if (is_control(point))
-			return error_set(error, -EINVAL, "the %s has a control character at byte %zu",
-					 what, i);
+			return error_set(error, -EINVAL,
+					 "the %s has a control character at byte %zu", what, i);
 		if (point == '/')
 			return error_set(error, -EINVAL,
-					 "the %s '%s' has a slash: use '.' or '-' between its parts", what,
-					 name);
+					 "the %s '%s' has a slash: "
+					 "use '.' or '-' between its parts",
+					 what, name);
 	}
 	return 0;
 }

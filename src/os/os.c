@@ -173,7 +173,7 @@ static struct timespec to_timespec(int64_t ns)
 	return (struct timespec){.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 }
 
-/* One word: FUTEX_WAIT_BITSET, which takes an absolute time and is older than FUTEX_WAITV (5.16). */
+/* One word: FUTEX_WAIT_BITSET takes an absolute time and is older than FUTEX_WAITV (5.16). */
 static int wait_one(const struct os_wait *word, const struct timespec *until)
 {
 	return result(syscall(SYS_futex, word->word, FUTEX_WAIT_BITSET, word->expected, until, NULL,

@@ -37,16 +37,16 @@ struct os {
 	int (*open)(int dirfd, const char *path, int flags, mode_t mode);
 	void (*close)(int fd);
 	int (*stat)(int fd, struct stat *ret);
-	int (*stat_at)(int dirfd, const char *path, struct stat *ret); /* follows no symbolic link */
+	int (*stat_at)(int dirfd, const char *path, struct stat *ret); /* of a link itself */
 	int (*truncate)(int fd, uint64_t size);
 	int (*reserve)(int fd, uint64_t offset, uint64_t size); /* fallocate: -ENOSPC, not SIGBUS */
 	int (*punch)(int fd, uint64_t offset, uint64_t size);
-	int64_t (*seek_hole)(int fd, uint64_t offset);          /* first byte without memory */
+	int64_t (*seek_hole)(int fd, uint64_t offset); /* first byte without memory */
 	int (*change_mode)(int fd, mode_t mode);
 	int (*make_dir)(int dirfd, const char *path, mode_t mode);
 	int (*remove_dir)(int dirfd, const char *path);
 	int (*unlink)(int dirfd, const char *path);
-	int (*link_fd)(int fd, int dirfd, const char *path); /* gives the open file a (further) name */
+	int (*link_fd)(int fd, int dirfd, const char *path);    /* gives the open file a name */
 	ssize_t (*list_dir)(int fd, void *buffer, size_t size); /* getdents64(2) */
 	ssize_t (*read_at)(int fd, void *buffer, size_t size, uint64_t offset);
 	ssize_t (*read_link)(int dirfd, const char *path, char *buffer, size_t size);
@@ -62,13 +62,13 @@ struct os {
 	int (*advise)(void *address, size_t size, int advice);
 	int (*make_memfd)(const char *name, unsigned flags);
 
-	/* Waiting. deadline_ns: CLOCK_MONOTONIC, -1 for ever. 0 woken or the word differs, -ETIMEDOUT,
-	 * -EINTR, -ENOSYS. */
+	/* Waiting. deadline_ns: CLOCK_MONOTONIC, -1 for ever. 0 woken or the word differs,
+	 * -ETIMEDOUT, -EINTR, -ENOSYS. */
 	int (*wait_any)(const struct os_wait *words, unsigned count, int64_t deadline_ns);
 	int (*wake)(const uint32_t *word, int count); /* how many woke */
-	int (*barrier_register)(void);                /* membarrier: this process answers barrier_all */
-	int (*barrier_all)(void); /* every registered process has passed a full fence */
-	int64_t (*now_ns)(void);  /* CLOCK_MONOTONIC */
+	int (*barrier_register)(void); /* membarrier: this process answers barrier_all */
+	int (*barrier_all)(void);      /* every registered process has passed a full fence */
+	int64_t (*now_ns)(void);       /* CLOCK_MONOTONIC */
 	void (*sleep_ns)(int64_t ns);
 
 	/* This process. */

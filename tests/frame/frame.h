@@ -43,7 +43,9 @@ struct test {
 	void (*run)(void);
 };
 
+/* clang-format off */
 #define TEST(function) {#function, function}
+/* clang-format on */
 #define TEST_COUNT(tests) (sizeof(tests) / sizeof((tests)[0]))
 
 int frame_run(int argc, char **argv, const struct test *tests, size_t count);
@@ -57,7 +59,7 @@ int frame_run(int argc, char **argv, const struct test *tests, size_t count);
 	((condition) ? (void)0 : frame_fail(__FILE__, __LINE__, "expect(" #condition ")"))
 
 /* a, b: integers. */
-#define expect_equal(a, b)                                                               \
+#define expect_equal(a, b) \
 	frame_equal(__FILE__, __LINE__, "expect_equal(" #a ", " #b ")", (long long)(a), \
 		    (long long)(b))
 
