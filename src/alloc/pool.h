@@ -17,6 +17,7 @@
  */
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,10 +42,15 @@ struct pool {
 /* Exact bytes of bookkeeping, SIZE_INVALID when they cannot be counted. */
 size_t pool_memory_size(uint32_t chunk_count_max);
 
+/* Whether there can be such a pool: sizes and offset in whole cache lines, chunk_count not above
+ * chunk_count_max, at least one chunk at last, no offset that wraps. */
+bool pool_is_possible(uint64_t offset, size_t chunk_size, uint32_t chunk_count,
+		      uint32_t chunk_count_max);
+
 /*
  * All chunks are free; the first to be taken is chunk 0.
- *   -EINVAL sizes, counts, alignment of offset or memory; -ENOMEM memory_size is too small. Then
- *   nothing is touched.
+ *   -EINVAL not possible, or memory that is not aligned for uint32_t; -ENOMEM memory_size is too
+ *   small. Then nothing is touched.
  */
 int pool_init(struct pool *pool, void *memory, size_t memory_size, uint64_t offset,
 	      size_t chunk_size, uint32_t chunk_count, uint32_t chunk_count_max);

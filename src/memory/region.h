@@ -63,8 +63,8 @@ int region_attach(struct region *ret_region, int fd, size_t size_min, bool writa
 		  struct floe_error *error);
 
 /* Looks how far the owner has reserved by now; `fd` is open on the attached file.
- *   1 more than before; 0 the same; -EPROTO less: the file is no longer what was attached, and
- *   `reserved` says so. */
+ *   1 more than before; 0 the same; -EPROTO the file became shorter than what was reserved:
+ *   nothing of the region can be read any more. */
 int region_look_again(struct region *region, int fd);
 
 /* The address of `size` bytes at `offset`; NULL unless all of them are reserved. */
@@ -75,10 +75,20 @@ static inline void *region_at(const struct region *region, uint64_t offset, size
 	return region->base + offset;
 }
 
-/* The file below, to be attached by others; the region's, or whose it was. -1: there is none. */
+/* The file below, for others to attach: a memfd's is the region's, any other the caller's.
+ * -1: there is none. */
 static inline int region_fd(const struct region *region)
 {
 	return region->source.fd;
+}
+
+/* Gives away what a cleanup would close. */
+static inline struct region take_region(struct region *region)
+{
+	struct region given = *region;
+
+	*region = REGION_NULL;
+	return given;
 }
 
 /* Unmaps, or gives back to the source. REGION_NULL is fine, and what is left behind. */

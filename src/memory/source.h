@@ -58,10 +58,9 @@ struct source source_memfd(const char *name);
  * on hugetlbfs a multiple of the huge page (else -EINVAL). The descriptor stays the caller's. */
 struct source source_file(int fd);
 
-/* A memfd of huge pages of `page_size` bytes. Obtaining reserves all of them, in a size rounded
- * up by nobody: -EINVAL unless it is a multiple. -ENODEV: there are not as many, or none at all;
- * fall back to source_memfd. */
-struct source source_huge(size_t page_size);
+/* A memfd of huge pages. Obtaining sets all of them aside; the size must be a multiple of them
+ * (else -EINVAL). -ENODEV: there are not as many, or none at all; fall back to source_memfd. */
+struct source source_huge(size_t huge_page_size);
 
 /* The caller's block, cache-line aligned (else -EINVAL) and large enough (else -ENOMEM). It is
  * neither written nor unmapped. */
