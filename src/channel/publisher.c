@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "channel/publisher.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "os/os.h"
+
+/* A blocked publisher asks the kernel this often whether who blocks it still lives. */
+#define ALIVE_CHECK_NS 1000000
+
+/* The tables, largest alignment first; one order for the size and for the addresses. */
+struct tables {
+	size_t staging, lent, marked, members, slot_chunk, retired, loans_free, end;
+};
+
+static struct tables lay_out(uint32_t depth, uint32_t loans_max, uint32_t chunk_count_max,
+			     uint32_t member_max)
+{
+	struct tables t = {0};
+
+	t.lent = size_mul(loans_max, FLOE_CACHELINE);
+	t.marked = size_add(t.lent, size_mul(loans_max, sizeof(struct lent)));
+	t.members = size_add(t.marked, size_mul(chunk_count_max, sizeof(uint64_t)));
+	t.slot_chunk = size_add(t.members, size_mul(member_max, sizeof(struct member)));
+	t.retired = size_add(t.slot_chunk, size_mul(depth, sizeof(uint32_t)));
+	t.loans_free = size_add(t.retired, size_mul(chunk_count_max, sizeof(uint32_t)));
+	t.end = size_add(t.loans_free, size_mul(loans_max, sizeof(uint32_t)));
+	return t;
+}
+
+size_t publisher_memory_size(uint32_t depth, uint32_t loans_max, uint32_t chunk_count_max,
+			     uint32_t member_max)
+{
+	return lay_out(depth, loans_max, chunk_count_max, member_max).end;
+}
+
+static uint32_t chunk_count_max(const struct manager *manager)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < manager->pool_count; i++)
+		count += manager->pool[i].chunk_count_max;
+	return count;
+}
+
+/* Published slots name chunks: those are in use. */
+static int claim_ring(struct publisher *pub)
+{
+	for (uint32_t i = 0; i < pub->ring.depth; i++) {
+		const struct slot_shared *slot = &pub->ring.slots[i];
+		uint64_t sequence = load_relaxed(&slot->sequence);
+		uint64_t what = load_relaxed(&slot->what);
+
+		pub->slot_chunk[i] = CHUNK_NONE;
+		if (sequence == 0 || sequence % 2 || what & SLOT_INLINE)
+			continue;
+		if (manager_find(&pub->manager, what, &pub->slot_chunk[i]) <= 0 ||
+		    manager_claim(&pub->manager, pub->slot_chunk[i]) <= 0)
+			return -EPROTO;
+	}
+	return 0;
+}
+
+/* What no slot names may still be held by somebody: it is retired until a scan says otherwise. */
+static void retire_rest(struct publisher *pub)
+{
+	uint32_t number = 0;
+
+	for (uint32_t p = 0; p < pub->manager.pool_count; p++) {
+		for (uint32_t i = 0; i < pub->manager.pool[p].chunk_count; i++) {
+			number = pub->manager.first[p] + i;
+			if (manager_claim(&pub->manager, number) == 1)
+				pub->retired[pub->retired_count++] = number;
+		}
+	}
+}
+
+/*
+ * Dying here leaves a head that is behind its slots, which the next one repairs again. A slot
+ * that was left odd stays so until its turn comes.
+ */
+static int take_up(struct publisher *pub)
+{
+	struct segment_shared *segment = pub->ring.segment;
+	uint64_t last = ring_recover(segment);
+	int r = claim_ring(pub);
+
+	if (r < 0)
+		return r;
+	if (last == 0)
+		return 0;
+	retire_rest(pub);
+	ring_init(&pub->ring, segment, last + 1);
+	store_release(&segment->head, last);
+	return 0;
+}
+
+int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
+{
+	struct segment_shared *segment = plan->segment;
+	uint32_t chunks = chunk_count_max(&plan->manager);
+	struct tables t = lay_out(segment->depth, segment->loans_max, chunks, plan->member_max);
+	unsigned char *memory = plan->memory;
+
+	if (t.end == SIZE_INVALID || plan->memory_size < t.end)
+		return -ENOMEM;
+
+	memset(memory, 0, t.end);
+	*pub = (struct publisher){
+		.hints = plan->hints,
+		.limit = 0,
+		.flags = segment->flags,
+		.fenced = plan->fenced,
+		.wants_refresh = true,
+		.index = segment->index,
+		.inline_max = segment->flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8 : FLOE_INLINE_MAX,
+		.payload_max = segment->payload_max,
+		.loans_max = segment->loans_max,
+		.staging = memory + t.staging,
+		.lent = (struct lent *)(memory + t.lent),
+		.marked = (uint64_t *)(memory + t.marked),
+		.members = (struct member *)(memory + t.members),
+		.member_max = plan->member_max,
+		.slot_chunk = (uint32_t *)(memory + t.slot_chunk),
+		.retired = (uint32_t *)(memory + t.retired),
+		.loans_free = (uint32_t *)(memory + t.loans_free),
+		.manager = plan->manager,
+		.calls = plan->calls,
+		.user = plan->user,
+	};
+	for (uint32_t i = 0; i < pub->loans_max; i++)
+		pub->loans_free[i] = pub->loans_max - 1 - i;
+	ring_init(&pub->ring, segment, 1);
+	store_relaxed(&segment->loans, 0);
+	store_relaxed(&segment->sleeping, 0);
+	return take_up(pub);
+}
+
+void publisher_set_members(struct publisher *pub, const struct member *members, uint32_t count)
+{
+	uint64_t floors[FLOE_SUBSCRIBERS_MAX];
+
+	for (uint32_t i = 0; i < count; i++) {
+		floors[i] = pub->ring.next;
+		for (uint32_t j = 0; j < pub->member_count; j++)
+			if (pub->members[j].port == members[i].port)
+				floors[i] = pub->members[j].floor;
+	}
+	for (uint32_t i = 0; i < count; i++) {
+		pub->members[i] = members[i];
+		pub->members[i].floor = floors[i];
+	}
+	pub->member_count = count;
+}
+
+/*
+ * The epoch is read before the members are: who joins in between makes us come again. Every
+ * joiner adds to the epoch after its port is laid out and before its first hold.
+ */
+static int refresh(struct publisher *pub)
+{
+	uint64_t epoch = load_seq_cst(&pub->hints->subscribers);
+	int r;
+
+	if (epoch == pub->subscribers_seen && !pub->wants_refresh)
+		return 0;
+	r = pub->calls->refresh(pub->user, pub);
+	pub->wants_refresh = r < 0;
+	if (r < 0)
+		return r;
+	pub->subscribers_seen = epoch;
+	pub->limit = 0;
+	return 0;
+}
+
+/* Marks the chunk that a hold names, if it is one of ours. What a peer wrote is input: anything
+ * that is no chunk of ours is not looked at further. */
+static void mark(struct publisher *pub, uint64_t hold)
+{
+	uint32_t number;
+
+	if (hold >> HOLD_OFFSET_BITS != (uint64_t)pub->index + 1)
+		return;
+	if (manager_find(&pub->manager, hold & HOLD_OFFSET_MASK, &number) == 1)
+		pub->marked[number] = pub->scan;
+}
+
+static void scan_holds(struct publisher *pub)
+{
+	pub->scan++;
+	for (uint32_t i = 0; i < pub->member_count; i++) {
+		const struct member *member = &pub->members[i];
+
+		for (uint32_t h = 0; h < member->holds_max; h++)
+			/* Pairs with the release in subscriber_release: its last read of the payload
+			 * comes before our next write. */
+			mark(pub, load_acquire(&member->port->hold[h]));
+	}
+}
+
+/* Frees what left the ring and is not held. Bounded by chunks + all holds. */
+static int reclaim(struct publisher *pub)
+{
+	uint32_t kept = 0;
+	int r;
+
+	/* Pairs with the store of a hold in subscriber_take: either we see the hold, or it sees that
+	 * the slot was overwritten. */
+	fence_seq_cst();
+	r = refresh(pub);
+	if (r < 0)
+		return r;
+
+	scan_holds(pub);
+	for (uint32_t i = 0; i < pub->retired_count; i++) {
+		uint32_t number = pub->retired[i];
+
+		if (pub->marked[number] == pub->scan)
+			pub->retired[kept++] = number;
+		else
+			(void)manager_give(&pub->manager, number);
+	}
+	pub->retired_count = kept;
+	bump(&pub->ring.segment->reclaims, 1);
+	return 0;
+}
+
+/* A loan that met "would block" and was forgotten; the oldest goes first. */
+static struct lent *find_blocked(struct publisher *pub)
+{
+	struct lent *oldest = NULL;
+
+	for (uint32_t i = 0; i < pub->loans_max; i++) {
+		struct lent *lent = &pub->lent[i];
+
+		if (lent->ticket && lent->blocked && (!oldest || lent->blocked < oldest->blocked))
+			oldest = lent;
+	}
+	return oldest;
+}
+
+static void take_back(struct publisher *pub, struct lent *lent)
+{
+	struct floe_loan loan = {lent->data, lent->size, lent->ticket};
+
+	publisher_discard(pub, &loan);
+}
+
+int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
+{
+	struct chunk chunk;
+	int r;
+
+	if (size - 1 >= pub->payload_max)
+		return -EINVAL;
+	if (pub->loans_out == pub->loans_max) {
+		struct lent *blocked = find_blocked(pub);
+
+		if (!blocked)
+			return -ENOBUFS;
+		take_back(pub, blocked);
+		return publisher_loan(pub, size, ret_loan);
+	}
+
+	r = reclaim(pub);
+	if (r < 0)
+		return r;
+	r = manager_take(&pub->manager, size, &chunk);
+	if (r <= 0)
+		return r;
+	(void)manager_give(&pub->manager, chunk.number);
+	return publisher_loan(pub, size, ret_loan);
+}
+
+void publisher_discard(struct publisher *pub, struct floe_loan *loan)
+{
+	struct lent *lent = publisher_find(pub, loan);
+
+	if (!lent)
+		return;
+	if (lent->chunk != CHUNK_NONE)
+		(void)manager_give(&pub->manager, lent->chunk);
+	publisher_unlend(pub, lent, loan);
+}
+
+/* What this subscriber lets us publish up to. */
+static uint64_t member_limit(const struct publisher *pub, const struct member *member)
+{
+	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
+
+	/* A cursor in the future would be a lie that only hurts its author. */
+	return (cursor ? cursor : member->floor) + pub->ring.depth - 1;
+}
+
+/* The reliable subscriber that lags most, or NULL. */
+static struct member *find_slowest(struct publisher *pub)
+{
+	struct member *slowest = NULL;
+
+	pub->limit = UINT64_MAX;
+	for (uint32_t i = 0; i < pub->member_count; i++) {
+		struct member *member = &pub->members[i];
+		uint64_t limit;
+
+		if (!member->reliable || member->gone)
+			continue;
+		limit = member_limit(pub, member);
+		if (limit < pub->limit) {
+			pub->limit = limit;
+			slowest = member;
+		}
+	}
+	return slowest;
+}
+
+/* Drops a dead one from those that must be waited for. Its holds go on counting. */
+static bool lift_dead(struct publisher *pub, struct member *member)
+{
+	int64_t now = os->now_ns();
+
+	if (now - pub->alive_checked_ns < ALIVE_CHECK_NS)
+		return false;
+	pub->alive_checked_ns = now;
+	member->gone = pub->calls->is_alive(pub->user, member) == 0;
+	return member->gone;
+}
+
+/* The floor of one that has not started yet must be asked for again each time. */
+static void forget_unstarted(struct publisher *pub)
+{
+	for (uint32_t i = 0; i < pub->member_count; i++)
+		if (pub->members[i].reliable && !pub->members[i].gone &&
+		    load_relaxed(&pub->members[i].port->cursor[pub->index]) == 0)
+			pub->limit = 0;
+}
+
+int publisher_may_publish(struct publisher *pub)
+{
+	struct member *slowest;
+	int r = refresh(pub);
+
+	if (r < 0)
+		return r;
+	do {
+		slowest = find_slowest(pub);
+		if (pub->ring.next <= pub->limit) {
+			forget_unstarted(pub);
+			return 1;
+		}
+	} while (lift_dead(pub, slowest));
+	bump(&pub->ring.segment->would_block, 1);
+	return 0;
+}
+
+static bool is_anyone_asleep(const struct publisher *pub)
+{
+	for (uint32_t i = 0; i < pub->member_count; i++)
+		if (load_relaxed(&pub->members[i].port->sleeping))
+			return true;
+	return false;
+}
+
+/* Somebody announced that he sleeps: perhaps on our head. */
+void publisher_wake(struct publisher *pub)
+{
+	/* Pairs with the addition in subscriber_sleep: its sleeping flag is up. */
+	pub->sleepers_seen = load_acquire(&pub->hints->sleepers);
+	if (load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen &&
+	    !pub->wants_refresh && !is_anyone_asleep(pub))
+		return;
+	(void)os->wake(futex_half(&pub->ring.segment->head), INT_MAX);
+	bump(&pub->ring.segment->wakes, 1);
+}
+
+/*
+ * One sleep on the slowest subscriber's cursor. The flag is up before the last look, and
+ * membarrier stands for the fence that subscribers do not pay: either it sees the flag after
+ * storing its cursor, or we see the cursor.
+ */
+static int sleep_on(struct publisher *pub, const struct member *member, int64_t until_ns)
+{
+	const shared_u64 *cursor = &member->port->cursor[pub->index];
+	struct os_wait words[] = {
+		{futex_half(cursor), (uint32_t)load_relaxed(cursor)},
+		{futex_half(&pub->hints->subscribers), (uint32_t)pub->subscribers_seen},
+	};
+	int r = 0;
+
+	store_seq_cst(&pub->ring.segment->sleeping, 1);
+	(void)os->barrier_all();
+	if (member_limit(pub, member) < pub->ring.next)
+		r = os->wait_any(words, FLOE_COUNT(words), until_ns);
+	store_relaxed(&pub->ring.segment->sleeping, 0);
+	return r;
+}
+
+int publisher_wait(struct publisher *pub, int64_t deadline_ns)
+{
+	for (;;) {
+		struct member *slowest;
+		int64_t until_ns;
+		int64_t now;
+		int r = pub->ring.next <= pub->limit ? 1 : publisher_may_publish(pub);
+
+		if (r != 0)
+			return r;
+		slowest = find_slowest(pub);
+		if (!slowest)
+			continue;
+
+		/* A death wakes nobody: look again in time to notice it. */
+		now = os->now_ns();
+		if (deadline_ns >= 0 && now >= deadline_ns)
+			return 0;
+		until_ns = now + 2 * ALIVE_CHECK_NS;
+		if (deadline_ns >= 0 && deadline_ns < until_ns)
+			until_ns = deadline_ns;
+		r = sleep_on(pub, slowest, until_ns);
+		if (r == -EINTR)
+			return r;
+		if (r == -ENOSYS)
+			os->sleep_ns(ALIVE_CHECK_NS / 10);
+	}
+}
+
+int publisher_check(const struct publisher *pub, const char **ret_wrong)
+{
+	uint32_t used = 0, ring = 0, lent = 0;
+
+	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
+		used += pub->manager.pool[i].used;
+	for (uint32_t i = 0; i < pub->ring.depth; i++)
+		ring += pub->slot_chunk[i] != CHUNK_NONE;
+	for (uint32_t i = 0; i < pub->loans_max; i++)
+		lent += pub->lent[i].ticket && pub->lent[i].chunk != CHUNK_NONE;
+
+	*ret_wrong = NULL;
+	if (used != ring + lent + pub->retired_count)
+		*ret_wrong = "used chunks are not those in the ring, lent and retired";
+	else if (load_relaxed(&pub->ring.segment->head) + 1 != pub->ring.next)
+		*ret_wrong = "head is not the last published sequence";
+	return *ret_wrong ? -EPROTO : 0;
+}

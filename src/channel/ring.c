@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "channel/ring.h"
+
+#include <errno.h>
+
+uint64_t ring_recover(const struct segment_shared *segment)
+{
+	const struct slot_shared *slots =
+		(const struct slot_shared *)((const char *)segment + segment->slots_offset);
+	uint64_t last = 0;
+
+	for (uint32_t i = 0; i < segment->depth; i++) {
+		uint64_t sequence = load_acquire(&slots[i].sequence);
+
+		if (sequence % 2 == 0 && sequence / 2 > last)
+			last = sequence / 2;
+	}
+	return last;
+}
+
+int ring_reader_check(const struct ring_reader *r)
+{
+	uint64_t sequence = load_relaxed(&ring_slot(r)->sequence);
+
+	/* 2s and 2s-1 both belong to message s. */
+	if ((sequence / 2 + sequence % 2) % r->depth != r->index)
+		return -EPROTO;
+	return 0;
+}
+
+uint64_t ring_reader_jump(struct ring_reader *r, unsigned attempt)
+{
+	uint64_t head = ring_reader_head(r);
+	uint64_t keep = attempt == 0 ? r->depth - 1 : attempt == 1 ? r->depth / 2 : 0;
+	uint64_t to = head > keep ? head - keep : 1;
+	uint64_t left_out;
+
+	/* The head may be one behind its slots, never the reader's way back. */
+	if (to <= r->next)
+		to = r->next + 1;
+	left_out = to - r->next;
+	ring_reader_seek(r, to);
+	return left_out;
+}
+
+uint64_t ring_reader_start(const struct ring_reader *r, uint64_t history)
+{
+	uint64_t head = ring_reader_head(r);
+	uint64_t kept = history < r->depth ? history : r->depth;
+
+	if (kept > head)
+		kept = head;
+	return head + 1 - kept;
+}

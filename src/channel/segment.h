@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CHANNEL_SEGMENT_H
+#define CHANNEL_SEGMENT_H
+
+/*
+ * Segment: how large a publisher's memory is, how it is laid out, and whether one that a peer
+ * made can be read without leaving it.
+ */
+
+#include <floe/floe.h>
+
+#include "alloc/manager.h"
+#include "channel/segment_layout.h"
+
+struct segment_plan {
+	uint32_t depth;
+	uint32_t loans_max;
+	uint32_t flags;
+	uint32_t index;
+	uint64_t topic_id;
+	uint64_t payload_max;
+	const struct floe_type *type; /* checked, or NULL */
+	uint32_t pool_count;
+	struct pool_plan pool[FLOE_POOLS_MAX]; /* offsets are filled in by segment_lay_out */
+};
+
+/* Where slots and chunks come to lie. */
+struct segment_sizes {
+	size_t slots_offset;
+	size_t size_max; /* with all chunks that there may ever be; SIZE_INVALID: not countable */
+	size_t size;     /* with those that there are at first */
+};
+
+/* Chunks of the last pool lie last, so that only they can become more. */
+struct segment_sizes segment_lay_out(struct segment_plan *plan);
+
+/* Bytes from the segment's start to the end of the last pool's first `chunk_count` chunks. */
+size_t segment_size_with(const struct segment_plan *plan, uint32_t chunk_count);
+
+/* Lays a fresh segment into zeroed memory of segment_lay_out's `size`. */
+void segment_format(struct segment_shared *segment, const struct segment_plan *plan,
+		    const struct segment_sizes *sizes);
+
+/* The plan that a segment was made by, from a checked copy of its head. */
+void segment_read_plan(const struct segment_shared *seen, struct segment_plan *ret_plan);
+
+/*
+ * Can a segment with this head be read inside `reserved` bytes? `seen` is a copy; from then on
+ * only what was copied is used. 0, or -EPROTO with a sentence.
+ */
+int segment_check(const struct segment_shared *seen, size_t reserved, const char *path,
+		  struct floe_error *error);
+
+/* Do two types agree? What is not named agrees with everything. On -EPROTOTYPE the sentence says
+ * what differs: `who` is whose type `theirs` is ("publisher 0 (pid 7)"). */
+int type_check(const struct type_shared *ours, const struct type_shared *theirs, const char *topic,
+	       const char *who, struct floe_error *error);
+
+/* type: checked, or NULL */
+void type_format(struct type_shared *ret_type, const struct floe_type *type);
+
+#endif

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "channel/subscriber.h"
+
+#include <limits.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "os/os.h"
+
+/* Where membarrier(2) is not to be had nobody can be sure to be woken: sleep in slices. */
+#define SLICE_NS 1000000
+#define TAKE_ATTEMPTS 3
+
+struct tables {
+	size_t feeds, held, places, end;
+};
+
+static struct tables lay_out(uint32_t holds_max)
+{
+	struct tables t = {0};
+
+	t.feeds = (size_t)holds_max * FLOE_CACHELINE;
+	t.held = t.feeds + FLOE_PUBLISHERS_MAX * sizeof(struct feed);
+	t.places = t.held + holds_max * sizeof(struct held);
+	t.end = t.places + holds_max * sizeof(uint32_t);
+	return t;
+}
+
+size_t subscriber_memory_size(uint32_t holds_max)
+{
+	return lay_out(holds_max).end;
+}
+
+void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
+{
+	struct port_shared *port = plan->port;
+	struct tables t = lay_out(port->holds_max);
+	unsigned char *memory = plan->memory;
+
+	memset(memory, 0, t.end);
+	*sub = (struct subscriber){
+		.port = port,
+		.hints = plan->hints,
+		.wants_refresh = true,
+		.depth = port->depth ? port->depth : UINT64_MAX,
+		.feeds = (struct feed *)(memory + t.feeds),
+		.holds_max = port->holds_max,
+		.places = (uint32_t *)(memory + t.places),
+		.held = (struct held *)(memory + t.held),
+		.copies = memory,
+		.spin_ns = plan->spin_ns,
+		.reliable = port->policy == FLOE_POLICY_RELIABLE,
+		.fenced = plan->fenced,
+		.calls = plan->calls,
+		.user = plan->user,
+	};
+	for (uint32_t i = 0; i < sub->holds_max; i++)
+		sub->places[i] = sub->holds_max - 1 - i;
+}
+
+int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool joining,
+			uint64_t history)
+{
+	struct feed *added;
+	uint64_t start;
+
+	if (sub->feed_count == FLOE_PUBLISHERS_MAX)
+		return -EMFILE;
+	added = &sub->feeds[sub->feed_count];
+	*added = *feed;
+	/* A publisher that came after us is read from the oldest that it has: nothing was before. */
+	start = ring_reader_start(&added->reader, joining ? history : UINT64_MAX);
+	ring_reader_seek(&added->reader, start);
+	/* From here on a reliable subscriber is waited for. */
+	store_seq_cst(&sub->port->cursor[added->index], start);
+	sub->feed_count++;
+	return 0;
+}
+
+struct feed *subscriber_find_feed(struct subscriber *sub, uint64_t file)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (sub->feeds[i].file == file)
+			return &sub->feeds[i];
+	return NULL;
+}
+
+void subscriber_let_go(struct subscriber *sub, struct feed *feed)
+{
+	if (feed->leaving)
+		return;
+	feed->leaving = true;
+	sub->leaving_count++;
+	/* The place is clean for the next publisher of this index. */
+	store_release(&sub->port->cursor[feed->index], 0);
+}
+
+/* The last one moves into the gap. */
+static void drop(struct subscriber *sub, struct feed *feed)
+{
+	struct feed *last = &sub->feeds[sub->feed_count - 1];
+
+	sub->calls->detach(sub->user, feed);
+	sub->leaving_count -= feed->leaving;
+	sub->feed_count--;
+	sub->turn = 0;
+	if (feed == last)
+		return;
+	*feed = *last;
+	for (uint32_t i = 0; i < sub->holds_max; i++)
+		if (sub->held[i].ticket && sub->held[i].feed == last)
+			sub->held[i].feed = feed;
+}
+
+void subscriber_drop_feeds(struct subscriber *sub)
+{
+	for (uint32_t i = sub->feed_count; i-- > 0;) {
+		struct feed *feed = &sub->feeds[i];
+
+		if (feed->leaving && feed->held == 0 &&
+		    (feed->broken || ring_look(&feed->reader) == RING_EMPTY))
+			drop(sub, feed);
+	}
+}
+
+void subscriber_deinit(struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->holds_max; i++)
+		store_release(&sub->port->hold[i], HOLD_NONE);
+	while (sub->feed_count)
+		drop(sub, &sub->feeds[sub->feed_count - 1]);
+	sub->held_count = 0;
+}
+
+int subscriber_refresh(struct subscriber *sub)
+{
+	/* Read before the publishers are: who comes in between makes us look again. */
+	uint64_t epoch = load_seq_cst(&sub->hints->publishers);
+	int r = sub->calls->refresh(sub->user, sub);
+
+	/* One publisher that cannot be read is told of once, and is no reason to look again. */
+	sub->wants_refresh = r < 0 && r != -EPROTO && r != -EACCES;
+	if (!sub->wants_refresh)
+		sub->publishers_seen = epoch;
+	if (sub->leaving_count)
+		subscriber_drop_feeds(sub);
+	return r;
+}
+
+static void leave_out(struct subscriber *sub, struct feed *feed, uint64_t count)
+{
+	feed->lost += count;
+	sub->lost += count;
+	store_relaxed(&sub->port->lost, sub->lost);
+	if (!feed->leaving)
+		store_release(&sub->port->cursor[feed->index], feed->reader.next);
+}
+
+/* Keeps at most `depth` messages behind the head, if that is less than the ring's. */
+static void skip_old(struct subscriber *sub, struct feed *feed)
+{
+	struct ring_reader *reader = &feed->reader;
+	uint64_t head = ring_reader_head(reader);
+	uint64_t count;
+
+	if (head < reader->next || head - reader->next < sub->depth)
+		return;
+	count = head - sub->depth + 1 - reader->next;
+	ring_reader_seek(reader, reader->next + count);
+	leave_out(sub, feed, count);
+}
+
+static int break_off(struct feed *feed)
+{
+	feed->broken = true;
+	return -EPROTO;
+}
+
+/* Is the payload where it can be read? The publisher may have grown its memory since we looked.
+ * 1; 0 overwritten meanwhile; -EPROTO it is nowhere */
+static int find_payload(struct subscriber *sub, struct feed *feed)
+{
+	const struct slot_shared *slot = ring_slot(&feed->reader);
+	uint64_t what = load_relaxed(&slot->what);
+	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
+
+	if (!ring_still(&feed->reader))
+		return 0;
+	if (what & SLOT_INLINE)
+		return (what & SLOT_SIZE_MASK) - 1 < FLOE_INLINE_MAX ? 1 : -EPROTO;
+	if (size == 0 || what % FLOE_CACHELINE)
+		return -EPROTO;
+	if (region_at(&feed->region, what, size))
+		return 1;
+	(void)sub->calls->look_again(sub->user, feed);
+	return region_at(&feed->region, what, size) ? 1 : -EPROTO;
+}
+
+static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
+{
+	uint32_t place = sub->places[sub->holds_max - sub->held_count - 1];
+	uint64_t what;
+	int r = find_payload(sub, feed);
+
+	if (r < 0)
+		return break_off(feed);
+	if (r == 0)
+		return 0;
+	what = load_relaxed(&ring_slot(&feed->reader)->what);
+	r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, place, what, ret)
+			       : subscriber_take_chunk(sub, feed, place, what, ret);
+	if (r)
+		subscriber_keep(sub, feed, place, ret);
+	return r;
+}
+
+int subscriber_take_other(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
+{
+	for (unsigned attempt = 0; attempt < TAKE_ATTEMPTS; attempt++) {
+		enum ring_state state;
+		int r;
+
+		if (sub->depth < feed->reader.depth)
+			skip_old(sub, feed);
+		state = ring_look(&feed->reader);
+		if (state == RING_EMPTY)
+			return 0;
+		if (state == RING_LAPPED) {
+			if (ring_reader_check(&feed->reader) < 0)
+				return break_off(feed);
+			leave_out(sub, feed, ring_reader_jump(&feed->reader, attempt));
+		}
+		r = take_ready(sub, feed, ret);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+void subscriber_wake_publisher(struct subscriber *sub, struct feed *feed)
+{
+	/* Pairs with the membarrier in the publisher's sleep_on. */
+	if (sub->fenced)
+		fence_seq_cst();
+	if (load_relaxed(&feed->reader.segment->sleeping))
+		(void)os->wake(futex_half(&sub->port->cursor[feed->index]), INT_MAX);
+}
+
+static bool is_ready(const struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (!sub->feeds[i].broken && ring_look(&sub->feeds[i].reader) != RING_EMPTY)
+			return true;
+	return false;
+}
+
+static bool is_changed(const struct subscriber *sub)
+{
+	return load_relaxed(&sub->hints->publishers) != sub->publishers_seen || sub->wants_refresh;
+}
+
+/* Looks until something comes, but not longer than `until_ns`. */
+static bool spin(const struct subscriber *sub, int64_t until_ns)
+{
+	do {
+		for (unsigned i = 0; i < 64; i++) {
+			if (is_ready(sub) || is_changed(sub))
+				return true;
+			relax();
+		}
+	} while (os->now_ns() < until_ns);
+	return false;
+}
+
+static unsigned list_words(const struct subscriber *sub, struct os_wait *ret_words)
+{
+	unsigned count = 0;
+
+	ret_words[count++] = (struct os_wait){futex_half(&sub->hints->publishers),
+					      (uint32_t)sub->publishers_seen};
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (!sub->feeds[i].broken)
+			ret_words[count++] = (struct os_wait){
+				futex_half(&sub->feeds[i].reader.segment->head),
+				(uint32_t)ring_reader_head(&sub->feeds[i].reader)};
+	return count;
+}
+
+/*
+ * One sleep on the heads of all publishers. The heads are read first and the flag is up before
+ * the last look. Publishers do not pay for a fence between their slot and their look at
+ * `sleepers`: membarrier makes them pass one now (membarrier(2), GLOBAL_EXPEDITED, Linux 4.16).
+ * Either they see our addition, or we see their slot.
+ */
+static int sleep_once(struct subscriber *sub, int64_t until_ns)
+{
+	struct os_wait words[FLOE_PUBLISHERS_MAX + 1];
+	unsigned count = list_words(sub, words);
+	int r = 0;
+
+	store_seq_cst(&sub->port->sleeping, 1);
+	(void)add_seq_cst(&sub->hints->sleepers, 1);
+	if (os->barrier_all() < 0) {
+		int64_t slice_ns = os->now_ns() + SLICE_NS;
+
+		if (until_ns < 0 || until_ns > slice_ns)
+			until_ns = slice_ns;
+	}
+	if (!is_ready(sub))
+		r = os->wait_any(words, count, until_ns);
+	if (r == -ENOSYS || r == -EINVAL) {
+		os->sleep_ns(SLICE_NS / 10); /* before Linux 5.16, and more than one word */
+		r = 0;
+	}
+	store_relaxed(&sub->port->sleeping, 0);
+	return r;
+}
+
+int subscriber_wait(struct subscriber *sub, int64_t deadline_ns)
+{
+	int64_t now = 0;
+
+	for (bool spun = false;;) {
+		int r = 0;
+
+		if (is_changed(sub))
+			r = subscriber_refresh(sub);
+		if (r < 0)
+			return r;
+		if (is_ready(sub))
+			return 1;
+		now = os->now_ns();
+		if (deadline_ns >= 0 && now >= deadline_ns)
+			return 0;
+		if (!spun && sub->spin_ns > 1) {
+			int64_t until_ns = now + (int64_t)sub->spin_ns;
+
+			spun = true;
+			if (deadline_ns >= 0 && deadline_ns < until_ns)
+				until_ns = deadline_ns;
+			(void)spin(sub, until_ns);
+			continue;
+		}
+		r = sleep_once(sub, deadline_ns);
+		if (r == -EINTR)
+			return r;
+	}
+}
