@@ -17,9 +17,10 @@
 #define MADV_POPULATE_WRITE 23
 #endif
 
-/* A fallocate on tmpfs that a signal interrupts gives back all it had and starts again, so that
- * under a fast timer a large one never ends. Steps of this size take a few milliseconds. */
-#define RESERVE_STEP ((size_t)16 << 20)
+/* Older kernels give up a fallocate on tmpfs at any signal and begin anew (6.18 does not), so that
+ * under a fast timer a large one never ends. A step takes half a millisecond; its borders are
+ * those of huge pages, which tmpfs may use. */
+#define RESERVE_STEP ((size_t)2 << 20)
 
 static size_t page_size(void)
 {
@@ -147,14 +148,20 @@ static void punch(int fd, size_t from, size_t to)
 	(void)os->punch(fd, from, size_align(to, page_size()) - from);
 }
 
+static size_t next_step(size_t at, size_t to)
+{
+	size_t border = size_align(at + 1, RESERVE_STEP);
+
+	return border < to ? border : to;
+}
+
 static int reserve_file(struct source *source, unsigned char *memory, size_t from, size_t to)
 {
 	int r = 0;
 
-	for (size_t at = from; at < to && r >= 0; at += RESERVE_STEP) {
-		size_t step = to - at < RESERVE_STEP ? to - at : RESERVE_STEP;
-
-		r = reserve_step(source->fd, memory, at, at + step);
+	for (size_t at = from, next; at < to && r >= 0; at = next) {
+		next = next_step(at, to);
+		r = reserve_step(source->fd, memory, at, next);
 	}
 	if (r < 0)
 		punch(source->fd, from, to);
