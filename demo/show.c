@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "decoder.h"
 #include "process.h"
 
 #define TICK_MS 50
@@ -74,45 +74,14 @@ static void start(struct show *s, enum role role, const char *const *arguments, 
 		break_off(s, "%s could not be started: %s", role_names[role], strerror(-r));
 }
 
-static int start_decoder(struct show *s, int output)
-{
-	const struct show_options *o = &s->options;
-	int stdio[3] = {-1, output, s->messages_fd};
-	const char *argv[24];
-	char frames[32];
-	unsigned n = 0;
-
-	argv[n++] = "ffmpeg";
-	argv[n++] = "-nostdin";
-	argv[n++] = "-v";
-	argv[n++] = "error";
-	if (o->loop) {
-		argv[n++] = "-stream_loop";
-		argv[n++] = "-1";
-	}
-	argv[n++] = "-i";
-	argv[n++] = o->video;
-	argv[n++] = "-map";
-	argv[n++] = "0:v:0";
-	if (s->board.frames_expected > 0) {
-		snprintf(frames, sizeof(frames), "%ju", (uintmax_t)s->board.frames_expected);
-		argv[n++] = "-frames:v";
-		argv[n++] = frames;
-	}
-	/* Each frame once: not one more or less to keep a rate. */
-	argv[n++] = "-fps_mode";
-	argv[n++] = "passthrough";
-	argv[n++] = "-pix_fmt";
-	argv[n++] = "bgr24";
-	argv[n++] = "-f";
-	argv[n++] = "rawvideo";
-	argv[n++] = "pipe:1";
-	argv[n] = NULL;
-	return child_start(&s->decoder, argv, stdio);
-}
-
 static void start_camera(struct show *s)
 {
+	const struct decoder_options decoder = {
+		.video = s->options.video,
+		.loop = s->options.loop,
+		.frames = s->board.frames_expected,
+	};
+	int stdio[3] = {-1, -1, s->messages_fd};
 	char width[16], height[16], fps[16];
 	const char *const arguments[] = {width, height, fps, NULL};
 	int ends[2];
@@ -126,7 +95,8 @@ static void start_camera(struct show *s)
 		break_off(s, "no pipe: %s", strerror(errno));
 		return;
 	}
-	r = start_decoder(s, ends[1]);
+	stdio[1] = ends[1];
+	r = decoder_start(&s->decoder, &decoder, stdio);
 	if (r < 0)
 		break_off(s, "ffmpeg could not be started: %s", strerror(-r));
 	else
@@ -431,47 +401,15 @@ static void copy_messages(int fd)
 	close(fd);
 }
 
-/* nftw passes no pointer of ours. */
-static struct show *walked;
-
-static int note_leftover(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status;
-	(void)walk;
-	if (type == FTW_D || type == FTW_DP)
-		return 0;
-	if (walked->leftovers++ == 0)
-		snprintf(walked->leftover, sizeof(walked->leftover), "%s", path);
-	return 0;
-}
-
-static int remove_folder(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-	(void)status;
-	(void)type;
-	(void)walk;
-	rmdir(path);
-	return 0;
-}
-
-/* Files are counted and stay, for somebody to look at; empty folders go. */
-static void look_at_domain(struct show *s)
-{
-	const char *path = floe_view_path(s->view);
-
-	walked = s;
-	s->cleaned = floe_view_clean(s->view, 0, NULL, NULL);
-	nftw(path, note_leftover, 16, FTW_PHYS);
-	nftw(path, remove_folder, 16, FTW_PHYS | FTW_DEPTH);
-}
-
 void show_close(struct show *s)
 {
 	screen_close(&s->screen);
 	floe_subscriber_close(s->motion);
 	floe_subscriber_close(s->stats);
-	if (s->view)
-		look_at_domain(s);
+	if (s->view) {
+		s->cleaned = floe_view_clean(s->view, 0, NULL, NULL);
+		leftovers_find(&s->leftovers, floe_view_path(s->view));
+	}
 	floe_view_close(s->view);
 	if (s->messages_fd >= 0)
 		copy_messages(s->messages_fd);

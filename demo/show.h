@@ -18,6 +18,7 @@
 
 #include "board.h"
 #include "child.h"
+#include "leftovers.h"
 #include "screen.h"
 
 struct show_options {
@@ -54,15 +55,13 @@ struct show {
 	int messages_fd; /* what the children complain about while a screen is drawn; -1: none */
 
 	bool is_interrupted;
-	bool is_killed;    /* motion was */
-	bool is_cut_short; /* the decoder did not come to its end, and need not */
-	int decoder_status;
-	int64_t held_after; /* frames held when all viewers had left; -errno */
-	bool has_looked;    /* held_after was found out */
-	int cleaned;        /* things that the clean-up found; -errno */
-	unsigned leftovers; /* files in the domain at the very end */
-	char leftover[256]; /* the first of them */
-	char failure[160];  /* why the show was broken off; "" if it was not */
+	bool is_killed;             /* motion was */
+	bool is_cut_short;          /* the decoder did not come to its end, and need not */
+	int64_t held_after;         /* frames held when all viewers had left; -errno */
+	bool has_looked;            /* held_after was found out */
+	int cleaned;                /* things that the clean-up found; -errno */
+	struct leftovers leftovers; /* of the domain, at the very end */
+	char failure[160];          /* why the show was broken off; "" if it was not */
 };
 
 int show_open(struct show *s, const struct show_options *options);

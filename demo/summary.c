@@ -219,8 +219,9 @@ static void check_domain(struct summary *s)
 	const struct show *show = s->show;
 
 	check(s, "nothing is left in the domain",
-	      verdict_of(show->leftovers == 0 && show->cleaned >= 0), "%u files%s%s",
-	      show->leftovers, show->leftovers ? ", the first: " : "", show->leftover);
+	      verdict_of(show->leftovers.files == 0 && show->cleaned >= 0), "%u files%s%s",
+	      show->leftovers.files, show->leftovers.files ? ", the first: " : "",
+	      show->leftovers.first);
 }
 
 static void print_table(const struct summary *s)
