@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "look.h"
+
+#include <errno.h>
+#include <linux/magic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+
+#include "frame.h"
+
+/* One of the floe_view_... calls that fill an array. */
+typedef int fill_call(struct floe_view *view, const char *topic, void *ret, size_t size,
+		      size_t count);
+
+static int fill_nodes(struct floe_view *view, const char *topic, void *ret, size_t size,
+		      size_t count)
+{
+	(void)topic;
+	return floe_view_nodes(view, ret, size, count);
+}
+
+static int fill_topics(struct floe_view *view, const char *topic, void *ret, size_t size,
+		       size_t count)
+{
+	(void)topic;
+	return floe_view_topics(view, ret, size, count);
+}
+
+static int fill_publishers(struct floe_view *view, const char *topic, void *ret, size_t size,
+			   size_t count)
+{
+	return floe_view_publishers(view, topic, ret, size, count);
+}
+
+static int fill_subscribers(struct floe_view *view, const char *topic, void *ret, size_t size,
+			    size_t count)
+{
+	return floe_view_subscribers(view, topic, ret, size, count);
+}
+
+/* Asks again with more room while there are more than fit; others come and go meanwhile. */
+static int load(void **ret, size_t *ret_count, fill_call *fill, struct floe_view *view,
+		const char *topic, size_t size)
+{
+	size_t count = 32;
+
+	for (;;) {
+		void *array = frame_alloc(count, size);
+		int r = fill(view, topic, array, size, count);
+
+		if (r >= 0 && (size_t)r <= count) {
+			*ret = array;
+			*ret_count = (size_t)r;
+			return 0;
+		}
+		free(array);
+		if (r < 0)
+			return r;
+		count = (size_t)r + 32;
+	}
+}
+
+static int compare_nodes(const void *a, const void *b)
+{
+	const struct floe_node_info *left = a;
+	const struct floe_node_info *right = b;
+
+	if (left->pid != right->pid)
+		return left->pid < right->pid ? -1 : 1;
+	return left->id < right->id ? -1 : left->id > right->id;
+}
+
+static int compare_topics(const void *a, const void *b)
+{
+	const struct look_topic *left = a;
+	const struct look_topic *right = b;
+
+	return strcmp(left->info.name, right->info.name);
+}
+
+int look_nodes(struct look_nodes *ret, struct floe_view *view)
+{
+	void *array;
+	size_t count;
+	int r;
+
+	r = load(&array, &count, fill_nodes, view, NULL, sizeof(*ret->nodes));
+	if (r < 0)
+		return r;
+
+	*ret = (struct look_nodes){.nodes = array, .count = count};
+	qsort(ret->nodes, ret->count, sizeof(*ret->nodes), compare_nodes);
+	return 0;
+}
+
+int look_topics(struct look_topics *ret, struct floe_view *view)
+{
+	struct floe_topic_info *infos;
+	void *array;
+	size_t count;
+	int r;
+
+	r = load(&array, &count, fill_topics, view, NULL, sizeof(*infos));
+	if (r < 0)
+		return r;
+
+	infos = array;
+	*ret = (struct look_topics){
+		.topics = frame_alloc(count, sizeof(*ret->topics)),
+		.count = count,
+	};
+	for (size_t i = 0; i < count; i++)
+		ret->topics[i].info = infos[i];
+	free(array);
+	qsort(ret->topics, ret->count, sizeof(*ret->topics), compare_topics);
+	return 0;
+}
+
+int look_inside(struct look_topic *topic, struct floe_view *view)
+{
+	void *publishers = NULL;
+	void *subscribers = NULL;
+	int r;
+
+	r = load(&publishers, &topic->publishers_count, fill_publishers, view, topic->info.name,
+		 sizeof(*topic->publishers));
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r;
+	topic->publishers = publishers;
+
+	r = load(&subscribers, &topic->subscribers_count, fill_subscribers, view, topic->info.name,
+		 sizeof(*topic->subscribers));
+	if (r == -ENOENT)
+		return 0;
+	topic->subscribers = subscribers;
+	return r;
+}
+
+struct look_topic *look_find(const struct look_topics *topics, const char *name)
+{
+	for (size_t i = 0; i < topics->count; i++)
+		if (!strcmp(topics->topics[i].info.name, name))
+			return &topics->topics[i];
+	return NULL;
+}
+
+int look_space(struct look_space *ret, const char *path)
+{
+	char *folder = frame_alloc(strlen(path) + 1, 1);
+	struct statfs stat;
+	int r;
+
+	strcpy(folder, path);
+	while ((r = statfs(folder, &stat) < 0 ? -errno : 0) == -ENOENT && strrchr(folder, '/'))
+		*strrchr(folder, '/') = '\0';
+	free(folder);
+	if (r < 0)
+		return r;
+
+	*ret = (struct look_space){
+		.size = (uint64_t)stat.f_blocks * (uint64_t)stat.f_bsize,
+		.free = (uint64_t)stat.f_bavail * (uint64_t)stat.f_bsize,
+		.is_tmpfs = stat.f_type == TMPFS_MAGIC,
+	};
+	return 0;
+}
+
+void look_nodes_end(struct look_nodes *nodes)
+{
+	free(nodes->nodes);
+	*nodes = (struct look_nodes){0};
+}
+
+void look_topics_end(struct look_topics *topics)
+{
+	for (size_t i = 0; i < topics->count; i++) {
+		free(topics->topics[i].publishers);
+		free(topics->topics[i].subscribers);
+	}
+	free(topics->topics);
+	*topics = (struct look_topics){0};
+}

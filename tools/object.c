@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "object.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "frame.h"
+#include "text.h"
+
+json_t *object_text(const char *text)
+{
+	json_t *string = json_string(text);
+
+	return string ? string : json_string(text_name(text).text);
+}
+
+/* JSON's integers are signed here; what does not fit is a nonsense of the other side. */
+json_t *object_number(uint64_t number)
+{
+	return json_integer(number > INT64_MAX ? INT64_MAX : (json_int_t)number);
+}
+
+static void set(json_t *object, const char *key, uint64_t number)
+{
+	(void)json_object_set_new(object, key, object_number(number));
+}
+
+/* All 64 bits matter here, and many readers of JSON keep only 53 of a number. */
+static void set_hex(json_t *object, const char *key, uint64_t number)
+{
+	(void)json_object_set_new(object, key, json_sprintf("%016llx", (unsigned long long)number));
+}
+
+static void set_pid(json_t *object, int32_t pid)
+{
+	(void)json_object_set_new(object, "pid", json_integer(pid));
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+	(void)json_object_set_new(object, key, object_text(text));
+}
+
+json_t *object_node(const struct floe_node_info *node)
+{
+	json_t *object = json_object();
+
+	set_hex(object, "node", node->id);
+	set_text(object, "state", text_state(node->state));
+	set_pid(object, node->pid);
+	set_text(object, "process", node->process);
+	set(object, "uid", node->uid);
+	set(object, "subscribers", node->subscribers);
+	set(object, "memory", node->memory);
+	return object;
+}
+
+json_t *object_topic(const struct floe_topic_info *topic)
+{
+	json_t *object = json_object();
+
+	set_text(object, "topic", topic->name);
+	set_text(object, "state", text_state(topic->state));
+	set(object, "publishers", topic->publishers);
+	set(object, "subscribers", topic->subscribers);
+	set(object, "leftovers", topic->leftovers);
+	set(object, "published", topic->published);
+	set(object, "memory", topic->memory);
+	set_text(object, "type", topic->type.name);
+	set(object, "type_size", topic->type.size);
+	set(object, "type_alignment", topic->type.alignment);
+	set_hex(object, "type_hash", topic->type.hash);
+	return object;
+}
+
+json_t *object_publisher(const struct floe_publisher_info *publisher)
+{
+	json_t *object = json_object();
+
+	set(object, "publisher", publisher->index);
+	set_text(object, "state", text_state(publisher->state));
+	set_pid(object, publisher->pid);
+	set_text(object, "process", publisher->process);
+	set(object, "uid", publisher->uid);
+	set_hex(object, "node", publisher->node);
+	(void)json_object_set_new(object, "mode", json_sprintf("%04o", publisher->mode));
+	(void)json_object_set_new(object, "timestamps",
+				  json_boolean(publisher->flags & FLOE_TIMESTAMPS));
+	set(object, "sequence", publisher->sequence);
+	set(object, "depth", publisher->depth);
+	set(object, "payload_max", publisher->payload_max);
+	set(object, "chunks", publisher->chunks);
+	set(object, "loans", publisher->loans);
+	set(object, "loans_max", publisher->loans_max);
+	set(object, "would_block", publisher->would_block);
+	set(object, "wakes", publisher->wakes);
+	set(object, "memory", publisher->memory);
+	set(object, "generation", publisher->generation);
+	set_text(object, "type", publisher->type);
+	return object;
+}
+
+json_t *object_subscriber(const struct floe_subscriber_info *subscriber)
+{
+	json_t *object = json_object();
+
+	set(object, "subscriber", subscriber->index);
+	set_text(object, "state", text_state(subscriber->state));
+	set_pid(object, subscriber->pid);
+	set_text(object, "process", subscriber->process);
+	set(object, "uid", subscriber->uid);
+	set_hex(object, "node", subscriber->node);
+	set_text(object, "policy", text_policy(subscriber->policy));
+	(void)json_object_set_new(object, "sleeping", json_boolean(subscriber->sleeping));
+	set(object, "received", subscriber->received);
+	set(object, "lost", subscriber->lost);
+	set(object, "held", subscriber->held);
+	set(object, "holds_max", subscriber->holds_max);
+	set(object, "behind", subscriber->behind);
+	set_text(object, "type", subscriber->type);
+	return object;
+}
+
+json_t *object_inside(const struct look_topic *topic)
+{
+	json_t *object = object_topic(&topic->info);
+	json_t *publishers = json_array();
+	json_t *subscribers = json_array();
+
+	for (size_t i = 0; i < topic->publishers_count; i++)
+		(void)json_array_append_new(publishers, object_publisher(&topic->publishers[i]));
+	for (size_t i = 0; i < topic->subscribers_count; i++)
+		(void)json_array_append_new(subscribers, object_subscriber(&topic->subscribers[i]));
+	(void)json_object_set_new(object, "publisher_list", publishers);
+	(void)json_object_set_new(object, "subscriber_list", subscribers);
+	return object;
+}
+
+void object_set_payload(json_t *object, const void *bytes, size_t size)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *at = bytes;
+	json_t *string = json_stringn(bytes, size);
+	char *hex;
+
+	if (string) {
+		(void)json_object_set_new(object, "data", string);
+		return;
+	}
+
+	hex = frame_alloc(2 * size + 1, 1);
+	for (size_t i = 0; i < size; i++) {
+		hex[2 * i] = digits[at[i] >> 4];
+		hex[2 * i + 1] = digits[at[i] & 15];
+	}
+	(void)json_object_set_new(object, "hex", json_string(hex));
+	free(hex);
+}
+
+void object_print(json_t *object)
+{
+	(void)json_dumpf(object, stdout, JSON_COMPACT);
+	(void)putchar('\n');
+	json_decref(object);
+}

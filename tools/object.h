@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TOOLS_OBJECT_H
+#define TOOLS_OBJECT_H
+
+/*
+ * What --json prints. The keys are promised: new ones may come, none changes its meaning.
+ */
+
+#include <jansson.h>
+#include <stddef.h>
+
+#include "look.h"
+
+json_t *object_node(const struct floe_node_info *node);
+json_t *object_topic(const struct floe_topic_info *topic);
+json_t *object_publisher(const struct floe_publisher_info *publisher);
+json_t *object_subscriber(const struct floe_subscriber_info *subscriber);
+
+/* The topic, with its publishers and subscribers as arrays. */
+json_t *object_inside(const struct look_topic *topic);
+
+/* A string that others wrote: what is not UTF-8 is escaped as on a terminal. */
+json_t *object_text(const char *text);
+json_t *object_number(uint64_t number);
+
+/* Adds "data" when the bytes are UTF-8, else "hex". */
+void object_set_payload(json_t *object, const void *bytes, size_t size);
+
+/* Prints one line on stdout and ends the object. */
+void object_print(json_t *object);
+
+#endif

@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "command.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "look.h"
+#include "object.h"
+#include "text.h"
+#include "wait.h"
+
+/* Most lines are short; with this, a ring of DEPTH_HIGH lines is 4 MiB. */
+#define LINE_MAX_DEFAULT 4096
+
+/* Without --depth a ring is about this large, within these bounds: deep enough that a reader who
+ * looks once a millisecond misses nothing of a usual stream, and small beside 64 MiB of tmpfs. */
+#define RING_BYTES (UINT64_C(16) << 20)
+#define DEPTH_LOW 4
+#define DEPTH_HIGH 1024
+
+/* How often a wait for a subscriber looks whether it should stop, and when it says that it waits. */
+#define LOOK_NS (WAIT_SECOND / 10)
+#define PATIENCE_NS (2 * WAIT_SECOND)
+
+/* The default of a pipe is 64 KiB: fewer and larger reads for frames. */
+#define PIPE_BYTES (1 << 20)
+
+static struct {
+	const char *message;
+	uint64_t frame_size;
+	uint64_t count;
+	double rate;
+	bool reliable_wait;
+	bool drop;
+	uint64_t depth;
+	uint64_t payload_max;
+	bool timestamps;
+	uint64_t wait_for;
+	const char *type;
+	bool quiet;
+} wish;
+
+static const struct frame_option options[] = {
+	OPTION_TEXT(
+		"message", 'm', &wish.message, "TEXT",
+		"send this text instead of standard input; once, or again and again with --count or --rate"),
+	OPTION_SIZE("frame-size", 'f', &wish.frame_size, "BYTES",
+		    "standard input is a stream of messages of this size, not of lines"),
+	OPTION_COUNT("count", 'n', &wish.count, "N", "end after this many messages"),
+	OPTION_RATE("rate", 'r', &wish.rate, "HZ", "messages per second at most"),
+	OPTION_FLAG("reliable-wait", 0, &wish.reliable_wait,
+		    "wait for a reliable subscriber that is behind (the default)"),
+	OPTION_FLAG("drop", 0, &wish.drop, "do not wait for it: drop the message and count it"),
+	OPTION_COUNT("depth", 'd', &wish.depth, "N",
+		     "messages that stay readable (default: what 16 MiB hold, 4 to 1024)"),
+	OPTION_SIZE("payload-max", 0, &wish.payload_max, "BYTES",
+		    "bytes of the largest message (default: the frame size, 4K for lines)"),
+	OPTION_FLAG("timestamps", 't', &wish.timestamps,
+		    "messages carry the time of their publication"),
+	OPTION_COUNT("wait-for", 'w', &wish.wait_for, "N",
+		     "send nothing before this many subscribers are there"),
+	OPTION_TEXT("type", 0, &wish.type, "NAME", "name of the messages' type"),
+	OPTION_FLAG("quiet", 'q', &wish.quiet, "no summary at the end"),
+	{0},
+};
+
+struct pub {
+	struct frame *frame;
+	const char *topic;
+	struct floe_publisher *publisher;
+	size_t payload_max;
+
+	/* Standard input as lines: what is read and not yet sent. */
+	char *buffer;
+	size_t buffer_size;
+	size_t start;
+	size_t end;
+	bool is_at_end;
+	const char *line;
+
+	uint64_t sent;
+	uint64_t bytes;
+	uint64_t dropped;
+	uint64_t empty;
+	int64_t began_ns;
+	int64_t next_ns; /* when --rate allows the next message */
+	bool has_complained;
+};
+
+/*
+ * Opening
+ */
+
+static size_t choose_payload_max(void)
+{
+	size_t length = wish.message ? strlen(wish.message) : 0;
+
+	if (wish.payload_max)
+		return wish.payload_max;
+	if (wish.frame_size)
+		return wish.frame_size;
+	/* One geometry for all short texts: then each call adopts the ring of the one before. */
+	return length > LINE_MAX_DEFAULT ? length : LINE_MAX_DEFAULT;
+}
+
+static size_t choose_depth(size_t payload_max)
+{
+	size_t depth = RING_BYTES / payload_max;
+
+	if (wish.depth)
+		return wish.depth;
+	return depth < DEPTH_LOW ? DEPTH_LOW : depth > DEPTH_HIGH ? DEPTH_HIGH : depth;
+}
+
+static int fail_full(struct pub *pub)
+{
+	const char *path = floe_view_path(pub->frame->view);
+	struct look_space space = {0};
+
+	(void)look_space(&space, path);
+	return frame_fail(
+		pub->frame,
+		"the tmpfs that holds '%s' is full (%s of %s free): remove what is not needed "
+		"there ('floe clean' helps), enlarge it (mount -o remount,size=...), or use a "
+		"smaller --depth or --payload-max",
+		path, text_bytes(space.free).text, text_bytes(space.size).text);
+}
+
+static int open_publisher(struct pub *pub)
+{
+	struct floe_error error = {0};
+	const struct floe_type type = {.name = wish.type};
+	const struct floe_publisher_options floe_options = {
+		.size = sizeof(floe_options),
+		.depth = choose_depth(pub->payload_max),
+		.loans_max = 1,
+		.payload_max = pub->payload_max,
+		.type = wish.type ? &type : NULL,
+		.flags = wish.timestamps ? FLOE_TIMESTAMPS : 0,
+		.dir = pub->frame->dir,
+		.domain = pub->frame->domain,
+		.error = &error,
+	};
+	int r;
+
+	r = floe_publisher_open(&pub->publisher, pub->topic, &floe_options);
+	if (r == -ENOSPC)
+		return fail_full(pub);
+	if (r < 0)
+		return frame_fail(pub->frame, "%s", *error.text ? error.text : frame_reason(r));
+	return FRAME_DONE;
+}
+
+static size_t count_subscribers(const struct pub *pub)
+{
+	struct look_topics topics = {0};
+	const struct look_topic *topic;
+	size_t count;
+
+	if (look_topics(&topics, pub->frame->view) < 0)
+		return 0;
+	topic = look_find(&topics, pub->topic);
+	count = topic ? topic->info.subscribers : 0;
+	look_topics_end(&topics);
+	return count;
+}
+
+static void wait_for_subscribers(const struct pub *pub)
+{
+	while (count_subscribers(pub) < wish.wait_for)
+		if (!wait_until(wait_now_ns() + WAIT_SECOND / 100))
+			return;
+}
+
+/*
+ * Sending. Each step: 1 go on, 0 the end, -1 failed and told.
+ */
+
+static int lend(struct pub *pub, size_t size, struct floe_loan *loan)
+{
+	int r = floe_loan(pub->publisher, size, loan);
+
+	if (r == 1)
+		return 1;
+	if (r == -ENOSPC)
+		(void)fail_full(pub);
+	else
+		(void)frame_fail(pub->frame, "cannot lend %zu bytes: %s", size,
+				 r ? frame_reason(r) : "no chunk is free");
+	return -1;
+}
+
+static void complain_once(struct pub *pub, int64_t since_ns)
+{
+	if (wish.quiet || pub->has_complained || wait_now_ns() - since_ns < PATIENCE_NS)
+		return;
+	frame_say(pub->frame,
+		  "waiting for a reliable subscriber of '%s' that is behind "
+		  "('floe info %s' shows it, --drop would not wait)",
+		  pub->topic, pub->topic);
+	pub->has_complained = true;
+}
+
+static int wait_for_room(struct pub *pub, int64_t since_ns)
+{
+	int r = floe_publisher_wait(pub->publisher, wait_now_ns() + LOOK_NS);
+
+	if (wait_is_stopped())
+		return 0;
+	if (r < 0 && r != -EINTR) {
+		(void)frame_fail(pub->frame, "cannot wait: %s", frame_reason(r));
+		return -1;
+	}
+	complain_once(pub, since_ns);
+	return 1;
+}
+
+static int send_loan(struct pub *pub, struct floe_loan *loan)
+{
+	int64_t since_ns = wait_now_ns();
+	size_t size = loan->size;
+	int r;
+
+	while ((r = floe_publish(pub->publisher, loan)) == 0) {
+		int go_on = wish.drop ? 0 : wait_for_room(pub, since_ns);
+
+		if (go_on == 1)
+			continue;
+		floe_discard(pub->publisher, loan);
+		pub->dropped++;
+		return wish.drop ? 1 : go_on;
+	}
+	if (r < 0) {
+		(void)frame_fail(pub->frame, "cannot publish: %s", frame_reason(r));
+		return -1;
+	}
+	pub->sent++;
+	pub->bytes += size;
+	return 1;
+}
+
+static int send_bytes(struct pub *pub, const void *bytes, size_t size)
+{
+	struct floe_loan loan = {0};
+	int r;
+
+	r = lend(pub, size, &loan);
+	if (r < 0)
+		return r;
+	memcpy(loan.data, bytes, size);
+	return send_loan(pub, &loan);
+}
+
+static int send_message(struct pub *pub)
+{
+	return send_bytes(pub, wish.message, strlen(wish.message));
+}
+
+/*
+ * Standard input
+ */
+
+/* Bytes read, 0 at the end or when asked to stop, -1 failed and told. */
+static ssize_t read_input(struct pub *pub, void *buffer, size_t size)
+{
+	ssize_t r;
+
+	do {
+		if (!wait_readable(STDIN_FILENO, WAIT_FOREVER))
+			return 0;
+		r = read(STDIN_FILENO, buffer, size);
+	} while (r < 0 && (errno == EINTR || errno == EAGAIN));
+
+	if (r < 0)
+		(void)frame_fail(pub->frame, "cannot read standard input: %s", strerror(errno));
+	return r;
+}
+
+static int discard(struct pub *pub, struct floe_loan *loan, int r)
+{
+	floe_discard(pub->publisher, loan);
+	return r;
+}
+
+/* Reads from the pipe into the chunk: no copy in between. */
+static int send_frame(struct pub *pub)
+{
+	struct floe_loan loan = {0};
+	size_t done = 0;
+
+	if (lend(pub, wish.frame_size, &loan) < 0)
+		return -1;
+
+	while (done < loan.size) {
+		ssize_t r = read_input(pub, (char *)loan.data + done, loan.size - done);
+
+		if (r < 0)
+			return discard(pub, &loan, -1);
+		if (r == 0)
+			break;
+		done += (size_t)r;
+	}
+	if (done == loan.size)
+		return send_loan(pub, &loan);
+
+	if (done > 0 && !wait_is_stopped()) {
+		(void)frame_fail(
+			pub->frame,
+			"the input ended inside a frame: its %zu bytes of %zu were not sent", done,
+			loan.size);
+		return discard(pub, &loan, -1);
+	}
+	return discard(pub, &loan, 0);
+}
+
+/* Makes room behind what is unread, and reads. 1, 0 at the end, -1. */
+static int fill_buffer(struct pub *pub)
+{
+	ssize_t r;
+
+	memmove(pub->buffer, pub->buffer + pub->start, pub->end - pub->start);
+	pub->end -= pub->start;
+	pub->start = 0;
+	r = read_input(pub, pub->buffer + pub->end, pub->buffer_size - pub->end);
+	if (r > 0)
+		pub->end += (size_t)r;
+	return r < 0 ? -1 : r > 0;
+}
+
+/* 1 a line, without its new line; 0 the end; -1 failed and told. */
+static int next_line(struct pub *pub, size_t *ret_size)
+{
+	for (size_t seen = 0;;) {
+		size_t unread = pub->end - pub->start;
+		char *from = pub->buffer + pub->start;
+		char *stop = memchr(from + seen, '\n', unread - seen);
+		int r;
+
+		pub->line = from;
+		*ret_size = stop ? (size_t)(stop - from) : unread;
+		if (*ret_size > pub->payload_max) {
+			(void)frame_fail(
+				pub->frame,
+				"a line is longer than %zu bytes: use a larger --payload-max",
+				pub->payload_max);
+			return -1;
+		}
+		if (stop || pub->is_at_end) {
+			pub->start += *ret_size + (stop ? 1 : 0);
+			return stop || *ret_size > 0;
+		}
+		seen = unread;
+		r = fill_buffer(pub);
+		if (r < 0 || wait_is_stopped())
+			return r < 0 ? -1 : 0;
+		pub->is_at_end = r == 0;
+	}
+}
+
+static int send_line(struct pub *pub)
+{
+	size_t size;
+	int r;
+
+	/* A message has at least one byte. */
+	while ((r = next_line(pub, &size)) == 1 && size == 0)
+		pub->empty++;
+	return r == 1 ? send_bytes(pub, pub->line, size) : r;
+}
+
+/*
+ * The command
+ */
+
+static bool is_allowed(struct pub *pub)
+{
+	if (wish.rate == 0)
+		return true;
+	if (!wait_until(pub->next_ns))
+		return false;
+	/* Late is late: after a pause the next messages do not come in a burst. */
+	if (wait_now_ns() - pub->next_ns > WAIT_SECOND / 10)
+		pub->next_ns = wait_now_ns();
+	pub->next_ns += (int64_t)(1e9 / wish.rate);
+	return true;
+}
+
+static int send_all(struct pub *pub)
+{
+	int (*send_one)(struct pub *) = wish.message      ? send_message
+					: wish.frame_size ? send_frame
+							  : send_line;
+	uint64_t count = wish.count ? wish.count : wish.message && wish.rate == 0 ? 1 : UINT64_MAX;
+	int r = 1;
+
+	pub->began_ns = pub->next_ns = wait_now_ns();
+	for (uint64_t i = 0; i < count && r == 1 && !wait_is_stopped(); i++) {
+		if (!is_allowed(pub))
+			break;
+		r = send_one(pub);
+	}
+	return r < 0 ? FRAME_FAILED : FRAME_DONE;
+}
+
+static void print_object(const struct pub *pub, double seconds)
+{
+	json_t *object = json_object();
+
+	(void)json_object_set_new(object, "topic", object_text(pub->topic));
+	(void)json_object_set_new(object, "sent", object_number(pub->sent));
+	(void)json_object_set_new(object, "bytes", object_number(pub->bytes));
+	(void)json_object_set_new(object, "dropped", object_number(pub->dropped));
+	(void)json_object_set_new(object, "empty", object_number(pub->empty));
+	(void)json_object_set_new(object, "seconds", json_real(seconds));
+	object_print(object);
+}
+
+static void print_summary(const struct pub *pub)
+{
+	double seconds = (double)(wait_now_ns() - pub->began_ns) / 1e9;
+
+	if (pub->frame->json) {
+		print_object(pub, seconds);
+		return;
+	}
+	if (wish.quiet)
+		return;
+
+	(void)fprintf(stderr, "floe pub: sent %llu message%s, %s in %.3f s (%.1f MB/s, %s)",
+		      (unsigned long long)pub->sent, pub->sent == 1 ? "" : "s",
+		      text_bytes(pub->bytes).text, seconds, (double)pub->bytes / 1e6 / seconds,
+		      text_rate((double)pub->sent / seconds).text);
+	if (pub->dropped)
+		(void)fprintf(stderr, ", dropped %llu", (unsigned long long)pub->dropped);
+	if (pub->empty)
+		(void)fprintf(stderr, ", left out %llu empty line%s",
+			      (unsigned long long)pub->empty, pub->empty == 1 ? "" : "s");
+	(void)fputc('\n', stderr);
+}
+
+static int check_wish(const struct frame *frame)
+{
+	if (wish.message && wish.frame_size)
+		return frame_usage(frame, "--message and --frame-size exclude each other");
+	if (wish.message && !*wish.message)
+		return frame_usage(frame, "--message is empty: a message has at least one byte");
+	if (wish.drop && wish.reliable_wait)
+		return frame_usage(frame, "--drop and --reliable-wait exclude each other");
+	if (wish.payload_max && wish.frame_size > wish.payload_max)
+		return frame_usage(frame, "--frame-size is larger than --payload-max");
+	if (wish.payload_max && wish.message && strlen(wish.message) > wish.payload_max)
+		return frame_usage(frame, "--message is longer than --payload-max");
+	return FRAME_DONE;
+}
+
+static int pub_run(struct frame *frame)
+{
+	struct pub pub = {.frame = frame, .topic = frame->operands[0]};
+	int status = check_wish(frame);
+
+	if (status != FRAME_DONE || !frame_view(frame))
+		return status != FRAME_DONE ? status : FRAME_FAILED;
+
+	wait_begin();
+	pub.payload_max = choose_payload_max();
+	status = open_publisher(&pub);
+	if (status != FRAME_DONE)
+		return status;
+
+	if (!wish.message && !wish.frame_size) {
+		/* One more than the longest line, for its end. */
+		pub.buffer_size = pub.payload_max + 1 > PIPE_BYTES ? pub.payload_max + 1
+								   : PIPE_BYTES;
+		pub.buffer = frame_alloc(pub.buffer_size, 1);
+	}
+	(void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
+	wait_for_subscribers(&pub);
+	status = send_all(&pub);
+	print_summary(&pub);
+	floe_publisher_close(pub.publisher);
+	free(pub.buffer);
+	return status;
+}
+
+const struct command pub_command = {
+	.name = "pub",
+	.summary = "publish lines, frames or a text",
+	.operands = "TOPIC",
+	.operands_min = 1,
+	.operands_max = 1,
+	.options = options,
+	.text = "Without --message every line of standard input is one message, without its\n"
+		"new line; empty lines are left out. With --frame-size the input is cut into\n"
+		"messages of that size, which are read from the pipe straight into shared\n"
+		"memory.\n"
+		"\n"
+		"Only subscribers that ask for it are waited for; 'floe echo' is none, it\n"
+		"looks on from outside. The summary goes to standard error.\n",
+	.examples = "  floe pub chat                            type lines, end with Ctrl-D\n"
+		    "  floe pub chat -m 'hello'                 one message\n"
+		    "  floe pub clock -m tick --rate 10         ten times a second, until Ctrl-C\n"
+		    "  ffmpeg -i a.mp4 -f rawvideo -pix_fmt gray -s 640x480 - |\n"
+		    "      floe pub camera --frame-size 307200 --rate 30 --timestamps\n",
+	.run = pub_run,
+};

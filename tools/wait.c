@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wait.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stopped;
+static int stop_fd = -1;
+
+/* The descriptor closes the gap between looking at the flag and going to sleep. */
+static void on_signal(int number)
+{
+	const uint64_t one = 1;
+	int saved = errno;
+
+	(void)number;
+	stopped = 1;
+	if (write(stop_fd, &one, sizeof(one)) < 0)
+		stopped = 2;
+	errno = saved;
+}
+
+void wait_begin(void)
+{
+	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+
+	stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	(void)sigaction(SIGINT, &action, NULL);
+	(void)sigaction(SIGTERM, &action, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
+bool wait_is_stopped(void)
+{
+	return stopped;
+}
+
+int64_t wait_now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * WAIT_SECOND + now.tv_nsec;
+}
+
+/* Nanoseconds from now on; 0 when the deadline has passed. */
+static struct timespec time_left(int64_t deadline_ns)
+{
+	int64_t left = deadline_ns - wait_now_ns();
+
+	if (left < 0)
+		left = 0;
+	return (struct timespec){.tv_sec = left / WAIT_SECOND, .tv_nsec = left % WAIT_SECOND};
+}
+
+static int poll_until(struct pollfd *fds, nfds_t count, int64_t deadline_ns)
+{
+	struct timespec left;
+
+	if (deadline_ns == WAIT_FOREVER)
+		return ppoll(fds, count, NULL, NULL);
+	left = time_left(deadline_ns);
+	return ppoll(fds, count, &left, NULL);
+}
+
+bool wait_until(int64_t deadline_ns)
+{
+	/* No events asked for: what is left is that the reader went away. */
+	struct pollfd fds[] = {
+		{.fd = stop_fd, .events = POLLIN},
+		{.fd = STDOUT_FILENO, .events = 0},
+	};
+	int r;
+
+	do {
+		r = poll_until(fds, 2, deadline_ns);
+		if (r > 0 && (fds[1].revents & (POLLERR | POLLHUP)))
+			stopped = 1;
+		if (r > 0 && (fds[1].revents & POLLNVAL))
+			fds[1].fd = -1;
+	} while (!stopped && r != 0);
+	return !stopped;
+}
+
+bool wait_readable(int fd, int64_t deadline_ns)
+{
+	struct pollfd fds[] = {
+		{.fd = stop_fd, .events = POLLIN},
+		{.fd = fd, .events = POLLIN},
+	};
+
+	(void)poll_until(fds, 2, deadline_ns);
+	return !stopped;
+}
+
+void wait_pace_reset(struct wait_pace *pace)
+{
+	pace->next_ns = WAIT_PACE_SHORTEST_NS;
+}
+
+bool wait_pace_nap(struct wait_pace *pace, int64_t deadline_ns)
+{
+	int64_t nap_ns = pace->next_ns ? pace->next_ns : WAIT_PACE_SHORTEST_NS;
+	int64_t until_ns;
+
+	if (nap_ns > pace->longest_ns)
+		nap_ns = pace->longest_ns;
+	pace->next_ns = nap_ns * 2;
+	until_ns = wait_now_ns() + nap_ns;
+	return wait_until(until_ns < deadline_ns ? until_ns : deadline_ns);
+}
