@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "costs.h"
+
+#include <stdlib.h>
+
+#include "clock.h"
+#include "instructions.h"
+#include "payload.h"
+#include "series.h"
+#include "session.h"
+#include "topic.h"
+
+/* About 20 us; long enough for rare work to have its share in each batch. */
+#define BATCH_OPERATIONS 1024u
+
+struct costs {
+	const struct bench_case *c;
+	const struct instructions_work *work;
+	struct floe_publisher *pub;
+	struct floe_subscriber *sub;
+	size_t payload;
+	struct series batches;
+};
+
+/*
+ * The loops
+ */
+
+static void publish_one(struct costs *costs, uint64_t number)
+{
+	struct floe_loan loan;
+
+	topic_loan(costs->pub, costs->payload, &loan);
+	payload_write(loan.data, costs->payload, TOUCH_FIRST, number);
+	topic_publish(costs->pub, &loan);
+}
+
+static void run_publish(void *state, uint64_t operations)
+{
+	for (uint64_t i = 0; i < operations; i++)
+		publish_one(state, i);
+}
+
+static void run_round(void *state, uint64_t operations)
+{
+	struct costs *costs = state;
+	struct floe_sample sample;
+
+	for (uint64_t i = 0; i < operations; i++) {
+		publish_one(costs, i);
+		if (!topic_take(costs->sub, &sample) ||
+		    payload_read(sample.data, costs->payload, TOUCH_FIRST) != i)
+			fail("message %llu did not arrive", (unsigned long long)i);
+		floe_release(costs->sub, &sample);
+	}
+}
+
+static void run_empty_take(void *state, uint64_t operations)
+{
+	struct costs *costs = state;
+	struct floe_sample sample;
+
+	for (uint64_t i = 0; i < operations; i++)
+		if (topic_take(costs->sub, &sample))
+			fail("a topic without messages had one");
+}
+
+static void run_nothing(void *state, uint64_t operations)
+{
+	(void)state;
+	for (uint64_t i = 0; i < operations; i++)
+		__asm__ volatile("" ::: "memory");
+}
+
+/*
+ * The ends
+ */
+
+static struct costs *open_costs(const struct bench_case *c, const struct instructions_work *work)
+{
+	struct costs *costs = calloc(1, sizeof(*costs));
+
+	if (!costs)
+		fail("out of memory");
+	costs->c = c;
+	costs->work = work;
+	costs->payload = c->payload;
+	return costs;
+}
+
+static void open_publisher(struct costs *costs, const char *part)
+{
+	costs->pub = topic_publisher(costs->c->name, part,
+				     &(struct floe_publisher_options){
+					     .payload_max = costs->payload,
+				     });
+}
+
+static void open_subscriber(struct costs *costs, const char *part)
+{
+	costs->sub = topic_subscriber(costs->c->name, part, &(struct floe_subscriber_options){0});
+}
+
+/* A counted child opens ends of its own: after fork the others stay the parent's. */
+static void *open_stepped_publish(const void *argument)
+{
+	const struct costs *parent = argument;
+	struct costs *costs = open_costs(parent->c, parent->work);
+
+	open_publisher(costs, "stepped");
+	return costs;
+}
+
+static void *open_stepped_both(const void *argument)
+{
+	const struct costs *parent = argument;
+	struct costs *costs = open_costs(parent->c, parent->work);
+
+	open_subscriber(costs, "stepped");
+	open_publisher(costs, "stepped");
+	return costs;
+}
+
+static const struct instructions_work work_publish = {open_stepped_publish, run_publish,
+						      run_nothing};
+static const struct instructions_work work_round = {open_stepped_both, run_round, run_nothing};
+static const struct instructions_work work_empty = {open_stepped_both, run_empty_take, run_nothing};
+
+static void *open_publish(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_costs(c, &work_publish);
+
+	(void)setup;
+	open_publisher(costs, "hot");
+	return costs;
+}
+
+static void *open_round(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_costs(c, &work_round);
+
+	(void)setup;
+	open_subscriber(costs, "hot");
+	open_publisher(costs, "hot");
+	return costs;
+}
+
+static void *open_empty(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_round(c, setup);
+
+	costs->work = &work_empty;
+	return costs;
+}
+
+static double measure(void *state, int64_t budget_ns, struct histogram *h)
+{
+	struct costs *costs = state;
+	int64_t end_ns = now_ns() + budget_ns;
+	int64_t before, after;
+
+	(void)h;
+	costs->work->run(costs, BATCH_OPERATIONS);
+	costs->batches.count = 0;
+	before = now_ns();
+	do {
+		costs->work->run(costs, BATCH_OPERATIONS);
+		after = now_ns();
+		series_add(&costs->batches, (double)(after - before) / BATCH_OPERATIONS);
+		before = after;
+	} while (after < end_ns);
+	return series_median(&costs->batches);
+}
+
+static double instructions(void *state)
+{
+	struct costs *costs = state;
+
+	return instructions_count(costs->work, costs);
+}
+
+static void close_costs(void *state)
+{
+	struct costs *costs = state;
+
+	floe_subscriber_close(costs->sub);
+	floe_publisher_close(costs->pub);
+	free(costs);
+}
+
+#define KIND(name) \
+	const struct bench_kind costs_##name = { \
+		.title = "one thread, hot", \
+		.unit = "ns", \
+		.open = open_##name, \
+		.measure = measure, \
+		.instructions = instructions, \
+		.close = close_costs, \
+	}
+
+KIND(round);
+KIND(publish);
+KIND(empty);

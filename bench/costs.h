@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_COSTS_H
+#define BENCH_COSTS_H
+
+/*
+ * What the calls themselves cost: one thread has both ends, everything is in its nearest cache.
+ */
+
+#include "case.h"
+
+/* loan, publish, take, release */
+extern const struct bench_kind costs_round;
+
+/* loan, publish; nobody subscribes */
+extern const struct bench_kind costs_publish;
+
+/* take of an empty topic */
+extern const struct bench_kind costs_empty;
+
+#endif

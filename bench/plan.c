@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan.h"
+
+#include <string.h>
+
+#include "costs.h"
+#include "fanout.h"
+#include "pingpong.h"
+#include "rate.h"
+#include "session.h"
+#include "wake.h"
+
+#define KIB ((size_t)1 << 10)
+#define MIB ((size_t)1 << 20)
+
+/* Targets. An inline hop is one cache line, and so is its floor; a chunk is one line more. */
+#define INLINE_RATIO 1.2
+#define CHUNK_RATIO 1.8
+#define FANOUT_RATIO 1.5
+#define ROUND_NS 60
+#define ROUND_INSTRUCTIONS 300
+#define PUBLISH_NS 15
+#define EMPTY_NS 3
+
+#define HOP_FIRST(text, bytes, target) \
+	{ \
+		.name = "hop/first/" text, .what = "first 8 of " text " bytes touched", \
+		.kind = &pingpong_floe, .payload = (bytes), .floor = "line", \
+		.ratio_max = (target), \
+	}
+
+#define BUFFER(text, bytes) \
+	{ \
+		.name = "buffer/" text, .what = text " bytes written, a word set, read", \
+		.kind = &pingpong_buffer, .payload = (bytes), .touch = TOUCH_ALL, \
+	}
+
+#define HOP_ALL(text, bytes) \
+	{ \
+		.name = "hop/all/" text, .what = "all " text " bytes written and read", \
+		.kind = &pingpong_floe, .payload = (bytes), .touch = TOUCH_ALL, \
+		.floor = "buffer/" text, \
+	}
+
+#define FANOUT(how, text, number, bytes) \
+	{ \
+		.name = "fanout/" how "/" #number, .what = (text), .kind = &fanout_idle, \
+		.payload = (bytes), .subscribers = (number), \
+		.floor = (number) == 1 ? NULL : "fanout/" how "/1", \
+		.ratio_max = (number) == 1 ? 0 : FANOUT_RATIO, \
+	}
+
+#define FANOUT_TAKING(number) \
+	{ \
+		.name = "fanout/taking/" #number, .what = "all of them take all messages", \
+		.kind = &fanout_taking, .payload = 256, .subscribers = (number), \
+		.floor = (number) == 1 ? NULL : "fanout/taking/1", \
+		.ratio_max = (number) == 1 ? 0 : FANOUT_RATIO, \
+	}
+
+#define RATE(bytes) \
+	{ \
+		.name = "rate/" #bytes, .what = #bytes " bytes, first 8 touched", \
+		.kind = &rate_floe, .payload = (bytes), \
+	}
+
+const struct bench_case plan[] = {
+	{.name = "line", .what = "8 bytes in a cache line", .kind = &pingpong_line},
+	{.name = "line48", .what = "48 bytes and a word in a line", .kind = &pingpong_line48},
+	BUFFER("8", 8),
+	BUFFER("48", 48),
+	BUFFER("49", 49),
+	BUFFER("64", 64),
+	BUFFER("256", 256),
+	BUFFER("1K", KIB),
+	BUFFER("4K", 4 * KIB),
+	BUFFER("64K", 64 * KIB),
+	BUFFER("1M", MIB),
+	BUFFER("4M", 4 * MIB),
+
+	HOP_FIRST("8", 8, INLINE_RATIO),
+	HOP_FIRST("48", 48, INLINE_RATIO),
+	HOP_FIRST("49", 49, CHUNK_RATIO),
+	HOP_FIRST("64", 64, CHUNK_RATIO),
+	HOP_FIRST("256", 256, CHUNK_RATIO),
+	HOP_FIRST("1K", KIB, CHUNK_RATIO),
+	HOP_FIRST("4K", 4 * KIB, CHUNK_RATIO),
+	HOP_FIRST("64K", 64 * KIB, CHUNK_RATIO),
+	HOP_FIRST("1M", MIB, CHUNK_RATIO),
+	HOP_FIRST("4M", 4 * MIB, CHUNK_RATIO),
+
+	HOP_ALL("8", 8),
+	HOP_ALL("48", 48),
+	HOP_ALL("49", 49),
+	HOP_ALL("64", 64),
+	HOP_ALL("256", 256),
+	HOP_ALL("1K", KIB),
+	HOP_ALL("4K", 4 * KIB),
+	HOP_ALL("64K", 64 * KIB),
+	HOP_ALL("1M", MIB),
+	HOP_ALL("4M", 4 * MIB),
+
+	{.name = "cost/round/inline",
+	 .what = "loan, publish, take, release of 8 bytes",
+	 .kind = &costs_round,
+	 .payload = 8,
+	 .value_max = ROUND_NS,
+	 .instructions_max = ROUND_INSTRUCTIONS},
+	{.name = "cost/round/chunk",
+	 .what = "loan, publish, take, release of 256 bytes",
+	 .kind = &costs_round,
+	 .payload = 256,
+	 .value_max = ROUND_NS,
+	 .instructions_max = ROUND_INSTRUCTIONS},
+	{.name = "cost/publish/inline",
+	 .what = "loan, publish of 8 bytes to nobody",
+	 .kind = &costs_publish,
+	 .payload = 8,
+	 .value_max = PUBLISH_NS},
+	{.name = "cost/publish/chunk",
+	 .what = "loan, publish of 256 bytes to nobody",
+	 .kind = &costs_publish,
+	 .payload = 256,
+	 .value_max = PUBLISH_NS},
+	{.name = "cost/take/empty",
+	 .what = "take when there is nothing",
+	 .kind = &costs_empty,
+	 .payload = 8,
+	 .value_max = EMPTY_NS},
+
+	FANOUT("idle", "256 bytes, nobody takes", 1, 256),
+	FANOUT("idle", "256 bytes, nobody takes", 2, 256),
+	FANOUT("idle", "256 bytes, nobody takes", 4, 256),
+	FANOUT("idle", "256 bytes, nobody takes", 8, 256),
+	FANOUT("idle", "256 bytes, nobody takes", 16, 256),
+	FANOUT("idle", "256 bytes, nobody takes", 32, 256),
+	FANOUT("idle", "256 bytes, nobody takes", 64, 256),
+	FANOUT("inline", "8 bytes, nobody takes", 1, 8),
+	FANOUT("inline", "8 bytes, nobody takes", 64, 8),
+	FANOUT_TAKING(1),
+	FANOUT_TAKING(64),
+
+	RATE(8),
+	RATE(48),
+	RATE(256),
+
+	{.name = "wake/futex", .what = "store and FUTEX_WAKE", .kind = &wake_futex},
+	{.name = "wake/floe",
+	 .what = "publish to floe_wait, 8 bytes",
+	 .kind = &wake_floe,
+	 .payload = 8,
+	 .floor = "wake/futex"},
+};
+
+const size_t plan_count = sizeof(plan) / sizeof(plan[0]);
+
+size_t plan_find(const char *name)
+{
+	for (size_t i = 0; i < plan_count; i++)
+		if (!strcmp(plan[i].name, name))
+			return i;
+	fail("the plan has no case '%s'", name);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "topic.h"
+
+#include <stdio.h>
+
+#define NAME_SIZE (FLOE_TOPIC_NAME_MAX + 1)
+#define LARGE_PAYLOAD ((size_t)1 << 20)
+
+/* A name must not contain '/', a case's does. */
+static void make_name(char name[NAME_SIZE], const char *case_name, const char *part)
+{
+	snprintf(name, NAME_SIZE, "%s.%s", case_name, part);
+	for (char *slash = name; (slash = strchr(slash, '/'));)
+		*slash = '.';
+}
+
+struct floe_publisher *topic_publisher(const char *case_name, const char *part,
+				       const struct floe_publisher_options *options)
+{
+	struct floe_publisher_options all = *options;
+	struct floe_error error = {""};
+	struct floe_publisher *pub;
+	char name[NAME_SIZE];
+
+	make_name(name, case_name, part);
+	all.size = sizeof(all);
+	all.dir = session_dir();
+	all.error = &error;
+	if (floe_publisher_open(&pub, name, &all) < 0)
+		fail("cannot open a publisher of %s: %s", name, error.text);
+	return pub;
+}
+
+struct floe_subscriber *topic_subscriber(const char *case_name, const char *part,
+					 const struct floe_subscriber_options *options)
+{
+	struct floe_subscriber_options all = *options;
+	struct floe_error error = {""};
+	struct floe_subscriber *sub;
+	char name[NAME_SIZE];
+
+	make_name(name, case_name, part);
+	all.size = sizeof(all);
+	all.dir = session_dir();
+	all.error = &error;
+	if (floe_subscriber_open(&sub, name, &all) < 0)
+		fail("cannot open a subscriber of %s: %s", name, error.text);
+	return sub;
+}
+
+size_t topic_depth(size_t payload)
+{
+	return payload < LARGE_PAYLOAD ? 16 : 2;
+}

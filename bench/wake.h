@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef BENCH_WAKE_H
+#define BENCH_WAKE_H
+
+/*
+ * From the call that wakes to the first line after the wait, when the other process is asleep for
+ * certain: the first one looks at its state before it starts the clock.
+ */
+
+#include "case.h"
+
+/* A store and FUTEX_WAKE to a process in FUTEX_WAIT: the floor. */
+extern const struct bench_kind wake_futex;
+
+/* loan and publish to a process in floe_wait, which then takes. */
+extern const struct bench_kind wake_floe;
+
+#endif
