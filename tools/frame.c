@@ -102,6 +102,13 @@ static bool parse_seconds(const char *text, int64_t *ret_ns)
 	return true;
 }
 
+/* What a text option said before is given up: the last one counts. */
+static void keep_text(const struct frame_option *option, char *text)
+{
+	free((char *)(uintptr_t)*option->text);
+	*option->text = text;
+}
+
 static bool parse_value(const struct frame_option *option, const char *text)
 {
 	const char *end = "";
@@ -121,7 +128,6 @@ static bool parse_value(const struct frame_option *option, const char *text)
 	case FRAME_RATE:
 		return parse_real(text, option->rate) && *option->rate > 0;
 	case FRAME_TEXT:
-		*option->text = text;
 		return true;
 	}
 	return false;
@@ -161,7 +167,7 @@ static size_t count_options(const struct frame_option *options)
 }
 
 /* Three tables, one behind the other: how the two groups are shown, our own options, those of
- * every command. They live as long as the process: popt keeps pointers into them. */
+ * every command. popt keeps pointers into them. */
 static struct poptOption *make_tables(struct frame *frame)
 {
 	const struct frame_option *own = frame->command->options;
@@ -208,14 +214,17 @@ static bool take_option(struct frame *frame, int number, int *ret_status)
 	struct frame_option option = number >= COMMON_BASE
 					     ? common_options(frame, (size_t)(number - COMMON_BASE))
 					     : frame->command->options[number - OWN_BASE];
-	/* Kept until the process ends: texts are used in place. */
-	const char *text = poptGetOptArg(frame->parser);
+	char *text = poptGetOptArg(frame->parser);
+	bool is_good = parse_value(&option, text);
 
-	if (parse_value(&option, text))
-		return true;
-	*ret_status = frame_usage(frame, "--%s wants %s, not '%s'", option.name,
-				  describe_kind(option.kind), text);
-	return false;
+	if (!is_good)
+		*ret_status = frame_usage(frame, "--%s wants %s, not '%s'", option.name,
+					  describe_kind(option.kind), text);
+	if (option.kind == FRAME_TEXT)
+		keep_text(&option, text);
+	else
+		free(text);
+	return is_good;
 }
 
 static bool take_options(struct frame *frame, int *ret_status)
@@ -255,13 +264,16 @@ bool frame_begin(struct frame *ret_frame, const struct command *command, int arg
 		 const char **argv, int *ret_status)
 {
 	struct frame *frame = ret_frame;
-	static char name[64];
+	char usage[80];
+	static char name[32];
 
 	*frame = (struct frame){.command = command};
 	(void)snprintf(name, sizeof(name), "floe %s", command->name);
+	(void)snprintf(usage, sizeof(usage), "[OPTION...] %s", command->operands);
 	argv[0] = name;
-	frame->parser = poptGetContext("floe", argc, argv, make_tables(frame), 0);
-	poptSetOtherOptionHelp(frame->parser, command->operands);
+	frame->tables = make_tables(frame);
+	frame->parser = poptGetContext("floe", argc, argv, frame->tables, 0);
+	poptSetOtherOptionHelp(frame->parser, usage);
 
 	if (!take_options(frame, ret_status))
 		return false;
@@ -362,8 +374,10 @@ int frame_end(struct frame *frame, int status)
 		status = frame_fail(frame, "cannot write the output: %s",
 				    errno ? strerror(errno) : "an earlier write failed");
 	floe_view_close(frame->view);
-	frame->view = NULL;
 	poptFreeContext(frame->parser);
-	frame->parser = NULL;
+	free(frame->tables);
+	free((char *)(uintptr_t)frame->dir);
+	free((char *)(uintptr_t)frame->domain);
+	*frame = (struct frame){0};
 	return status;
 }

@@ -89,7 +89,8 @@ struct frame {
 	const char *const *operands; /* valid until frame_end */
 	size_t operands_count;
 	struct floe_view *view; /* NULL until frame_view */
-	void *parser;
+	void *parser;           /* popt's, and the tables that it reads */
+	void *tables;
 };
 
 /* argv: the command's name, then what it is given. True: run the command; false: all is said and

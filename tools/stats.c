@@ -35,8 +35,9 @@ struct stats_summary stats_summarize(const struct stats *stats)
 	for (size_t i = 0; i < stats->count; i++) {
 		summary.min = fmin(summary.min, stats->values[i]);
 		summary.max = fmax(summary.max, stats->values[i]);
-		summary.mean += stats->values[i] / (double)stats->count;
+		summary.mean += stats->values[i];
 	}
+	summary.mean /= (double)stats->count;
 	for (size_t i = 0; i < stats->count; i++) {
 		double distance = stats->values[i] - summary.mean;
 

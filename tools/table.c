@@ -76,6 +76,8 @@ void table_print_row(const struct table *table, size_t row, FILE *file)
 		bool is_last = i + 1 == table->columns_count;
 		bool is_number = table->columns[i].is_number;
 
+		if (is_last && !*cell)
+			break;
 		(void)fprintf(file, "%*s%s", is_number ? (int)pad : 0, "", cell);
 		if (!is_last)
 			(void)fprintf(file, "%*s", (is_number ? 0 : (int)pad) + GAP, "");
