@@ -128,14 +128,22 @@ static bool is_same(const uint8_t *a, const uint8_t *b)
 	return memcmp(a, b, 3) == 0;
 }
 
+/* The six levels of the cube of 256 colours are 0, 95, 135, 175, 215 and 255. */
+static unsigned level(unsigned value)
+{
+	if (value < 115)
+		return value >= 48;
+	return (value - 35) / 40;
+}
+
 /* layer: 38 foreground, 48 background */
 static void write_colour(FILE *out, const struct terminal *t, int layer, const uint8_t *rgb)
 {
 	if (t->colours == COLOURS_TRUE)
 		fprintf(out, "\x1b[%d;2;%u;%u;%um", layer, rgb[0], rgb[1], rgb[2]);
-	else /* the cube of 6 x 6 x 6 that begins at 16 */
-		fprintf(out, "\x1b[%d;5;%dm", layer,
-			16 + 36 * (rgb[0] * 6 / 256) + 6 * (rgb[1] * 6 / 256) + rgb[2] * 6 / 256);
+	else
+		fprintf(out, "\x1b[%d;5;%um", layer,
+			16 + 36 * level(rgb[0]) + 6 * level(rgb[1]) + level(rgb[2]));
 }
 
 /* A colour is written only where it changes. Without UTF-8 the lower pixel is left out. */

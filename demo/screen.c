@@ -17,7 +17,8 @@
 #define CLEAR_BELOW "\x1b[J"
 
 #define HEADER_LINES 4
-#define EVENT_LINES 5
+#define EVENTS_SHOWN 4
+#define EVENT_LINES 6 /* an empty one before and after */
 #define PICTURE_LINES_MIN 8
 
 static void write_all(const char *text, size_t size)
@@ -104,16 +105,17 @@ static void write_header(FILE *out, const struct board *b, const struct terminal
 
 static void write_events(FILE *out, const struct board *b, const struct terminal *t)
 {
-	unsigned first = b->event_count > EVENT_LINES - 1 ? b->event_count - (EVENT_LINES - 1) : 0;
+	unsigned first = b->event_count > EVENTS_SHOWN ? b->event_count - EVENTS_SHOWN : 0;
 
 	fputs(LINE_END, out);
-	for (unsigned i = first; i < first + EVENT_LINES - 1; i++) {
+	for (unsigned i = first; i < first + EVENTS_SHOWN; i++) {
 		if (i < b->event_count)
 			fprintf(out, " %s%5.1f s%s  %s", terminal_colour(t, TERMINAL_DIM),
 				(double)b->event[i].time_ns / 1e9,
 				terminal_colour(t, TERMINAL_RESET), b->event[i].text);
 		fputs(LINE_END, out);
 	}
+	fputs(LINE_END, out);
 }
 
 static void write_picture(FILE *out, struct screen *s, const struct board *b, bool may_watch)

@@ -220,7 +220,9 @@ static void cue_end(struct show *s)
 		return;
 	board_tell(&s->board, "the camera has sent the end mark after frame %ju",
 		   (uintmax_t)frames_now(s));
-	child_signal(&s->decoder, s->is_cut_short ? SIGKILL : 0);
+	/* It may wait for somebody to read what nobody wants any more. */
+	if (s->is_cut_short)
+		child_signal(&s->decoder, SIGKILL);
 	enter(s, PHASE_LEAVE);
 }
 

@@ -27,26 +27,31 @@ static struct latency format_latency(const struct report *report)
 	return l;
 }
 
-/* Cells of a bar, five for each power of ten above one microsecond. */
+/* Cells of a bar, three for each power of ten above one microsecond. */
 static unsigned bar_length(uint64_t ns)
 {
 	double us = (double)ns / 1000;
 	unsigned cells = 0;
 
-	/* 10^(1/5) */
-	for (; us > 1 && cells < BAR_CELLS; us /= 1.5848932)
+	/* 10^(1/3) */
+	for (; us > 1 && cells < BAR_CELLS; us /= 2.1544347)
 		cells++;
 	return cells;
+}
+
+/* Up to a millisecond, up to ten, above. */
+static const char *bar_colour(unsigned cells)
+{
+	if (cells <= 9)
+		return TERMINAL_GREEN;
+	return cells <= 12 ? TERMINAL_YELLOW : TERMINAL_RED;
 }
 
 static void write_bar(FILE *out, const struct terminal *t, uint64_t ns)
 {
 	unsigned cells = bar_length(ns);
-	const char *colour = cells <= 7    ? TERMINAL_GREEN
-			     : cells <= 12 ? TERMINAL_YELLOW
-					   : TERMINAL_RED;
 
-	fputs(terminal_colour(t, colour), out);
+	fputs(terminal_colour(t, bar_colour(cells)), out);
 	for (unsigned i = 0; i < cells; i++)
 		fputs(t->is_utf8 ? "\xe2\x96\xac" : "=", out);
 	fputs(terminal_colour(t, TERMINAL_RESET), out);
