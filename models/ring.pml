@@ -286,16 +286,15 @@ done:
 #define mine(h) (me * HOLDS + (h))
 
 /*
- * The slot that lapped us says what is still there: with message s in it or on its way into it,
- * the oldest is s - DEPTH + 1. `head` may be older than the slot, or never come.
+ * Moves on to what may still be there, each time further from the publisher. The head may be
+ * behind the slots, or its publisher died before it told head; but the message that was wanted is
+ * gone for sure, so one step on is always right.
  */
 inline jump()
 {
-#ifdef JUMP_BY_HEAD
 	to = (tries == 0 -> head - DEPTH + 1 : (tries == 1 -> head - DEPTH / 2 : head));
-#else
-	e = (e + 1) / 2;
-	to = (tries == 0 -> e - DEPTH + 1 : (tries == 1 -> e - DEPTH / 2 : e));
+#ifndef JUMP_BY_HEAD_ALONE
+	to = (to > cursor -> to : cursor + 1);
 #endif
 	assert(to > cursor);
 	tries = (tries + 1) % 3;
