@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/handle.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/mman.h>
+
+#include "os/os.h"
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+#define NOBODY UINT32_MAX
+
+unsigned char *handle_base;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static uint32_t touched;            /* handles that were ever open */
+static uint32_t first_free = NOBODY; /* the one that was closed longest ago */
+static uint32_t last_free = NOBODY;
+
+static struct handle *at(uint32_t index)
+{
+	return (struct handle *)(void *)handle_base + index;
+}
+
+/* A child starts with a range of zeros, and nothing in it. */
+static void forget_parent(void)
+{
+	touched = 0;
+	first_free = last_free = NOBODY;
+	(void)pthread_mutex_init(&lock, NULL);
+}
+
+static int reserve(void)
+{
+	size_t size = HANDLES_MAX * sizeof(struct handle);
+	void *memory;
+	int r;
+
+	if (handle_base)
+		return 0;
+	r = os->map(&memory, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (r < 0)
+		return r;
+	if (os->advise(memory, size, MADV_WIPEONFORK) == 0)
+		(void)pthread_atfork(NULL, NULL, forget_parent);
+	handle_base = memory;
+	return 0;
+}
+
+/* A fresh place while there are some, else the one that rested longest. */
+static struct handle *find_place(void)
+{
+	struct handle *place;
+
+	if (touched < HANDLES_MAX / 2 || (first_free == NOBODY && touched < HANDLES_MAX))
+		return at(touched++);
+	if (first_free == NOBODY)
+		return NULL;
+	place = at(first_free);
+	first_free = place->next;
+	if (first_free == NOBODY)
+		last_free = NOBODY;
+	return place;
+}
+
+int handle_open(void **ret_handle, enum handle_kind kind, void *object)
+{
+	struct handle *place = NULL;
+	int r;
+
+	(void)pthread_mutex_lock(&lock);
+	r = reserve();
+	if (r == 0) {
+		place = find_place();
+		r = place ? 0 : -EMFILE;
+	}
+	if (place) {
+		*place = (struct handle){.object = object, .kind = kind};
+		*ret_handle = place;
+	}
+	(void)pthread_mutex_unlock(&lock);
+	return r;
+}
+
+void *handle_close(void *handle, enum handle_kind kind)
+{
+	struct handle *place = handle;
+	void *object;
+	uint32_t index;
+
+	(void)pthread_mutex_lock(&lock);
+	object = handle_find(handle, kind);
+	if (object) {
+		index = (uint32_t)(place - at(0));
+		*place = (struct handle){.next = NOBODY};
+		if (last_free == NOBODY)
+			first_free = index;
+		else
+			at(last_free)->next = index;
+		last_free = index;
+	}
+	(void)pthread_mutex_unlock(&lock);
+	return object;
+}

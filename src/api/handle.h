@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_HANDLE_H
+#define API_HANDLE_H
+
+/*
+ * Handle: what the application holds instead of an address of ours. Handles lie in one range
+ * that is reserved with the first of them and never unmapped, so any value can be looked up
+ * safely: what is closed, of another kind, or no handle at all is told apart.
+ *
+ * A closed handle's place is used again last of all. After fork the range reads as zero in the
+ * child (MADV_WIPEONFORK, Linux 4.14): the parent's handles are no handles there.
+ *
+ * Opening and closing may come from any thread.
+ */
+
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+#define HANDLES_MAX 65536
+
+enum handle_kind {
+	HANDLE_NONE = 0,
+	HANDLE_PUBLISHER = 0x7b01,
+	HANDLE_SUBSCRIBER = 0x7b02,
+	HANDLE_VIEW = 0x7b03,
+	HANDLE_OBSERVER = 0x7b04,
+};
+
+struct handle {
+	void *object;
+	uint32_t kind;
+	uint32_t next; /* while free: index of the next free one */
+};
+
+extern unsigned char *handle_base; /* NULL before the first */
+
+/* The object behind a handle of this kind, or NULL. */
+floe_inline void *handle_find(const void *handle, enum handle_kind kind)
+{
+	uintptr_t offset = (uintptr_t)handle - (uintptr_t)handle_base;
+	const struct handle *found = handle;
+
+	if (floe_unlikely(offset >= HANDLES_MAX * sizeof(struct handle) ||
+			  offset % sizeof(struct handle) || !handle_base))
+		return NULL;
+	return floe_likely(found->kind == kind) ? found->object : NULL;
+}
+
+/* -ENOMEM; -EMFILE: HANDLES_MAX are open. `object` is what handle_find gives. */
+int handle_open(void **ret_handle, enum handle_kind kind, void *object);
+
+/* From here on it is no handle. Returns its object, NULL if it was none of this kind. */
+void *handle_close(void *handle, enum handle_kind kind);
+
+#endif

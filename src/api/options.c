@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/options.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/arith.h"
+#include "base/error.h"
+#include "base/name.h"
+
+/* A growing publisher is ready for this many holds of subscribers still to come; it is address
+ * space until they do. */
+#define GROWTH_HOLDS 4096
+#define GROWTH_SIZE_MAX ((size_t)1 << 42)
+#define SCHEMA_SIZE_MAX 65536
+#define TYPE_NAME_SIZE_MAX 127
+
+/*
+ * Copies options of any version: what an older program does not have is zero, what a newer one
+ * has and we do not know must be (openat2(2) does the same).
+ */
+static int copy(void *ret, size_t size_known, const void *from)
+{
+	const unsigned char *bytes = from;
+	size_t size;
+
+	memset(ret, 0, size_known);
+	if (!from)
+		return 0;
+	memcpy(&size, from, sizeof(size));
+	if (size < 2 * sizeof(size_t) || size > 65536)
+		return -EINVAL;
+	for (size_t i = size_known; i < size; i++)
+		if (bytes[i])
+			return -E2BIG;
+	memcpy(ret, from, size < size_known ? size : size_known);
+	return 0;
+}
+
+static int explain(int r, struct floe_error *error)
+{
+	if (r == -E2BIG)
+		return error_set(error, r, "the options ask for what this library does not know: update it");
+	if (r < 0)
+		return error_set(error, r, "options.size is not the size of the options");
+	return 0;
+}
+
+static int check_type(const struct floe_type *type, struct floe_error *error)
+{
+	int r;
+
+	if (!type || !type->name)
+		return 0;
+	r = name_check(type->name, "type's name", TYPE_NAME_SIZE_MAX, error);
+	if (r < 0)
+		return r;
+	if (type->alignment && (!is_power_of_two(type->alignment) || type->alignment > FLOE_CACHELINE))
+		return error_set(error, -EINVAL, "a type's alignment is a power of two up to %d",
+				 FLOE_CACHELINE);
+	if (type->schema && strnlen(type->schema, SCHEMA_SIZE_MAX + 1) > SCHEMA_SIZE_MAX)
+		return error_set(error, -EINVAL, "a type's schema has at most %d bytes", SCHEMA_SIZE_MAX);
+	return 0;
+}
+
+static void set_default(size_t *value, size_t standard)
+{
+	if (*value == 0)
+		*value = standard;
+}
+
+static int check_range(size_t value, size_t max, const char *what, struct floe_error *error)
+{
+	if (value > max)
+		return error_set(error, -EINVAL, "%s is %zu, at most %zu is possible", what, value, max);
+	return 0;
+}
+
+static int check_pools(const struct floe_publisher_options *o)
+{
+	if (!o->pools != !o->pools_count)
+		return error_set(o->error, -EINVAL, "pools and pools_count belong together");
+	if (o->pools_count > FLOE_POOLS_MAX)
+		return error_set(o->error, -EINVAL, "at most %d pools are possible", FLOE_POOLS_MAX);
+	for (size_t i = 0; i < o->pools_count; i++)
+		if (o->pools[i].chunk_size == 0 || o->pools[i].chunk_size > FLOE_PAYLOAD_MAX ||
+		    o->pools[i].chunk_count == 0 || o->pools[i].chunk_count > UINT32_MAX / 16)
+			return error_set(o->error, -EINVAL, "pool %zu has no possible size or count", i);
+	return 0;
+}
+
+static int check_memory(const struct floe_publisher_options *o)
+{
+	if (!o->memory && o->memory_size)
+		return error_set(o->error, -EINVAL, "memory_size without memory");
+	if ((uintptr_t)o->memory % FLOE_CACHELINE)
+		return error_set(o->error, -EINVAL, "memory must be aligned to %d bytes", FLOE_CACHELINE);
+	return 0;
+}
+
+static size_t largest_pool(const struct floe_publisher_options *o)
+{
+	size_t largest = 0;
+
+	for (size_t i = 0; i < o->pools_count; i++)
+		if (o->pools[i].chunk_size > largest)
+			largest = o->pools[i].chunk_size;
+	return largest;
+}
+
+int options_read_publisher(struct floe_publisher_options *ret, const struct floe_publisher_options *from)
+{
+	struct floe_publisher_options *o = ret;
+	int r = explain(copy(o, sizeof(*o), from), o->error);
+
+	if (r < 0)
+		return r;
+	r = check_pools(o);
+	if (r == 0)
+		r = check_memory(o);
+	if (r == 0)
+		r = check_type(o->type, o->error);
+	if (r < 0)
+		return r;
+	set_default(&o->depth, DEPTH_DEFAULT);
+	set_default(&o->loans_max, LOANS_DEFAULT);
+	set_default(&o->payload_max, o->pools ? largest_pool(o) : PAYLOAD_DEFAULT);
+	set_default(&o->holds_max, PUBLISHER_HOLDS_DEFAULT);
+	o->mode = o->mode ? (o->mode & 0444) | 0600 : 0600;
+	if (o->flags & ~FLOE_TIMESTAMPS)
+		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
+	if (o->pools && o->payload_max > largest_pool(o))
+		return error_set(o->error, -EINVAL, "payload_max is %zu, but no pool has chunks of that size",
+				 o->payload_max);
+	r = check_range(o->depth, FLOE_DEPTH_MAX, "depth", o->error);
+	if (r == 0)
+		r = check_range(o->loans_max, FLOE_LOANS_MAX, "loans_max", o->error);
+	if (r == 0)
+		r = check_range(o->payload_max, FLOE_PAYLOAD_MAX, "payload_max", o->error);
+	if (r == 0)
+		r = check_range(o->holds_max, (size_t)FLOE_HOLDS_MAX * FLOE_SUBSCRIBERS_MAX, "holds_max",
+				o->error);
+	return r;
+}
+
+int options_read_subscriber(struct floe_subscriber_options *ret,
+			    const struct floe_subscriber_options *from)
+{
+	struct floe_subscriber_options *o = ret;
+	int r = explain(copy(o, sizeof(*o), from), o->error);
+
+	if (r == 0)
+		r = check_type(o->type, o->error);
+	if (r < 0)
+		return r;
+	set_default(&o->holds_max, SUBSCRIBER_HOLDS_DEFAULT);
+	if (o->spin_ns == 0)
+		o->spin_ns = SPIN_DEFAULT_NS;
+	if (o->spin_ns > 1000000000)
+		return error_set(o->error, -EINVAL, "spin_ns is more than a second");
+	if (o->policy > FLOE_POLICY_RELIABLE)
+		return error_set(o->error, -EINVAL, "policy %u means nothing", o->policy);
+	if (o->flags)
+		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
+	r = check_range(o->holds_max, FLOE_HOLDS_MAX, "holds_max", o->error);
+	if (r == 0)
+		r = check_range(o->depth, FLOE_DEPTH_MAX, "depth", o->error);
+	if (r == 0)
+		r = check_range(o->history, FLOE_DEPTH_MAX, "history", o->error);
+	return r;
+}
+
+int options_read_observer(struct floe_observer_options *ret, const struct floe_observer_options *from)
+{
+	int r = copy(ret, sizeof(*ret), from);
+
+	return r < 0 ? r : check_range(ret->history, FLOE_DEPTH_MAX, "history", NULL);
+}
+
+static int compare_pools(const struct pool_plan *a, const struct pool_plan *b)
+{
+	return a->chunk_size < b->chunk_size ? -1 : a->chunk_size > b->chunk_size;
+}
+
+/* Insertion: eight at most, and qsort may allocate. */
+static void sort_pools(struct segment_plan *plan)
+{
+	for (uint32_t i = 1; i < plan->pool_count; i++)
+		for (uint32_t j = i; j > 0 && compare_pools(&plan->pool[j], &plan->pool[j - 1]) < 0; j--) {
+			struct pool_plan larger = plan->pool[j - 1];
+
+			plan->pool[j - 1] = plan->pool[j];
+			plan->pool[j] = larger;
+		}
+}
+
+static int plan_pools(const struct floe_publisher_options *o, struct segment_plan *plan)
+{
+	plan->pool_count = (uint32_t)o->pools_count;
+	for (uint32_t i = 0; i < plan->pool_count; i++)
+		plan->pool[i] = (struct pool_plan){
+			.chunk_size = size_align(o->pools[i].chunk_size, FLOE_CACHELINE),
+			.chunk_count = (uint32_t)o->pools[i].chunk_count,
+			.chunk_count_max = (uint32_t)o->pools[i].chunk_count,
+		};
+	sort_pools(plan);
+	for (uint32_t i = 1; i < plan->pool_count; i++)
+		if (plan->pool[i].chunk_size == plan->pool[i - 1].chunk_size)
+			return error_set(o->error, -EINVAL,
+					 "two pools have chunks of %zu bytes: make one of them",
+					 plan->pool[i].chunk_size);
+	return 0;
+}
+
+/* chunks = depth + loans + holds: with these a loan never fails. */
+static void plan_one_pool(const struct floe_publisher_options *o, struct segment_plan *plan)
+{
+	size_t chunk_size = size_align(o->payload_max, FLOE_CACHELINE);
+	size_t needed = o->depth + o->loans_max + o->holds_max;
+	size_t growth = o->depth + o->loans_max + GROWTH_HOLDS;
+
+	if (growth > GROWTH_SIZE_MAX / chunk_size)
+		growth = GROWTH_SIZE_MAX / chunk_size;
+	if (growth < needed || o->memory)
+		growth = needed;
+	plan->pool_count = 1;
+	plan->pool[0] = (struct pool_plan){
+		.chunk_size = chunk_size,
+		.chunk_count = (uint32_t)needed,
+		.chunk_count_max = (uint32_t)growth,
+	};
+}
+
+int options_plan(const struct floe_publisher_options *options, struct segment_plan *ret_plan,
+		 bool *ret_fixed)
+{
+	int r = 0;
+
+	*ret_plan = (struct segment_plan){
+		.depth = (uint32_t)options->depth,
+		.loans_max = (uint32_t)options->loans_max,
+		.flags = options->flags,
+		.payload_max = options->payload_max,
+		.type = options->type,
+	};
+	if (options->pools)
+		r = plan_pools(options, ret_plan);
+	else
+		plan_one_pool(options, ret_plan);
+	if (r < 0)
+		return r;
+	*ret_fixed = options->pools || options->memory;
+	if (segment_lay_out(ret_plan).size_max > REGION_SIZE_MAX)
+		return error_set(options->error, -EINVAL, "depth and payload_max together are too large");
+	return 0;
+}

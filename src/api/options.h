@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_OPTIONS_H
+#define API_OPTIONS_H
+
+/*
+ * Options: what the caller wrote, checked, with defaults filled in.
+ */
+
+#include <floe/floe.h>
+#include <floe/inspect.h>
+
+#include <stdbool.h>
+
+#include "channel/segment.h"
+#include "memory/region.h"
+
+#define DEPTH_DEFAULT 16
+#define LOANS_DEFAULT 4
+#define PAYLOAD_DEFAULT 65536
+#define PUBLISHER_HOLDS_DEFAULT 8
+#define SUBSCRIBER_HOLDS_DEFAULT 4
+#define SPIN_DEFAULT_NS 20000
+
+/* `from` may be NULL. All: -EINVAL, -E2BIG with a sentence in from->error, if that can be read. */
+int options_read_publisher(struct floe_publisher_options *ret, const struct floe_publisher_options *from);
+int options_read_subscriber(struct floe_subscriber_options *ret,
+			    const struct floe_subscriber_options *from);
+int options_read_observer(struct floe_observer_options *ret, const struct floe_observer_options *from);
+
+/* The plan of a publisher's segment. `fixed`: in a caller's block, or with the caller's pools: it
+ * does not grow. */
+int options_plan(const struct floe_publisher_options *options, struct segment_plan *ret_plan,
+		 bool *ret_fixed);
+
+#endif

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The publisher's calls: arguments are checked, the parts are joined, and everything is passed
+ * down. A struct floe_publisher is a handle; `struct publication` is what lies behind it.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handle.h"
+#include "api/options.h"
+#include "base/arith.h"
+#include "base/error.h"
+#include "base/name.h"
+#include "channel/publisher.h"
+#include "os/os.h"
+#include "registry/census.h"
+#include "registry/cleanup.h"
+#include "registry/members.h"
+#include "registry/node.h"
+#include "registry/ring_file.h"
+#include "registry/topic.h"
+
+struct publication {
+	struct publisher publisher; /* first: the data path needs nothing else */
+	struct node *node;
+	struct topic topic;
+	struct ring_file file;
+	struct members members;
+	void *tables;
+	uint32_t chunks_needed; /* without the holds of members */
+	uint32_t holds_reserved;
+	bool fixed;
+};
+
+static uint32_t total_chunks(const struct segment_plan *plan)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < plan->pool_count; i++)
+		count += plan->pool[i].chunk_count_max;
+	return count;
+}
+
+/* A chunk for everything that can be held. What cannot be had now is asked for again when a loan
+ * finds nothing. */
+static void grow(struct publication *p, struct publisher *pub)
+{
+	struct pool_plan *last = &p->file.plan.pool[p->file.plan.pool_count - 1];
+	uint32_t holds = members_count_holds(&p->members);
+
+	if (p->fixed || holds <= p->holds_reserved)
+		return;
+	(void)ring_file_grow(&p->file, &p->topic, p->chunks_needed + holds);
+	if (last->chunk_count > pub->manager.pool[p->file.plan.pool_count - 1].chunk_count)
+		(void)manager_grow(&pub->manager, p->file.plan.pool_count - 1, last->chunk_count);
+}
+
+static int refresh(void *user, struct publisher *pub)
+{
+	struct publication *p = user;
+	int r = members_read(&p->members, &p->topic);
+
+	if (r < 0)
+		return r;
+	publisher_set_members(pub, p->members.member, p->members.count);
+	grow(p, pub);
+	return 0;
+}
+
+/* A dead one is cleaned away at once, if we may: then its holds count no longer either. */
+static int is_alive(void *user, const struct member *member)
+{
+	struct publication *p = user;
+	uint64_t id = peer_id(member->node);
+	int r = peer_is_alive(&p->node->domain, id);
+
+	if (r == 0)
+		(void)cleanup_node(&p->node->domain, id, NULL);
+	return r;
+}
+
+static const struct publisher_calls calls = {
+	.refresh = refresh,
+	.is_alive = is_alive,
+};
+
+/* The private tables, and the publisher in them. */
+static int set_up(struct publication *p, const struct segment_plan *plan)
+{
+	uint32_t chunks = total_chunks(plan);
+	size_t manager_size = size_align(manager_memory_size(plan->pool, plan->pool_count),
+					 FLOE_CACHELINE);
+	size_t tables_size = publisher_memory_size(plan->depth, plan->loans_max, chunks,
+						   FLOE_SUBSCRIBERS_MAX);
+	struct publisher_plan wanted = {
+		.segment = (struct segment_shared *)(void *)p->file.region.base,
+		.hints = p->topic.hints,
+		.memory_size = tables_size,
+		.member_max = FLOE_SUBSCRIBERS_MAX,
+		.fenced = p->node->fenced,
+		.calls = &calls,
+		.user = p,
+	};
+	size_t size = size_align(size_add(manager_size, tables_size), FLOE_CACHELINE);
+	int r;
+
+	p->tables = size == SIZE_INVALID ? NULL : aligned_alloc(FLOE_CACHELINE, size);
+	if (!p->tables)
+		return -ENOMEM;
+	r = manager_init(&wanted.manager, p->tables, manager_size, plan->pool, plan->pool_count);
+	if (r < 0)
+		return r;
+	wanted.memory = (unsigned char *)p->tables + manager_size;
+	return publisher_init(&p->publisher, &wanted);
+}
+
+/* Undoes what was done so far, in reverse. */
+static void end(struct publication *p, bool keep)
+{
+	ring_file_close(&p->file, &p->topic, keep);
+	if (p->topic.region.base)
+		topic_tell_subscribers(p->topic.hints);
+	members_close(&p->members);
+	topic_close(&p->topic);
+	node_put(p->node);
+	free(p->tables);
+	free(p);
+}
+
+static int join(struct publication *p, const char *topic, const struct floe_publisher_options *o,
+		struct ring_file_options *wanted)
+{
+	struct type_shared type;
+	int r = node_get(&p->node, o->dir, o->domain, o->error);
+
+	if (r < 0)
+		return r;
+	r = topic_open(&p->topic, &p->node->domain, topic, o->error);
+	if (r < 0)
+		return r;
+	(void)cleanup_places(&p->node->domain, topic, NULL);
+	r = members_read(&p->members, &p->topic);
+	if (r < 0)
+		return error_system(o->error, r, "read the subscribers of", topic);
+	wanted->plan.topic_id = p->topic.id;
+	r = ring_file_open(&p->file, wanted, p->node, &p->topic, &p->members, o->error);
+	if (r < 0)
+		return r;
+
+	topic_tell_subscribers(p->topic.hints);
+	r = members_read(&p->members, &p->topic);
+	if (r < 0)
+		return error_system(o->error, r, "read the subscribers of", topic);
+	type_format(&type, o->type);
+	return census_check(&p->topic, &type, &p->members, o->error);
+}
+
+static int open_publication(struct publication *p, const char *topic,
+			    const struct floe_publisher_options *o)
+{
+	struct ring_file_options wanted = {
+		.mode = o->mode,
+		.memory = o->memory,
+		.memory_size = o->memory_size,
+	};
+	int r = options_plan(o, &wanted.plan, &p->fixed);
+
+	if (r < 0)
+		return r;
+	if (o->memory && o->memory_size < segment_lay_out(&wanted.plan).size)
+		return error_set(o->error, -ENOMEM, "the memory has %zu bytes, %zu are needed",
+				 o->memory_size, segment_lay_out(&wanted.plan).size);
+	p->chunks_needed = wanted.plan.depth + wanted.plan.loans_max;
+	p->holds_reserved = (uint32_t)o->holds_max;
+	r = join(p, topic, o, &wanted);
+	if (r < 0)
+		return r;
+	r = set_up(p, &p->file.plan);
+	if (r == -EPROTO)
+		return error_set(o->error, r,
+				 "the ring that a dead publisher left in topic '%.100s' is damaged: run "
+				 "'floe clean'",
+				 topic);
+	topic_unlock(&p->topic);
+	return r;
+}
+
+FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *topic,
+				    const struct floe_publisher_options *options)
+{
+	struct floe_publisher_options o;
+	struct publication *p;
+	void *handle;
+	int r;
+
+	if (!ret)
+		return -EINVAL;
+	r = options_read_publisher(&o, options);
+	if (r == 0)
+		r = name_check(topic, "topic name", FLOE_TOPIC_NAME_MAX, o.error);
+	if (r < 0)
+		return r;
+
+	p = aligned_alloc(FLOE_CACHELINE, size_align(sizeof(*p), FLOE_CACHELINE));
+	if (!p)
+		return error_set(o.error, -ENOMEM, "out of memory");
+	memset(p, 0, sizeof(*p));
+	p->topic = TOPIC_NULL;
+	p->file = RING_FILE_NULL;
+	r = open_publication(p, topic, &o);
+	if (r == 0)
+		r = handle_open(&handle, HANDLE_PUBLISHER, p);
+	if (r < 0) {
+		end(p, p->file.adopted);
+		return r;
+	}
+	*ret = handle;
+	return 0;
+}
+
+/* Somebody alive may still want what is in the ring. */
+static bool is_read(struct publication *p)
+{
+	if (members_read(&p->members, &p->topic) < 0)
+		return true;
+	for (uint32_t i = 0; i < p->members.count; i++)
+		if (peer_is_alive(&p->node->domain, peer_id(p->members.member[i].node)) != 0)
+			return true;
+	return false;
+}
+
+FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub)
+{
+	struct publication *p = handle_close(pub, HANDLE_PUBLISHER);
+
+	if (p)
+		end(p, is_read(p));
+}
+
+FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_options *options)
+{
+	struct floe_publisher_options o;
+	struct segment_plan plan;
+	bool fixed;
+	int r = options_read_publisher(&o, options);
+
+	if (r == 0)
+		r = options_plan(&o, &plan, &fixed);
+	return r < 0 ? r : (ssize_t)segment_lay_out(&plan).size;
+}
+
+FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_loan *ret)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+
+	if (floe_unlikely(!p || !ret))
+		return -EINVAL;
+	return publisher_loan(p, size, ret);
+}
+
+FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	uint64_t time_ns = 0;
+
+	if (floe_unlikely(!p || !loan))
+		return -EINVAL;
+	if (p->flags & FLOE_TIMESTAMPS)
+		time_ns = (uint64_t)os->now_ns();
+	return publisher_publish(p, loan, time_ns);
+}
+
+FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+
+	if (p && loan)
+		publisher_discard(p, loan);
+}
+
+FLOE_PUBLIC int floe_publisher_wait(struct floe_publisher *pub, int64_t deadline_ns)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+
+	return p ? publisher_wait(p, deadline_ns) : -EINVAL;
+}
+
+FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_publisher_counts *ret,
+				     size_t ret_size)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct floe_publisher_counts counts = {0};
+	const struct segment_shared *segment;
+
+	if (!p || !ret || !ret_size)
+		return -EINVAL;
+	segment = p->ring.segment;
+	counts.published = p->ring.next - 1;
+	counts.would_block = load_relaxed(&segment->would_block);
+	counts.wakes = load_relaxed(&segment->wakes);
+	counts.loans = p->loans_out;
+	counts.loans_high = p->loans_high;
+	for (uint32_t i = 0; i < p->manager.pool_count; i++) {
+		counts.chunks += p->manager.pool[i].chunk_count;
+		counts.chunks_free += p->manager.pool[i].chunk_count - p->manager.pool[i].used;
+	}
+	memcpy(ret, &counts, ret_size < sizeof(counts) ? ret_size : sizeof(counts));
+	return 0;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The subscriber's calls: arguments are checked, the parts are joined, and everything is passed
+ * down. A struct floe_subscriber is a handle; `struct subscription` is what lies behind it.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handle.h"
+#include "api/options.h"
+#include "base/arith.h"
+#include "base/error.h"
+#include "base/name.h"
+#include "channel/subscriber.h"
+#include "registry/census.h"
+#include "registry/cleanup.h"
+#include "registry/feeds.h"
+#include "registry/node.h"
+#include "registry/place.h"
+#include "registry/topic.h"
+
+struct subscription {
+	struct subscriber subscriber; /* first: the data path needs nothing else */
+	struct node *node;
+	struct topic topic;
+	struct feeds feeds;
+	struct type_shared type;
+	struct port_shared *port;
+	bool placed;
+	void *tables;
+	uint64_t history;
+	bool joining;
+	struct floe_error *error; /* while opening */
+};
+
+static int refresh(void *user, struct subscriber *sub)
+{
+	struct subscription *s = user;
+
+	return feeds_read(&s->feeds, sub, &s->topic, &s->type, s->joining, s->history, s->error);
+}
+
+static int look_again(void *user, struct feed *feed)
+{
+	(void)user;
+	return feed_look_again(feed);
+}
+
+static void detach(void *user, struct feed *feed)
+{
+	(void)user;
+	feed_detach(feed);
+}
+
+static const struct subscriber_calls calls = {
+	.refresh = refresh,
+	.look_again = look_again,
+	.detach = detach,
+};
+
+static int set_up(struct subscription *s, const struct floe_subscriber_options *o)
+{
+	struct subscriber_plan wanted = {
+		.port = s->port,
+		.hints = s->topic.hints,
+		.spin_ns = o->spin_ns,
+		.fenced = s->node->fenced,
+		.calls = &calls,
+		.user = s,
+	};
+
+	s->tables = aligned_alloc(FLOE_CACHELINE,
+				  size_align(subscriber_memory_size(s->port->holds_max), FLOE_CACHELINE));
+	if (!s->tables)
+		return error_set(o->error, -ENOMEM, "out of memory");
+	wanted.memory = s->tables;
+	subscriber_init(&s->subscriber, &wanted);
+	return 0;
+}
+
+/* The other subscribers' types are only looked at by who has one. */
+static int check_type(struct subscription *s, const struct floe_subscriber_options *o)
+{
+	struct members *members;
+	int r;
+
+	if (!s->type.name[0])
+		return 0;
+	members = calloc(1, sizeof(*members));
+	if (!members)
+		return error_set(o->error, -ENOMEM, "out of memory");
+	r = members_read(members, &s->topic);
+	if (r == 0)
+		r = census_check(&s->topic, &s->type, members, o->error);
+	members_close(members);
+	free(members);
+	return r;
+}
+
+/*
+ * The port is laid out, gets its place, and then the publishers are told: from then on they look
+ * at its holds, so only then anything is taken.
+ */
+static int join(struct subscription *s, const char *topic, const struct floe_subscriber_options *o)
+{
+	struct place_options place = {.policy = o->policy, .depth = o->depth, .type = o->type};
+	int r = node_get(&s->node, o->dir, o->domain, o->error);
+
+	if (r < 0)
+		return r;
+	r = topic_open(&s->topic, &s->node->domain, topic, o->error);
+	if (r < 0)
+		return r;
+	(void)cleanup_places(&s->node->domain, topic, NULL);
+	r = node_add_port(s->node, (uint32_t)o->holds_max, &s->port, o->error);
+	if (r < 0)
+		return r;
+	r = place_claim(s->port, &place, s->node, &s->topic, o->error);
+	if (r < 0)
+		return r;
+	s->placed = true;
+	topic_tell_publishers(s->topic.hints);
+	r = check_type(s, o);
+	if (r == 0)
+		r = set_up(s, o);
+	if (r == 0)
+		r = subscriber_refresh(&s->subscriber);
+	return r;
+}
+
+/* Undoes what was done so far, in reverse. */
+static void end(struct subscription *s)
+{
+	if (s->tables)
+		subscriber_deinit(&s->subscriber);
+	if (s->placed)
+		place_give_back(s->port, s->node, &s->topic);
+	else if (s->port)
+		node_remove_port(s->node, s->port);
+	topic_close(&s->topic);
+	node_put(s->node);
+	free(s->tables);
+	free(s);
+}
+
+FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *topic,
+				     const struct floe_subscriber_options *options)
+{
+	struct floe_subscriber_options o;
+	struct subscription *s;
+	void *handle;
+	int r;
+
+	if (!ret)
+		return -EINVAL;
+	r = options_read_subscriber(&o, options);
+	if (r == 0)
+		r = name_check(topic, "topic name", FLOE_TOPIC_NAME_MAX, o.error);
+	if (r < 0)
+		return r;
+
+	s = aligned_alloc(FLOE_CACHELINE, size_align(sizeof(*s), FLOE_CACHELINE));
+	if (!s)
+		return error_set(o.error, -ENOMEM, "out of memory");
+	memset(s, 0, sizeof(*s));
+	s->topic = TOPIC_NULL;
+	s->history = o.history;
+	s->joining = true;
+	s->error = o.error;
+	type_format(&s->type, o.type);
+	r = join(s, topic, &o);
+	if (r == 0)
+		r = handle_open(&handle, HANDLE_SUBSCRIBER, s);
+	if (r < 0) {
+		end(s);
+		return r;
+	}
+	topic_unlock(&s->topic);
+	s->joining = false;
+	s->error = NULL;
+	*ret = handle;
+	return 0;
+}
+
+FLOE_PUBLIC void floe_subscriber_close(struct floe_subscriber *sub)
+{
+	struct subscription *s = handle_close(sub, HANDLE_SUBSCRIBER);
+
+	if (s)
+		end(s);
+}
+
+FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_options *options)
+{
+	struct floe_subscriber_options o;
+	int r = options_read_subscriber(&o, options);
+
+	return r < 0 ? r : (ssize_t)port_size((uint32_t)o.holds_max);
+}
+
+FLOE_PUBLIC int floe_take(struct floe_subscriber *sub, struct floe_sample *ret)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+
+	if (floe_unlikely(!s || !ret))
+		return -EINVAL;
+	return subscriber_take(s, ret);
+}
+
+FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+
+	return s ? subscriber_wait(s, deadline_ns) : -EINVAL;
+}
+
+FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *sample)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+
+	if (floe_likely(s && sample))
+		subscriber_release(s, sample);
+}
+
+FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
+{
+	return handle_find(sub, HANDLE_SUBSCRIBER) ? -ENOSYS : -EINVAL;
+}
+
+FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
+				      struct floe_subscriber_counts *ret, size_t ret_size)
+{
+	const struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct floe_subscriber_counts counts = {0};
+
+	if (!s || !ret || !ret_size)
+		return -EINVAL;
+	counts.received = s->received;
+	counts.lost = s->lost;
+	counts.held = s->held_count;
+	counts.publishers = s->feed_count;
+	counts.copied = s->copied;
+	memcpy(ret, &counts, ret_size < sizeof(counts) ? ret_size : sizeof(counts));
+	return 0;
+}
+
+FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub, const struct floe_sample *sample)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	const struct held *held = s && sample ? subscriber_find(s, sample) : NULL;
+
+	return held ? (int)held->feed->index : -EINVAL;
+}

@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/name.h"
+#include "os/os.h"
+#include "registry/file.h"
+#include "registry/node.h"
+#include "registry/peer.h"
+#include "registry/ring_file.h"
+
+/* 1: go on and remove; 0: only looking */
+static floe_format(2, 3) int found(struct cleanup *cleanup, const char *format, ...)
+{
+	char sentence[512];
+	va_list arguments;
+
+	if (!cleanup)
+		return 1;
+	cleanup->count++;
+	if (cleanup->tell) {
+		va_start(arguments, format);
+		(void)vsnprintf(sentence, sizeof(sentence), format, arguments);
+		va_end(arguments);
+		cleanup->tell(cleanup->user, sentence);
+	}
+	return !cleanup->dry_run;
+}
+
+/* Makes the publishers of a topic look again. */
+static void tell_publishers(const char *topic_path)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	floe_cleanup(region_close) struct region region = REGION_NULL;
+	char path[DOMAIN_NAME_MAX + 16];
+	uint64_t id;
+
+	(void)snprintf(path, sizeof(path), "%s/topic", topic_path);
+	fd = file_open(AT_FDCWD, path, O_RDWR, NULL);
+	if (fd >= 0 && topic_map(&region, fd, path, &id, NULL) == 0)
+		topic_tell_publishers(&((struct topic_shared *)(void *)region.base)->hints);
+}
+
+/* The place that a dead port had, if its name still leads to the dead node. */
+static void remove_place(const struct domain *domain, const struct peer *peer,
+			 const struct port_shared *port, struct cleanup *cleanup)
+{
+	struct port_shared seen;
+	char topic[DOMAIN_NAME_MAX];
+	char path[DOMAIN_NAME_MAX + PLACE_NAME_MAX];
+	char name[PLACE_NAME_MAX];
+
+	copy_once(&seen, port, offsetof(struct port_shared, type));
+	seen.topic[sizeof(seen.topic) - 1] = 0;
+	if (seen.index >= FLOE_SUBSCRIBERS_MAX ||
+	    name_check(seen.topic, "topic name", FLOE_TOPIC_NAME_MAX, NULL) < 0)
+		return;
+	place_name(name, "sub.", seen.index);
+	domain_path(domain, "topics", seen.topic, topic);
+	(void)snprintf(path, sizeof(path), "%s/%s", topic, name);
+	if (file_id_at(AT_FDCWD, path) != peer->file)
+		return;
+	if (!found(cleanup, "topic '%s': subscriber %u of process %d is dead", seen.topic, seen.index,
+		   peer_pid(peer)))
+		return;
+	(void)os->unlink(AT_FDCWD, path);
+	tell_publishers(topic);
+}
+
+static void remove_places(const struct domain *domain, const struct peer *peer,
+			  struct cleanup *cleanup)
+{
+	const struct port_shared *port = NULL;
+	uint32_t holds_max;
+
+	while ((port = peer_next_port(peer, port, &holds_max)))
+		if (load_acquire(&port->state) == PORT_OPEN)
+			remove_place(domain, peer, port, cleanup);
+}
+
+/* `fd`: the node's file under one of its names. Its lock, once had, is kept to the end. */
+static int clean_open_node(const struct domain *domain, int fd, struct cleanup *cleanup)
+{
+	floe_cleanup(peer_detach) struct peer peer = PEER_NULL;
+	char path[DOMAIN_NAME_MAX];
+	int r = os->try_lock(fd, OS_LOCK_EXCLUSIVE);
+
+	if (r <= 0)
+		return r;
+	r = peer_attach(&peer, fd, "a node", NULL);
+	if (r < 0)
+		return r;
+	remove_places(domain, &peer, cleanup);
+	node_path(domain, peer_id(&peer), path);
+	if (file_id_at(AT_FDCWD, path) == peer.file &&
+	    found(cleanup, "node %016" PRIx64 ": process %d is dead", peer_id(&peer),
+		  peer_pid(&peer)))
+		(void)os->unlink(AT_FDCWD, path);
+	return 1;
+}
+
+int cleanup_node(const struct domain *domain, uint64_t id, struct cleanup *cleanup)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	char path[DOMAIN_NAME_MAX];
+
+	node_path(domain, id, path);
+	fd = file_open(AT_FDCWD, path, O_RDWR, NULL);
+	return fd < 0 ? fd : clean_open_node(domain, fd, cleanup);
+}
+
+struct walk {
+	const struct domain *domain;
+	struct cleanup *cleanup;
+	int dir;
+	const char *topic;
+	bool lives;
+};
+
+static int visit_place(void *user, const char *name)
+{
+	struct walk *walk = user;
+	floe_cleanup(os_close_fdp) int fd = -1;
+
+	if (file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX) < 0)
+		return 0;
+	fd = file_open(walk->dir, name, O_RDWR, NULL);
+	if (fd == -EACCES)
+		fd = file_open(walk->dir, name, O_RDONLY, NULL);
+	if (fd < 0)
+		return 0;
+	if (os->is_locked(fd) != 0) {
+		walk->lives = true;
+		return 0;
+	}
+	(void)clean_open_node(walk->domain, fd, walk->cleanup);
+	return 0;
+}
+
+static int walk_topic(const struct domain *domain, const char *topic, struct walk *walk,
+		      int (*visit)(void *user, const char *name))
+{
+	char path[DOMAIN_NAME_MAX];
+	int r;
+
+	domain_path(domain, "topics", topic, path);
+	walk->dir = file_open_dir(AT_FDCWD, path, NULL);
+	if (walk->dir < 0)
+		return walk->dir;
+	r = file_list(walk->dir, visit, walk);
+	os_close_fdp(&walk->dir);
+	return r;
+}
+
+int cleanup_places(const struct domain *domain, const char *topic, struct cleanup *cleanup)
+{
+	struct walk walk = {.domain = domain, .cleanup = cleanup, .topic = topic};
+
+	return walk_topic(domain, topic, &walk, visit_place);
+}
+
+static int visit_publisher(void *user, const char *name)
+{
+	struct walk *walk = user;
+	uint64_t owner;
+	int alive;
+
+	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0)
+		return 0;
+	if (ring_file_owner(walk->dir, name, &owner) < 0 || owner == 0)
+		return 0;
+	alive = peer_is_alive(walk->domain, owner);
+	if (alive == 0)
+		(void)cleanup_node(walk->domain, owner, walk->cleanup);
+	else
+		walk->lives = true;
+	return 0;
+}
+
+static int remove_file(void *user, const char *name)
+{
+	struct walk *walk = user;
+
+	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0 &&
+	    file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX) < 0)
+		return 0;
+	if (found(walk->cleanup, "topic '%s': %s is left of a participant that is gone", walk->topic,
+		  name))
+		(void)os->unlink(walk->dir, name);
+	return 0;
+}
+
+/* Rings first, the file that is locked then, the folder last: what is left half done still has
+ * the file that leads the next one here. */
+static int remove_topic(const struct domain *domain, const char *topic, struct walk *walk)
+{
+	char path[DOMAIN_NAME_MAX];
+	char file[DOMAIN_NAME_MAX + 16];
+
+	(void)walk_topic(domain, topic, walk, remove_file);
+	domain_path(domain, "topics", topic, path);
+	(void)snprintf(file, sizeof(file), "%s/topic", path);
+	if (!found(walk->cleanup, "topic '%s' has no living participant", topic))
+		return 0;
+	(void)os->unlink(AT_FDCWD, file);
+	(void)os->remove_dir(AT_FDCWD, path);
+	return 1;
+}
+
+int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup *cleanup)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	struct walk walk = {.domain = domain, .cleanup = cleanup, .topic = topic};
+	char path[DOMAIN_NAME_MAX];
+	char file[DOMAIN_NAME_MAX + 16];
+	int r;
+
+	domain_path(domain, "topics", topic, path);
+	(void)snprintf(file, sizeof(file), "%s/topic", path);
+	fd = file_open(AT_FDCWD, file, O_RDWR, NULL);
+	if (fd == -ENOENT) {
+		(void)os->remove_dir(AT_FDCWD, path);
+		return fd;
+	}
+	if (fd < 0)
+		return fd;
+	r = os->try_lock(fd, OS_LOCK_EXCLUSIVE);
+	if (r <= 0)
+		return r;
+	if (file_id_at(AT_FDCWD, file) != file_id(fd))
+		return 0;
+
+	(void)walk_topic(domain, topic, &walk, visit_place);
+	(void)walk_topic(domain, topic, &walk, visit_publisher);
+	return walk.lives ? 0 : remove_topic(domain, topic, &walk);
+}
+
+static int visit_node(void *user, const char *name)
+{
+	struct walk *walk = user;
+	char *end;
+	uint64_t id = strtoull(name, &end, 16);
+	int r;
+
+	if (*end || strlen(name) != 16) {
+		(void)found(walk->cleanup, "'nodes/%s' is not a file of floe", name);
+		return 0;
+	}
+	r = cleanup_node(walk->domain, id, walk->cleanup);
+	/* Unlocked and no node: nothing of ours is ever seen like this. */
+	if (r == -EPROTO && found(walk->cleanup, "'nodes/%s' is damaged", name))
+		(void)os->unlink(walk->dir, name);
+	return 0;
+}
+
+static int visit_topic(void *user, const char *name)
+{
+	struct walk *walk = user;
+
+	(void)cleanup_topic(walk->domain, name, walk->cleanup);
+	return 0;
+}
+
+static int walk_folder(const struct domain *domain, const char *folder, struct walk *walk,
+		       int (*visit)(void *user, const char *name))
+{
+	char path[DOMAIN_NAME_MAX];
+	int r;
+
+	domain_path(domain, folder, ".", path);
+	walk->dir = file_open_dir(AT_FDCWD, path, NULL);
+	if (walk->dir < 0)
+		return walk->dir == -ENOENT ? 0 : walk->dir;
+	r = file_list(walk->dir, visit, walk);
+	os_close_fdp(&walk->dir);
+	return r;
+}
+
+int cleanup_domain(const struct domain *domain, struct cleanup *cleanup)
+{
+	struct walk walk = {.domain = domain, .cleanup = cleanup};
+	int r = walk_folder(domain, "topics", &walk, visit_topic);
+
+	if (r == 0)
+		r = walk_folder(domain, "nodes", &walk, visit_node);
+	if (r == 0 && !cleanup->dry_run)
+		domain_remove_empty(domain);
+	return r;
+}

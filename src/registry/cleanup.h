@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REGISTRY_CLEANUP_H
+#define REGISTRY_CLEANUP_H
+
+/*
+ * Clean-up: what dead processes left, removed by whoever notices.
+ *
+ * Proof of death is the lock: a node file with a name whose lock can be had belongs to nobody
+ * alive, and whoever has the lock is the only one who cleans. Every step removes one name; dying
+ * between two leaves fewer names for the next one, and the name that led here is removed last.
+ */
+
+#include <floe/floe.h>
+
+#include "registry/domain.h"
+#include "registry/topic.h"
+
+/* Told what is found, before it is removed; may be NULL. */
+struct cleanup {
+	void (*tell)(void *user, const char *sentence);
+	void *user;
+	bool dry_run;
+	int count; /* things found */
+};
+
+/* Removes a dead node: its places in all topics, then its file. 1 removed; 0 it lives, or is not
+ * ours to remove; -ENOENT */
+int cleanup_node(const struct domain *domain, uint64_t id, struct cleanup *cleanup);
+
+/* Removes the nodes of dead subscribers of this topic. */
+int cleanup_places(const struct domain *domain, const char *topic, struct cleanup *cleanup);
+
+/* Removes the topic with all rings in it, unless somebody alive is in it. 1 removed, 0 not. */
+int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup *cleanup);
+
+/* Everything in the domain. 0 or -errno; what was found is counted in `cleanup`. */
+int cleanup_domain(const struct domain *domain, struct cleanup *cleanup);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/feeds.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/error.h"
+#include "os/os.h"
+#include "registry/file.h"
+#include "registry/lent_memory.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
+
+/* The segment in this memory; `feed->region` is where it may be read, `mapping` what is mapped. */
+static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret_type,
+		struct floe_error *error)
+{
+	struct segment_shared seen;
+	const struct region *region = &ret_feed->region;
+	const void *head = region_at(region, 0, sizeof(seen));
+	int r;
+
+	if (!head)
+		return error_set(error, -EPROTO, "'%s' is truncated: remove it", path);
+	copy_once(&seen, head, sizeof(seen));
+	r = segment_check(&seen, region->reserved, path, error);
+	if (r < 0)
+		return r;
+	ret_feed->index = seen.index;
+	*ret_type = seen.type;
+	ring_reader_init(&ret_feed->reader, (const struct segment_shared *)head, seen.slots_offset,
+			 seen.depth);
+	return 0;
+}
+
+/* A record leads to a segment in the publisher's own memory. */
+static int follow_record(struct feed *feed, const char *path, struct floe_error *error)
+{
+	floe_cleanup(region_close) struct region record = feed->mapping;
+	struct record_shared seen;
+	unsigned char *memory = NULL;
+	size_t size = 0;
+	int r;
+
+	feed->mapping = REGION_NULL;
+	copy_once(&seen, record.base, sizeof(seen));
+	r = identity_check(seen.identity, RECORD_MAGIC, RECORD_SIGNATURE, "a publisher", path, error);
+	if (r < 0)
+		return r;
+	r = lent_memory_attach(feed->file, &seen, path, &feed->mapping, &memory, &size, error);
+	if (r < 0)
+		return r;
+	feed->region = REGION_NULL;
+	feed->region.base = memory;
+	feed->region.size = size;
+	feed->region.reserved = size;
+	return 0;
+}
+
+int feed_attach(struct feed *ret_feed, int dir, const char *name, struct type_shared *ret_type,
+		struct floe_error *error)
+{
+	floe_cleanup(os_close_fdp) int fd = file_open(dir, name, O_RDONLY, error);
+	struct feed feed = {.mapping = REGION_NULL};
+	uint64_t magic;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	feed.file = file_id(fd);
+	r = file_map(&feed.mapping, fd, sizeof(struct record_shared), false, name, error);
+	if (r < 0)
+		return r;
+	copy_once(&magic, feed.mapping.base, sizeof(magic));
+	feed.region = feed.mapping;
+	if (magic == RECORD_MAGIC)
+		r = follow_record(&feed, name, error);
+	if (r == 0)
+		r = fill(&feed, name, ret_type, error);
+	if (r < 0) {
+		region_close(&feed.mapping);
+		return r;
+	}
+	*ret_feed = feed;
+	return 0;
+}
+
+void feed_detach(struct feed *feed)
+{
+	region_close(&feed->mapping);
+}
+
+/* Populating asks the kernel to back the range, and says so when it cannot; so there is memory
+ * wherever a slot points, whoever made the file. */
+int feed_look_again(struct feed *feed)
+{
+	size_t page = 4096;
+	size_t from = feed->region.reserved & ~(page - 1);
+	uint64_t end = 0;
+	int r;
+
+	for (uint32_t i = 0; i < FLOE_POOLS_MAX; i++) {
+		struct pool_shared pool;
+		uint64_t pool_end;
+
+		copy_once(&pool, &feed->reader.segment->pool[i], sizeof(pool));
+		if (__builtin_mul_overflow(load_relaxed(&pool.chunk_count), pool.chunk_size, &pool_end) ||
+		    __builtin_add_overflow(pool_end, pool.offset, &pool_end))
+			return -EPROTO;
+		if (pool_end > end)
+			end = pool_end;
+	}
+	if (end <= feed->region.reserved || end > feed->region.size)
+		return -EPROTO;
+	r = os->advise(feed->region.base + from, end - from, MADV_POPULATE_READ);
+	if (r < 0)
+		return r;
+	feed->region.reserved = end;
+	return 0;
+}
+
+struct names {
+	uint8_t taken[FLOE_PUBLISHERS_MAX];
+};
+
+static int note_name(void *user, const char *name)
+{
+	struct names *names = user;
+	int index = file_index(name, "pub.", FLOE_PUBLISHERS_MAX);
+
+	if (index >= 0)
+		names->taken[index] = 1;
+	return 0;
+}
+
+/* What may pass is tried again; the rest is remembered and told once. */
+static int refuse(struct feeds *feeds, uint32_t index, uint64_t file, int r)
+{
+	if (r == -ENOENT)
+		return 0;
+	if (r != -EPROTO && r != -EACCES && r != -EPERM && r != -EOPNOTSUPP)
+		return r;
+	feeds->refused[index] = file;
+	return r == -EPROTO ? r : -EACCES;
+}
+
+static int add_feed(struct feeds *feeds, struct subscriber *sub, int dir, uint32_t index,
+		    const struct type_shared *type, bool joining, uint64_t history,
+		    struct floe_error *error)
+{
+	struct type_shared theirs;
+	struct feed feed;
+	struct feed *known;
+	char name[PLACE_NAME_MAX];
+	uint64_t file;
+	int r;
+
+	place_name(name, "pub.", index);
+	file = file_id_at(dir, name);
+	known = subscriber_find_feed(sub, file);
+	if (known || file == 0 || file == feeds->refused[index]) {
+		if (known)
+			known->seen = true;
+		return 0;
+	}
+	r = feed_attach(&feed, dir, name, &theirs, error);
+	if (r < 0)
+		return refuse(feeds, index, file, r);
+	if (feed.index != index || type_check(type, &theirs, "", "", NULL) < 0) {
+		feeds->refused[index] = file;
+		feed_detach(&feed);
+		return 0;
+	}
+	feed.seen = true;
+	r = subscriber_add_feed(sub, &feed, joining, history);
+	if (r < 0)
+		feed_detach(&feed);
+	return r;
+}
+
+int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *topic,
+	       const struct type_shared *type, bool joining, uint64_t history,
+	       struct floe_error *error)
+{
+	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, error);
+	struct names names = {0};
+	int told = 0;
+	int r;
+
+	if (dir < 0)
+		return dir;
+	r = file_list(dir, note_name, &names);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		sub->feeds[i].seen = false;
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
+		r = names.taken[i] ? add_feed(feeds, sub, dir, i, type, joining, history, error) : 0;
+		if (r < 0 && r != -EPROTO && r != -EACCES)
+			return r;
+		if (r < 0)
+			told = r;
+	}
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (!sub->feeds[i].seen)
+			subscriber_let_go(sub, &sub->feeds[i]);
+	return told;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REGISTRY_FEEDS_H
+#define REGISTRY_FEEDS_H
+
+/*
+ * Feeds: the publishers of a topic, as a subscriber or an observer finds them in the topic's
+ * folder. Their segments are mapped read-only.
+ */
+
+#include "channel/segment.h"
+#include "channel/subscriber.h"
+#include "registry/topic.h"
+
+/* Publishers that could not be read, so that each is told of once. */
+struct feeds {
+	uint64_t refused[FLOE_PUBLISHERS_MAX]; /* which file it was, 0: none */
+};
+
+/*
+ * Reads the folder again: adds feeds for new publishers, lets go of those whose file is gone.
+ * Publishers with another type than `type` are left out. 0; -EPROTO, -EACCES when a publisher was
+ * refused for the first time, with a sentence; other -errno for what may pass.
+ */
+int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *topic,
+	       const struct type_shared *type, bool joining, uint64_t history,
+	       struct floe_error *error);
+
+/* Maps one publisher's segment for reading; fills everything but the start. `path` is for the
+ * sentence. */
+int feed_attach(struct feed *ret_feed, int dir, const char *name, struct type_shared *ret_type,
+		struct floe_error *error);
+void feed_detach(struct feed *feed);
+
+/* The publisher reserved more memory since it was mapped: makes `region` reach as far. */
+int feed_look_again(struct feed *feed);
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/members.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "os/os.h"
+#include "registry/file.h"
+
+struct places {
+	uint8_t taken[FLOE_SUBSCRIBERS_MAX];
+};
+
+static int note_place(void *user, const char *name)
+{
+	struct places *places = user;
+	int place = file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX);
+
+	if (place >= 0)
+		places->taken[place] = 1;
+	return 0;
+}
+
+/* Not a reason to do without the others, and nothing that passes. */
+static bool is_his_fault(int r)
+{
+	return r == -ENOENT || r == -EPROTO || r == -EACCES || r == -EPERM;
+}
+
+static struct peer *find_peer(struct members *members, uint64_t file)
+{
+	for (uint32_t i = 0; i < members->peer_count; i++)
+		if (members->peer[i].file == file)
+			return &members->peer[i];
+	return NULL;
+}
+
+/* The node behind a place, mapped now or before; if before, looked at again, for it may have
+ * grown. */
+static int attach(struct members *members, int dir, const char *name, struct peer **ret_peer)
+{
+	floe_cleanup(os_close_fdp) int fd = file_open(dir, name, O_RDONLY, NULL);
+	struct peer *peer;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	peer = find_peer(members, file_id(fd));
+	if (peer) {
+		*ret_peer = peer;
+		return region_look_again(&peer->region, fd);
+	}
+	if (members->peer_count == FLOE_SUBSCRIBERS_MAX)
+		return -EMFILE;
+	r = peer_attach(&members->peer[members->peer_count], fd, name, NULL);
+	if (r == 0)
+		*ret_peer = &members->peer[members->peer_count++];
+	return r;
+}
+
+/* Whom we know already, if his port is still that of this place. */
+static const struct member *find_member(const struct members *members, const struct topic *topic,
+					uint32_t place, uint64_t file)
+{
+	for (uint32_t i = 0; i < members->count; i++) {
+		const struct member *member = &members->member[i];
+
+		if (members->place[i] == place &&
+		    ((const struct peer *)member->node)->file == file &&
+		    port_is(member->port, topic->id, place))
+			return member;
+	}
+	return NULL;
+}
+
+static int read_member(struct members *members, const struct topic *topic, int dir, uint32_t place,
+		       struct member *ret_member)
+{
+	char name[PLACE_NAME_MAX];
+	const struct member *known;
+	struct peer *peer = NULL;
+	uint32_t holds_max = 0;
+	const struct port_shared *port;
+	int r;
+
+	place_name(name, "sub.", place);
+	known = find_member(members, topic, place, file_id_at(dir, name));
+	if (known) {
+		*ret_member = *known;
+		return 1;
+	}
+	r = attach(members, dir, name, &peer);
+	if (r < 0)
+		return is_his_fault(r) ? 0 : r;
+	port = peer_find_port(peer, topic->id, place, &holds_max);
+	if (!port)
+		return 0;
+	*ret_member = (struct member){
+		.port = port,
+		.node = peer,
+		.holds_max = holds_max,
+		.reliable = port->policy == FLOE_POLICY_RELIABLE,
+	};
+	return 1;
+}
+
+static bool is_used(const struct members *members, const struct peer *peer)
+{
+	for (uint32_t i = 0; i < members->count; i++)
+		if (members->member[i].node == peer)
+			return true;
+	return false;
+}
+
+/* Members point at peers: the last peer moves into a gap, and its members learn it. */
+static void drop_unused(struct members *members)
+{
+	for (uint32_t i = members->peer_count; i-- > 0;) {
+		struct peer *peer = &members->peer[i];
+		struct peer *last = &members->peer[members->peer_count - 1];
+
+		if (is_used(members, peer))
+			continue;
+		peer_detach(peer);
+		*peer = *last;
+		for (uint32_t j = 0; peer != last && j < members->count; j++)
+			if (members->member[j].node == last)
+				members->member[j].node = peer;
+		members->peer_count--;
+	}
+}
+
+int members_read(struct members *members, const struct topic *topic)
+{
+	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, NULL);
+	struct member read[FLOE_SUBSCRIBERS_MAX];
+	uint32_t place[FLOE_SUBSCRIBERS_MAX];
+	struct places places = {0};
+	uint32_t count = 0;
+	int r;
+
+	if (dir < 0)
+		return dir;
+	r = file_list(dir, note_place, &places);
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < FLOE_SUBSCRIBERS_MAX; i++) {
+		if (!places.taken[i])
+			continue;
+		r = read_member(members, topic, dir, i, &read[count]);
+		if (r < 0)
+			return r;
+		if (r)
+			place[count++] = i;
+	}
+	memcpy(members->member, read, count * sizeof(read[0]));
+	memcpy(members->place, place, count * sizeof(place[0]));
+	members->count = count;
+	drop_unused(members);
+	return 0;
+}
+
+uint32_t members_count_holds(const struct members *members)
+{
+	uint32_t holds = 0;
+
+	for (uint32_t i = 0; i < members->count; i++)
+		holds += members->member[i].holds_max;
+	return holds;
+}
+
+bool members_remember(const struct members *members, uint32_t index)
+{
+	for (uint32_t i = 0; i < members->count; i++)
+		if (load_relaxed(&members->member[i].port->cursor[index]))
+			return true;
+	return false;
+}
+
+void members_close(struct members *members)
+{
+	members->count = 0;
+	drop_unused(members);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REGISTRY_NODE_H
+#define REGISTRY_NODE_H
+
+/*
+ * Node: this process's membership of a domain: one file, one descriptor, one lock, shared by all
+ * publishers and subscribers that the process has in it.
+ *
+ * The table of nodes is the process's; all calls may come from any thread.
+ */
+
+#include "memory/region.h"
+#include "registry/domain.h"
+#include "registry/node_layout.h"
+
+struct node {
+	struct domain domain;
+	struct region region;
+	struct node_shared *shared;
+	uint64_t id;
+	int32_t pid; /* 0: free; another process's: inherited by fork, not ours */
+	int fd;      /* holds the lock */
+	uint32_t users;
+	bool fenced; /* membarrier(2) is not to be had */
+};
+
+/* The process's node in the domain of these options, made if this is its first use. -EMFILE: more
+ * domains than a process needs. */
+int node_get(struct node **ret_node, const char *dir, const char *domain,
+	     struct floe_error *error);
+
+/* The last one to put it removes the file and, where they are empty, its folders. NULL is fine. */
+void node_put(struct node *node);
+
+/* Memory for a port in this node's file, zeroed, not open. */
+int node_add_port(struct node *node, uint32_t holds_max, struct port_shared **ret_port,
+		  struct floe_error *error);
+void node_remove_port(struct node *node, struct port_shared *port);
+
+/* "<domain>/nodes/<id>" into DOMAIN_NAME_MAX bytes. */
+void node_path(const struct domain *domain, uint64_t id, char *ret_path);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/peer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "os/os.h"
+#include "registry/file.h"
+#include "registry/node.h"
+
+int peer_attach(struct peer *ret_peer, int fd, const char *path, struct floe_error *error)
+{
+	struct region region = REGION_NULL;
+	struct identity_shared seen;
+	int r = file_map(&region, fd, sizeof(struct node_shared), false, path, error);
+
+	if (r < 0)
+		return r;
+	copy_once(&seen, region.base, sizeof(seen));
+	r = identity_check(seen, NODE_MAGIC, NODE_SIGNATURE, "a node", path, error);
+	if (r < 0) {
+		region_close(&region);
+		return r;
+	}
+	*ret_peer = (struct peer){.region = region, .file = file_id(fd)};
+	return 0;
+}
+
+void peer_detach(struct peer *peer)
+{
+	region_close(&peer->region);
+	*peer = PEER_NULL;
+}
+
+static const struct node_shared *node_of(const struct peer *peer)
+{
+	return (const struct node_shared *)(const void *)peer->region.base;
+}
+
+uint64_t peer_id(const struct peer *peer)
+{
+	return node_of(peer)->id;
+}
+
+int32_t peer_pid(const struct peer *peer)
+{
+	return node_of(peer)->pid;
+}
+
+uint32_t peer_uid(const struct peer *peer)
+{
+	return node_of(peer)->uid;
+}
+
+void peer_process(const struct peer *peer, char *ret_name, size_t size)
+{
+	size_t length = sizeof(node_of(peer)->process) < size ? sizeof(node_of(peer)->process) : size;
+
+	copy_once(ret_name, node_of(peer)->process, length);
+	ret_name[length - 1] = 0;
+}
+
+const struct port_shared *peer_next_port(const struct peer *peer, const struct port_shared *port,
+					 uint32_t *ret_holds_max)
+{
+	uint64_t used = load_acquire(&node_of(peer)->used);
+	uint64_t at = offsetof(struct node_shared, ports);
+	struct port_shared seen;
+
+	if (port)
+		at = (uint64_t)((const unsigned char *)port - peer->region.base) +
+		     port_size(*ret_holds_max);
+	if (at >= used)
+		return NULL;
+	port = region_at(&peer->region, at, sizeof(*port));
+	if (!port)
+		return NULL;
+	copy_once(&seen, port, offsetof(struct port_shared, policy));
+	/* The size must be the one that belongs to the number of holds, so that walking with either
+	 * stays inside and comes to an end. */
+	if (seen.holds_max > FLOE_HOLDS_MAX || seen.size != port_size(seen.holds_max) ||
+	    !region_at(&peer->region, at, seen.size))
+		return NULL;
+	*ret_holds_max = seen.holds_max;
+	return port;
+}
+
+bool port_is(const struct port_shared *port, uint64_t topic_id, uint32_t index)
+{
+	return load_acquire(&port->state) == PORT_OPEN && port->topic_id == topic_id &&
+	       port->index == index;
+}
+
+const struct port_shared *peer_find_port(const struct peer *peer, uint64_t topic_id, uint32_t index,
+					 uint32_t *ret_holds_max)
+{
+	const struct port_shared *port = NULL;
+
+	while ((port = peer_next_port(peer, port, ret_holds_max)))
+		if (port_is(port, topic_id, index))
+			return port;
+	return NULL;
+}
+
+int peer_is_alive(const struct domain *domain, uint64_t id)
+{
+	char path[DOMAIN_NAME_MAX];
+	int fd;
+	int r;
+
+	node_path(domain, id, path);
+	fd = file_open(AT_FDCWD, path, O_RDONLY, NULL);
+	if (fd == -ENOENT)
+		return 0;
+	if (fd < 0)
+		return fd;
+	r = os->is_locked(fd);
+	os->close(fd);
+	return r;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/place.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "channel/segment.h"
+#include "os/os.h"
+#include "registry/file.h"
+
+/* Two threads must not try the same place at once: both their ports lie in the file that would
+ * get the name. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* Dying before the name: the port belongs to nobody's topic. After it: a place of a dead node. */
+static int claim(struct port_shared *port, const struct node *node, int dir,
+		 struct floe_error *error)
+{
+	for (uint32_t i = 0; i < FLOE_SUBSCRIBERS_MAX; i++) {
+		char name[PLACE_NAME_MAX];
+		int r;
+
+		place_name(name, "sub.", i);
+		if (file_id_at(dir, name))
+			continue;
+		port->index = i;
+		store_release(&port->state, PORT_OPEN);
+		r = os->link_fd(node->fd, dir, name);
+		if (r == 0)
+			return 0;
+		if (r != -EEXIST)
+			return error_system(error, r, "name", name);
+	}
+	return error_set(error, -EMFILE, "the topic has %d subscribers already",
+			 FLOE_SUBSCRIBERS_MAX);
+}
+
+int place_claim(struct port_shared *port, const struct place_options *options,
+		const struct node *node, const struct topic *topic, struct floe_error *error)
+{
+	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, error);
+	int r;
+
+	if (dir < 0)
+		return dir;
+	port->topic_id = topic->id;
+	port->policy = options->policy;
+	port->depth = options->depth;
+	memcpy(port->topic, topic->name, strlen(topic->name) + 1);
+	type_format(&port->type, options->type);
+	(void)pthread_mutex_lock(&lock);
+	r = claim(port, node, dir, error);
+	(void)pthread_mutex_unlock(&lock);
+	return r;
+}
+
+void place_give_back(struct port_shared *port, struct node *node, const struct topic *topic)
+{
+	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, NULL);
+	char name[PLACE_NAME_MAX];
+
+	place_name(name, "sub.", port->index);
+	if (dir >= 0 && file_id_at(dir, name) == file_id(node->fd))
+		(void)os->unlink(dir, name);
+	/* Publishers forget the port before it becomes somebody else's. */
+	topic_tell_publishers(topic->hints);
+	node_remove_port(node, port);
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/ring_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "os/os.h"
+#include "registry/cleanup.h"
+#include "registry/file.h"
+#include "registry/lent_memory.h"
+#include "registry/peer.h"
+#include "registry/record_layout.h"
+
+static struct segment_shared *segment_of(const struct ring_file *file)
+{
+	return (struct segment_shared *)(void *)file->region.base;
+}
+
+int ring_file_owner(int dirfd, const char *name, uint64_t *ret_owner)
+{
+	floe_cleanup(os_close_fdp) int fd = file_open(dirfd, name, O_RDONLY, NULL);
+	union {
+		struct segment_shared segment;
+		struct record_shared record;
+	} seen;
+	ssize_t r;
+
+	if (fd < 0)
+		return fd;
+	r = os->read_at(fd, &seen, sizeof(seen), 0);
+	if (r < 0)
+		return (int)r;
+	if ((size_t)r >= sizeof(seen.segment) &&
+	    identity_check(seen.segment.identity, SEGMENT_MAGIC, SEGMENT_SIGNATURE, "", "", NULL) == 0)
+		*ret_owner = load_relaxed(&seen.segment.owner);
+	else if ((size_t)r >= sizeof(seen.record) &&
+		 identity_check(seen.record.identity, RECORD_MAGIC, RECORD_SIGNATURE, "", "", NULL) == 0)
+		*ret_owner = seen.record.owner;
+	else
+		return -EPROTO;
+	return 0;
+}
+
+/* Chunks may have been added; all else must be the same for a successor. */
+static bool is_same_plan(const struct segment_shared *seen, const struct segment_plan *plan)
+{
+	struct segment_plan theirs;
+	struct type_shared type;
+
+	segment_read_plan(seen, &theirs);
+	type_format(&type, plan->type);
+	if (theirs.depth != plan->depth || theirs.loans_max != plan->loans_max ||
+	    theirs.flags != plan->flags || theirs.payload_max != plan->payload_max ||
+	    theirs.pool_count != plan->pool_count || theirs.topic_id != plan->topic_id ||
+	    memcmp(&seen->type, &type, sizeof(type)) != 0)
+		return false;
+	for (uint32_t i = 0; i < plan->pool_count; i++)
+		if (theirs.pool[i].offset != plan->pool[i].offset ||
+		    theirs.pool[i].chunk_size != plan->pool[i].chunk_size ||
+		    theirs.pool[i].chunk_count_max != plan->pool[i].chunk_count_max)
+			return false;
+	return true;
+}
+
+static bool is_gone(const struct node *node, const struct segment_shared *segment)
+{
+	uint64_t owner = load_acquire(&segment->owner);
+
+	return owner == 0 || peer_is_alive(&node->domain, owner) == 0;
+}
+
+/*
+ * Becomes the owner of an open, mapped segment. Only the holder of the lock decides; it is free
+ * again when we close the file, for from then on our node's lock stands for us.
+ *
+ * Dying before the store: still the dead one's. After it: ours, and we are dead: the same again.
+ */
+static int take_over(const struct node *node, struct segment_shared *segment, int fd)
+{
+	uint64_t before;
+	int r = os->try_lock(fd, OS_LOCK_EXCLUSIVE);
+
+	if (r <= 0)
+		return r;
+	if (!is_gone(node, segment))
+		return 0;
+	before = load_relaxed(&segment->owner);
+	store_release(&segment->owner, node->id);
+	bump(&segment->generation, 1);
+	if (before)
+		(void)cleanup_node(&node->domain, before, NULL);
+	return 1;
+}
+
+/* 1 it is ours now; 0 not to be had */
+static int try_adopt(struct ring_file *ret_file, const struct ring_file_options *options,
+		     const struct node *node, int dir, uint32_t index)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	floe_cleanup(region_close) struct region region = REGION_NULL;
+	struct segment_shared seen;
+	struct segment_shared *segment;
+	char name[PLACE_NAME_MAX];
+	int r;
+
+	place_name(name, "pub.", index);
+	fd = file_open(dir, name, O_RDWR, NULL);
+	if (fd < 0 || file_map(&region, fd, sizeof(seen), true, name, NULL) < 0)
+		return 0;
+	copy_once(&seen, region.base, sizeof(seen));
+	if (segment_check(&seen, region.reserved, name, NULL) < 0 || seen.size > region.size ||
+	    seen.index != index || !is_same_plan(&seen, &options->plan))
+		return 0;
+
+	segment = (struct segment_shared *)(void *)region.base;
+	if (!is_gone(node, segment) || file_id_at(dir, name) != file_id(fd))
+		return 0;
+	segment_read_plan(&seen, &ret_file->plan);
+	if (segment_size_with(&ret_file->plan,
+			      ret_file->plan.pool[seen.pool_count - 1].chunk_count) > region.reserved)
+		return 0;
+	r = take_over(node, segment, fd);
+	if (r <= 0)
+		return 0;
+	/* Its publisher may have taken the name away and closed it between our two looks. */
+	if (file_id_at(dir, name) != file_id(fd)) {
+		store_release(&segment->owner, 0);
+		return 0;
+	}
+	(void)os->change_mode(fd, options->mode);
+	ret_file->region = take_region(&region);
+	ret_file->index = index;
+	ret_file->file = file_id(fd);
+	ret_file->adopted = true;
+	return 1;
+}
+
+struct names {
+	uint8_t taken[FLOE_PUBLISHERS_MAX];
+};
+
+static int note_name(void *user, const char *name)
+{
+	struct names *names = user;
+	int index = file_index(name, "pub.", FLOE_PUBLISHERS_MAX);
+
+	if (index >= 0)
+		names->taken[index] = 1;
+	return 0;
+}
+
+static int list_names(int dir, struct names *ret_names)
+{
+	/* A descriptor of a folder reads it once: another one starts at the beginning. */
+	floe_cleanup(os_close_fdp) int again = file_open_dir(dir, ".", NULL);
+
+	*ret_names = (struct names){0};
+	return again < 0 ? again : file_list(again, note_name, ret_names);
+}
+
+/* A ring of another plan whose publisher is gone, and which every subscriber has read to its end
+ * (or, if `any`, no matter who has not): its name goes, mappings of it stay. */
+static void remove_stale(const struct node *node, int dir, uint32_t index,
+			 const struct members *members, bool any)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	struct segment_shared seen;
+	char name[PLACE_NAME_MAX];
+	uint64_t owner;
+
+	place_name(name, "pub.", index);
+	if (ring_file_owner(dir, name, &owner) < 0 ||
+	    (owner && peer_is_alive(&node->domain, owner) != 0))
+		return;
+	fd = file_open(dir, name, O_RDWR, NULL);
+	if (fd < 0 || os->try_lock(fd, OS_LOCK_EXCLUSIVE) != 1)
+		return;
+	if (os->read_at(fd, &seen, sizeof(seen), 0) != (ssize_t)sizeof(seen))
+		return;
+	for (uint32_t i = 0; i < members->count && !any; i++)
+		if (load_acquire(&members->member[i].port->cursor[index]) <=
+		    load_relaxed(&seen.head))
+			return;
+	(void)os->unlink(dir, name);
+}
+
+static int adopt_any(struct ring_file *ret_file, const struct ring_file_options *options,
+		     const struct node *node, int dir, const struct members *members)
+{
+	struct names names;
+	int r = list_names(dir, &names);
+
+	if (r < 0)
+		return r;
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		if (names.taken[i] && try_adopt(ret_file, options, node, dir, i) == 1)
+			return 1;
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		if (names.taken[i])
+			remove_stale(node, dir, i, members, false);
+	return 0;
+}
+
+/*
+ * Gives the finished file a name: the first that is free, preferably one that no subscriber has a
+ * cursor for. Dying before the name leaves nothing.
+ */
+static int link_name(struct ring_file *file, int fd, int dir, const struct members *members,
+		     struct floe_error *error)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
+			char name[PLACE_NAME_MAX];
+			int r;
+
+			if (pass == 0 && members_remember(members, i))
+				continue;
+			segment_of(file)->index = i;
+			place_name(name, "pub.", i);
+			r = os->link_fd(fd, dir, name);
+			if (r == -EEXIST)
+				continue;
+			file->index = i;
+			return r < 0 ? error_system(error, r, "name", name) : 0;
+		}
+	}
+	return -EMFILE;
+}
+
+static int link_somewhere(struct ring_file *file, int fd, int dir, const struct node *node,
+			  const struct members *members, struct floe_error *error)
+{
+	int r = link_name(file, fd, dir, members, error);
+
+	if (r != -EMFILE)
+		return r;
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		remove_stale(node, dir, i, members, true);
+	r = link_name(file, fd, dir, members, error);
+	if (r == -EMFILE)
+		return error_set(error, r, "the topic has %d publishers already", FLOE_PUBLISHERS_MAX);
+	return r;
+}
+
+static void format(struct ring_file *file, const struct ring_file_options *options,
+		   const struct segment_sizes *sizes, const struct node *node)
+{
+	segment_format(segment_of(file), &options->plan, sizes);
+	store_relaxed(&segment_of(file)->owner, node->id);
+	store_relaxed(&segment_of(file)->generation, 1);
+}
+
+static int create(struct ring_file *ret_file, const struct ring_file_options *options,
+		  const struct node *node, int dir, const struct members *members,
+		  struct floe_error *error)
+{
+	floe_cleanup(os_close_fdp) int fd = file_create(dir, options->mode, error);
+	struct segment_plan plan = options->plan;
+	struct segment_sizes sizes = segment_lay_out(&plan);
+	struct source source;
+	int r;
+
+	if (fd < 0)
+		return fd;
+	source = source_file(fd);
+	r = region_create(&ret_file->region, &source, sizes.size_max, sizes.size, error);
+	if (r < 0)
+		return r;
+	format(ret_file, options, &sizes, node);
+	ret_file->file = file_id(fd);
+	r = link_somewhere(ret_file, fd, dir, node, members, error);
+	ret_file->region.source.fd = -1;
+	return r;
+}
+
+/* The segment in the caller's block, and a record of it under the topic's name. */
+static int create_outside(struct ring_file *ret_file, const struct ring_file_options *options,
+			  const struct node *node, int dir, const struct members *members,
+			  struct floe_error *error)
+{
+	floe_cleanup(os_close_fdp) int fd = file_create(dir, options->mode, error);
+	struct segment_plan plan = options->plan;
+	struct segment_sizes sizes = segment_lay_out(&plan);
+	struct source source = source_block(options->memory, options->memory_size);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = region_create(&ret_file->region, &source, sizes.size, sizes.size, error);
+	if (r < 0)
+		return r;
+	ret_file->outside = true;
+	format(ret_file, options, &sizes, node);
+	ret_file->file = file_id(fd);
+	r = lent_memory_record(fd, node->id, options->memory, sizes.size, error);
+	if (r < 0)
+		return r;
+	lent_memory_add(ret_file->file, options->memory, sizes.size);
+	r = link_somewhere(ret_file, fd, dir, node, members, error);
+	if (r < 0)
+		lent_memory_remove(ret_file->file);
+	return r;
+}
+
+int ring_file_open(struct ring_file *ret_file, const struct ring_file_options *options,
+		   struct node *node, const struct topic *topic, const struct members *members,
+		   struct floe_error *error)
+{
+	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, error);
+	int r;
+
+	*ret_file = RING_FILE_NULL;
+	if (dir < 0)
+		return dir;
+	r = options->memory ? 0 : adopt_any(ret_file, options, node, dir, members);
+	if (r != 0)
+		return r < 0 ? r : 0;
+
+	ret_file->plan = options->plan;
+	r = options->memory ? create_outside(ret_file, options, node, dir, members, error)
+			    : create(ret_file, options, node, dir, members, error);
+	if (r < 0)
+		region_close(&ret_file->region);
+	return r;
+}
+
+int ring_file_grow(struct ring_file *file, const struct topic *topic, uint32_t chunk_count)
+{
+	struct pool_plan *last = &file->plan.pool[file->plan.pool_count - 1];
+	floe_cleanup(os_close_fdp) int dir = -1;
+	floe_cleanup(os_close_fdp) int fd = -1;
+	char name[PLACE_NAME_MAX];
+	int r;
+
+	if (chunk_count > last->chunk_count_max)
+		chunk_count = last->chunk_count_max;
+	if (chunk_count <= last->chunk_count)
+		return 0;
+	dir = topic_open_dir(topic, NULL);
+	place_name(name, "pub.", file->index);
+	fd = dir < 0 ? dir : file_open(dir, name, O_RDWR, NULL);
+	if (fd < 0)
+		return fd;
+	if (file_id(fd) != file->file)
+		return -ESTALE;
+
+	file->region.source.fd = fd;
+	r = region_reserve(&file->region, segment_size_with(&file->plan, chunk_count), NULL);
+	file->region.source.fd = -1;
+	if (r < 0)
+		return r;
+	last->chunk_count = chunk_count;
+	/* Dying before this store: memory that the next owner reserves again at no cost. */
+	store_release(&segment_of(file)->pool[file->plan.pool_count - 1].chunk_count, chunk_count);
+	return 0;
+}
+
+void ring_file_close(struct ring_file *file, const struct topic *topic, bool keep)
+{
+	floe_cleanup(os_close_fdp) int dir = -1;
+	char name[PLACE_NAME_MAX];
+
+	if (!file->region.base)
+		return;
+	dir = topic_open_dir(topic, NULL);
+	place_name(name, "pub.", file->index);
+	if ((!keep || file->outside) && dir >= 0 && file_id_at(dir, name) == file->file)
+		(void)os->unlink(dir, name);
+	/* Dying before this store: dead instead of closed, which is the same to everybody. */
+	store_release(&segment_of(file)->owner, 0);
+	if (file->outside)
+		lent_memory_remove(file->file);
+	region_close(&file->region);
+}

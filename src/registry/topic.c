@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/topic.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "os/os.h"
+#include "registry/cleanup.h"
+#include "registry/file.h"
+
+/* Removing takes some ten system calls; who was stopped in the middle is not waited for longer. */
+#define LOCK_WAIT_NS 1000000000
+#define LOCK_STEP_NS 200000
+#define ATTEMPTS 1000
+
+void place_name(char *ret_name, const char *prefix, uint32_t index)
+{
+	(void)snprintf(ret_name, PLACE_NAME_MAX, "%s%u", prefix, index);
+}
+
+int topic_open_dir(const struct topic *topic, struct floe_error *error)
+{
+	return file_open_dir(AT_FDCWD, topic->path, error);
+}
+
+/* Unnamed, filled, then named: nobody sees it half made. -EEXIST: somebody was faster. */
+static int make_file(int dir, mode_t mode, struct floe_error *error)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	floe_cleanup(region_close) struct region region = REGION_NULL;
+	struct topic_shared *shared;
+	struct source source;
+	int r;
+
+	fd = file_create(dir, mode, error);
+	if (fd < 0)
+		return fd;
+	source = source_file(fd);
+	r = region_create(&region, &source, sizeof(*shared), sizeof(*shared), error);
+	if (r < 0)
+		return r;
+	shared = (struct topic_shared *)(void *)region.base;
+	shared->identity = identity_make(TOPIC_MAGIC, TOPIC_SIGNATURE);
+	r = os->get_random(&shared->id, sizeof(shared->id));
+	if (r < 0)
+		return r;
+	r = os->link_fd(fd, dir, "topic");
+	return r == -EEXIST || r == -ENOENT ? r : r < 0 ? error_system(error, r, "make", "topic") : 0;
+}
+
+int topic_map(struct region *ret_region, int fd, const char *path, uint64_t *ret_id,
+	      struct floe_error *error)
+{
+	struct region region = REGION_NULL;
+	struct identity_shared seen;
+	int r = file_map(&region, fd, sizeof(struct topic_shared), true, path, error);
+
+	if (r < 0)
+		return r;
+	copy_once(&seen, region.base, sizeof(seen));
+	r = identity_check(seen, TOPIC_MAGIC, TOPIC_SIGNATURE, "a topic file", path, error);
+	if (r < 0) {
+		region_close(&region);
+		return r;
+	}
+	*ret_id = ((const struct topic_shared *)(const void *)region.base)->id;
+	*ret_region = region;
+	return 0;
+}
+
+/* Opens the topic file, made if missing. -EAGAIN: the folder went away meanwhile. */
+static int open_file(const struct topic *topic, struct floe_error *error)
+{
+	floe_cleanup(os_close_fdp) int dir = -1;
+	char path[DOMAIN_NAME_MAX + 16];
+	int fd;
+	int r;
+
+	r = file_make_dir(AT_FDCWD, topic->path, topic->domain->dir_mode, error);
+	if (r < 0)
+		return r == -ENOENT ? -EAGAIN : r;
+	dir = topic_open_dir(topic, error);
+	if (dir < 0)
+		return dir == -ENOENT ? -EAGAIN : dir;
+	(void)snprintf(path, sizeof(path), "%s/topic", topic->path);
+	fd = file_open(AT_FDCWD, path, O_RDWR, error);
+	if (fd != -ENOENT)
+		return fd;
+
+	r = make_file(dir, topic->domain->file_mode, error);
+	if (r < 0 && r != -EEXIST && r != -ENOENT)
+		return r;
+	fd = file_open(AT_FDCWD, path, O_RDWR, error);
+	return fd == -ENOENT ? -EAGAIN : fd;
+}
+
+/* 1 we have the lock; 0 somebody removes the topic just now */
+static int lock_file(const struct topic *topic, int fd, int64_t *deadline_ns,
+		     struct floe_error *error)
+{
+	int r = os->try_lock(fd, OS_LOCK_SHARED);
+
+	if (r < 0)
+		return error_system(error, r, "lock topic", topic->name);
+	if (r == 1)
+		return 1;
+	if (*deadline_ns == 0)
+		*deadline_ns = os->now_ns() + LOCK_WAIT_NS;
+	if (os->now_ns() >= *deadline_ns)
+		return error_set(error, -EBUSY,
+				 "topic '%.100s' is being removed by a process that does not go on: "
+				 "let it run or end it",
+				 topic->name);
+	os->sleep_ns(LOCK_STEP_NS);
+	return 0;
+}
+
+/* The file that we locked must still be the one with the name: its remover may have been faster. */
+static bool is_current(const struct topic *topic, int fd)
+{
+	char path[DOMAIN_NAME_MAX + 16];
+
+	(void)snprintf(path, sizeof(path), "%s/topic", topic->path);
+	return file_id_at(AT_FDCWD, path) == file_id(fd);
+}
+
+static int try_open(struct topic *topic, int64_t *deadline_ns, struct floe_error *error)
+{
+	floe_cleanup(os_close_fdp) int fd = open_file(topic, error);
+	int r;
+
+	if (fd < 0)
+		return fd;
+	r = lock_file(topic, fd, deadline_ns, error);
+	if (r <= 0)
+		return r < 0 ? r : -EAGAIN;
+	if (!is_current(topic, fd))
+		return -EAGAIN;
+
+	r = topic_map(&topic->region, fd, topic->path, &topic->id, error);
+	if (r < 0)
+		return r;
+	topic->hints = &((struct topic_shared *)(void *)topic->region.base)->hints;
+	topic->lock = take_fd(&fd);
+	return 0;
+}
+
+int topic_open(struct topic *ret_topic, const struct domain *domain, const char *name,
+	       struct floe_error *error)
+{
+	int64_t deadline_ns = 0;
+	int r = -EAGAIN;
+
+	*ret_topic = TOPIC_NULL;
+	ret_topic->domain = domain;
+	(void)snprintf(ret_topic->name, sizeof(ret_topic->name), "%s", name);
+	domain_path(domain, "topics", name, ret_topic->path);
+	for (int i = 0; i < ATTEMPTS * 10 && r == -EAGAIN; i++)
+		r = try_open(ret_topic, &deadline_ns, error);
+	if (r == -EAGAIN)
+		return error_set(error, -EBUSY, "topic '%.100s' is made and removed all the time", name);
+	return r;
+}
+
+void topic_unlock(struct topic *topic)
+{
+	os_close_fdp(&topic->lock);
+}
+
+void topic_close(struct topic *topic)
+{
+	if (!topic->region.base)
+		return;
+	topic_unlock(topic);
+	region_close(&topic->region);
+	(void)cleanup_topic(topic->domain, topic->name, NULL);
+	*topic = TOPIC_NULL;
+}
+
+/* Pairs with the load in the publisher's reclaim: the port is laid out, or closed, before. */
+void topic_tell_publishers(struct hints_shared *hints)
+{
+	(void)add_seq_cst(&hints->subscribers, 1);
+	(void)os->wake(futex_half(&hints->subscribers), INT_MAX);
+}
+
+/* Pairs with the load in subscriber_refresh: the segment has its name, or lost it, before. */
+void topic_tell_subscribers(struct hints_shared *hints)
+{
+	(void)add_seq_cst(&hints->publishers, 1);
+	(void)os->wake(futex_half(&hints->publishers), INT_MAX);
+}
