@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Files in the domain's folder that are not what they must be: they are refused with an error,
+ * or their contents are lies that are told apart from messages; nobody crashes, nobody hangs.
+ *
+ * A peer makes a publisher and a subscriber, some of it is damaged while the peer lives or after
+ * it was killed, and then every call that reads files is made in a further process, whose end
+ * tells of a crash.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <floe/inspect.h>
+
+#include "folder.h"
+#include "peer.h"
+#include "steps.h"
+
+#define CHUNK 1000
+#define PAYLOAD_MAX 4096
+#define GEOMETRY PUBLISHER(.depth = 8, .payload_max = PAYLOAD_MAX)
+
+static struct folder files, before;
+
+/*
+ * Calls that read files
+ */
+
+/* Reads every byte, so that memory that is not there shows. */
+static void read_through(const struct floe_sample *sample)
+{
+	static volatile unsigned char sink;
+	const unsigned char *bytes = sample->data;
+
+	expect(sample->size > 0);
+	for (size_t i = 0; i < sample->size; i++)
+		sink = (unsigned char)(sink + bytes[i]);
+}
+
+/* Takes until nothing is there, at most `attempts` times; returns the first error or 0. */
+static int take_some(struct floe_subscriber *sub, int attempts)
+{
+	struct floe_sample sample;
+	int first = 0;
+
+	for (int i = 0; i < attempts; i++) {
+		int r = floe_take(sub, &sample);
+
+		expect(r == 0 || r == 1 || r == -EPROTO || r == -EACCES);
+		if (r == 0)
+			break;
+		if (r == 1) {
+			read_through(&sample);
+			floe_release(sub, &sample);
+		} else if (!first) {
+			first = r;
+		}
+	}
+	return first;
+}
+
+static void join_and_take(void)
+{
+	struct floe_error error = {""};
+	struct floe_subscriber *sub = NULL;
+	int r;
+
+	r = floe_subscriber_open(&sub, "t", SUBSCRIBER(.history = 8, .error = &error));
+	expect(r == 0 || (r < 0 && strlen(error.text) > 10));
+	if (r == 0) {
+		take_some(sub, 1000);
+		floe_wait(sub, now_ns());
+	}
+	floe_subscriber_close(sub);
+}
+
+static void join_and_publish(void)
+{
+	struct floe_error error = {""};
+	struct floe_publisher *pub = NULL;
+	struct floe_publisher_options options = *GEOMETRY;
+	int r;
+
+	options.error = &error;
+	r = floe_publisher_open(&pub, "t", &options);
+	expect(r == 0 || (r < 0 && strlen(error.text) > 10));
+	for (uint64_t i = 0; r == 0 && i < 50; i++)
+		try_publish(pub, i % 2 ? CHUNK : 8, i);
+	floe_publisher_close(pub);
+}
+
+static void observe(struct floe_view *view)
+{
+	struct floe_observer *observer = NULL;
+	struct floe_observer_options options = {.size = sizeof(options), .history = 8};
+	struct floe_sample sample;
+
+	if (floe_observer_open(&observer, view, "t", &options) < 0)
+		return;
+	for (int i = 0; i < 100; i++)
+		if (floe_observer_next(observer, 0, &sample) == 1)
+			read_through(&sample);
+	floe_observer_close(observer);
+}
+
+static void look_at_everything(void)
+{
+	static struct floe_node_info nodes[16];
+	static struct floe_topic_info topics[16];
+	static struct floe_publisher_info publishers[FLOE_PUBLISHERS_MAX];
+	static struct floe_subscriber_info subscribers[16];
+	static char schema[100];
+	struct floe_error error = {""};
+	struct floe_view *view = NULL;
+	int r;
+
+	r = floe_view_open(&view, NULL, NULL, &error);
+	expect(r == 0 || (r < 0 && strlen(error.text) > 10));
+	if (r < 0)
+		return;
+	floe_view_nodes(view, nodes, sizeof(nodes[0]), COUNT(nodes));
+	floe_view_topics(view, topics, sizeof(topics[0]), COUNT(topics));
+	floe_view_publishers(view, "t", publishers, sizeof(publishers[0]), COUNT(publishers));
+	floe_view_subscribers(view, "t", subscribers, sizeof(subscribers[0]), COUNT(subscribers));
+	floe_view_schema(view, "t", schema, sizeof(schema));
+	observe(view);
+	floe_view_clean(view, 1, NULL, NULL);
+	floe_view_clean(view, 0, NULL, NULL);
+	floe_view_close(view);
+}
+
+static void do_everything(int wire, void *argument)
+{
+	(void)wire;
+	(void)argument;
+	look_at_everything();
+	join_and_take();
+	join_and_publish();
+	look_at_everything();
+}
+
+/* Everything that reads files is done and ends well; `what` is printed if it does not. */
+static void expect_all_survive(const char *what, size_t detail, const char *path)
+{
+	struct peer peer = peer_start(do_everything, NULL);
+	int status;
+
+	expect_equal(waitpid(peer.pid, &status, 0), peer.pid);
+	close(peer.wire);
+	if (status)
+		printf("# status 0x%x after %s %zu of %s\n", (unsigned)status, what, detail, path);
+	expect_equal(status, 0);
+}
+
+/*
+ * Something to damage
+ */
+
+static void publish_and_stay(int wire, void *argument)
+{
+	struct floe_publisher *pub = publisher("t", GEOMETRY);
+	struct floe_subscriber *sub = subscriber("t", NULL);
+
+	(void)argument;
+	for (uint64_t i = 1; i <= 6; i++)
+		publish(pub, i % 2 ? CHUNK : 8, i);
+	take(sub, CHUNK, 1);
+	tell(wire, 1);
+	hear(wire);
+}
+
+/* Who made the files: still there, or not. */
+enum owner {
+	LIVING,
+	DEAD
+};
+
+/* Damages the i-th file in one way; false: no more ways. */
+typedef bool damage_call(const char *path, size_t way);
+
+/* All ways of `damage` on all files, each on fresh ones. */
+static void survive(damage_call *damage, const char *what, enum owner owner)
+{
+	size_t file = 0, way = 0;
+
+	for (;;) {
+		struct peer peer = peer_start(publish_and_stay, NULL);
+		const char *path;
+		bool damaged;
+
+		hear(peer.wire);
+		if (owner == DEAD)
+			peer_kill(&peer);
+		folder_list(&files);
+		path = folder_file(&files, file);
+		damaged = path && damage(path, way);
+		if (damaged)
+			expect_all_survive(what, way, path);
+		if (owner == LIVING)
+			peer_kill(&peer);
+		folder_wipe();
+		if (!path)
+			break;
+		file += !damaged;
+		way = damaged ? way + 1 : 0;
+	}
+	expect(file >= 2);
+}
+
+static uint64_t size_of(const char *path)
+{
+	struct stat st;
+
+	expect_equal(stat(path, &st), 0);
+	return (uint64_t)st.st_size;
+}
+
+/* A living owner's memory may not be cut off under its feet by anybody but its own user; what
+ * reads it afterwards must still not fall over the end of it. */
+static bool cut(const char *path, size_t way)
+{
+	static const uint64_t sizes[] = {0, 1, 8, 63, 64, 100, 4095, 4096, 4097, 8192};
+	uint64_t size = size_of(path);
+
+	if (way >= COUNT(sizes))
+		return false;
+	expect_equal(truncate(path, (off_t)(sizes[way] < size ? sizes[way] : size / 2)), 0);
+	return true;
+}
+
+static bool flip(const char *path, size_t way)
+{
+	unsigned char byte;
+
+	if (way >= 64 || way >= size_of(path))
+		return false;
+	byte = file_read_byte(path, way) ^ 0xff;
+	file_write(path, way, &byte, 1);
+	return true;
+}
+
+/* Words that are too large, negative, or almost right. */
+static bool set_word(const char *path, size_t way)
+{
+	static const uint64_t words[] = {0,          1,          0x7fffffff,
+					 0xffffffff, UINT64_MAX, (uint64_t)1 << 63};
+	size_t offset = way / COUNT(words) * 8;
+
+	if (offset >= 448 || offset + 8 > size_of(path))
+		return false;
+	file_write(path, offset, &words[way % COUNT(words)], 8);
+	return true;
+}
+
+static bool scramble(const char *path, size_t way)
+{
+	static unsigned char noise[16384];
+	uint64_t seed = 20260509 + way, size = size_of(path);
+
+	if (way >= 6)
+		return false;
+	fill(noise, sizeof(noise), random_next(&seed));
+	/* From the start; then sparing the identity, the geometry, the head. */
+	for (uint64_t at = way * 64; at < size && at < 65536; at += sizeof(noise))
+		file_write(path, at, noise,
+			   size - at < sizeof(noise) ? (size_t)(size - at) : sizeof(noise));
+	return true;
+}
+
+static bool replace(const char *path, size_t way)
+{
+	if (way >= 6)
+		return false;
+	expect_equal(unlink(path), 0);
+	switch (way) {
+	case 0:
+		expect_equal(mkdir(path, 0700), 0);
+		break;
+	case 1:
+		expect_equal(symlink("/dev/null", path), 0);
+		break;
+	case 2:
+		expect_equal(symlink(path, path), 0);
+		break;
+	case 3:
+		expect_equal(symlink("/etc/passwd", path), 0);
+		break;
+	case 4:
+		expect_equal(mkfifo(path, 0600), 0);
+		break;
+	default:
+		close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0));
+	}
+	return true;
+}
+
+static void files_that_the_dead_left_cut_off_are_survived(void)
+{
+	survive(cut, "cut", DEAD);
+}
+
+static void files_that_the_dead_left_with_a_flipped_byte_are_survived(void)
+{
+	survive(flip, "flipped byte", DEAD);
+}
+
+static void files_of_the_living_with_a_flipped_byte_are_survived(void)
+{
+	survive(flip, "flipped byte", LIVING);
+}
+
+static void files_that_the_dead_left_with_a_wrong_word_are_survived(void)
+{
+	survive(set_word, "word", DEAD);
+}
+
+static void files_that_the_dead_left_full_of_noise_are_survived(void)
+{
+	survive(scramble, "noise", DEAD);
+}
+
+static void files_of_the_living_full_of_noise_are_survived(void)
+{
+	survive(scramble, "noise", LIVING);
+}
+
+static void things_that_are_no_files_are_survived(void)
+{
+	survive(replace, "replacement", DEAD);
+	survive(replace, "replacement", LIVING);
+}
+
+/*
+ * What exactly is said
+ */
+
+/* The publisher's file of a peer that was killed after six messages. */
+static const char *leave_a_dead_ring(void)
+{
+	struct peer peer;
+
+	folder_list(&before);
+	peer = peer_start(publish_and_stay, NULL);
+	hear(peer.wire);
+	folder_list(&files);
+	peer_kill(&peer);
+	return folder_new_file(&before, &files);
+}
+
+/* Identity: eight bytes of magic, the format, the signature of the layout. */
+static void a_ring_of_another_layout_is_refused_once_and_left_out(void)
+{
+	for (uint64_t offset = 0; offset < 16; offset++) {
+		const char *path = leave_a_dead_ring();
+		struct floe_subscriber *sub;
+		struct floe_publisher *pub;
+		unsigned char byte = file_read_byte(path, offset) ^ 1;
+
+		file_write(path, offset, &byte, 1);
+		sub = subscriber("t", SUBSCRIBER(.history = 8));
+		expect_equal(floe_take(sub, &(struct floe_sample){0}), -EPROTO);
+		expect_nothing(sub);
+		pub = publisher("t", PUBLISHER(.depth = 3));
+		publish(pub, CHUNK, 5);
+		receive(sub, CHUNK, 5);
+		floe_publisher_close(pub);
+		floe_subscriber_close(sub);
+		folder_wipe();
+	}
+}
+
+static void a_ring_that_was_cut_off_is_refused_once_and_left_out(void)
+{
+	static const off_t sizes[] = {0, 1, 63, 64, 1000, 4096};
+
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		const char *path = leave_a_dead_ring();
+		struct floe_subscriber *sub;
+
+		expect_equal(truncate(path, sizes[i]), 0);
+		sub = subscriber("t", SUBSCRIBER(.history = 8));
+		expect_equal(floe_take(sub, &(struct floe_sample){0}), -EPROTO);
+		expect_nothing(sub);
+		floe_subscriber_close(sub);
+		folder_wipe();
+	}
+}
+
+/*
+ * Lies while reading
+ */
+
+static void publish_steadily(int wire, void *argument)
+{
+	struct floe_publisher *pub = publisher("t", GEOMETRY);
+
+	(void)argument;
+	for (uint64_t i = 1; i <= 8; i++)
+		publish(pub, i % 2 ? CHUNK : 8, i);
+	tell(wire, 1);
+	hear(wire);
+}
+
+/* One lie: some random bytes, or one word of a kind that a reader must not believe. */
+static void lie(const char *path, uint64_t size, uint64_t *seed)
+{
+	static const uint64_t words[] = {0, 1, 2, 16, 18, UINT64_MAX, (uint64_t)1 << 63, 4096};
+	uint64_t noise[8], word = words[random_next(seed) % COUNT(words)];
+	/* Head and slots are in the first few kilobytes; the rest is payload. */
+	uint64_t range = size < 4096 ? size : 4096;
+	uint64_t at = random_next(seed) % (range - sizeof(noise)) & ~(uint64_t)7;
+
+	for (size_t i = 0; i < COUNT(noise); i++)
+		noise[i] = random_next(seed);
+	if (random_next(seed) % 2)
+		file_write(path, at, noise, sizeof(noise));
+	else
+		file_write(path, at, &word, sizeof(word));
+}
+
+static void a_publisher_that_writes_nonsense_harms_nobody(void)
+{
+	uint64_t seed = random_seed();
+	struct peer peer;
+	const char *path;
+
+	for (int round = 0; round < 30; round++) {
+		struct floe_subscriber *sub;
+		struct floe_view *view;
+
+		folder_list(&before);
+		peer = peer_start(publish_steadily, NULL);
+		hear(peer.wire);
+		folder_list(&files);
+		path = folder_new_file(&before, &files);
+		sub = subscriber("t", SUBSCRIBER(.history = 8));
+		expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+		for (int i = 0; i < 200; i++) {
+			lie(path, size_of(path), &seed);
+			take_some(sub, 20);
+			observe(view);
+		}
+		floe_view_close(view);
+		floe_subscriber_close(sub);
+		peer_kill(&peer);
+		folder_wipe();
+	}
+}
+
+static void an_honest_publisher_is_heard_beside_a_liar(void)
+{
+	uint64_t seed = random_seed();
+	struct floe_subscriber *sub;
+	struct floe_publisher *pub;
+	struct floe_sample sample;
+	struct peer peer;
+	const char *path;
+	uint64_t heard = 0;
+
+	folder_list(&before);
+	peer = peer_start(publish_steadily, NULL);
+	hear(peer.wire);
+	folder_list(&files);
+	path = folder_new_file(&before, &files);
+	pub = publisher("t", PUBLISHER(.depth = 16));
+	sub = subscriber("t", NULL);
+	for (uint64_t i = 1; i <= 2000; i++) {
+		lie(path, size_of(path), &seed);
+		publish(pub, 2000, i);
+		for (int attempt = 0; attempt < 20 && heard < i; attempt++) {
+			if (floe_take(sub, &sample) != 1)
+				continue;
+			heard += sample.size == 2000 && is_filled(sample.data, 2000, heard + 1);
+			floe_release(sub, &sample);
+		}
+		expect_equal(heard, i);
+	}
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	peer_kill(&peer);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(files_that_the_dead_left_cut_off_are_survived),
+		TEST(files_that_the_dead_left_with_a_flipped_byte_are_survived),
+		TEST(files_of_the_living_with_a_flipped_byte_are_survived),
+		TEST(files_that_the_dead_left_with_a_wrong_word_are_survived),
+		TEST(files_that_the_dead_left_full_of_noise_are_survived),
+		TEST(files_of_the_living_full_of_noise_are_survived),
+		TEST(things_that_are_no_files_are_survived),
+		TEST(a_ring_of_another_layout_is_refused_once_and_left_out),
+		TEST(a_ring_that_was_cut_off_is_refused_once_and_left_out),
+		TEST(a_publisher_that_writes_nonsense_harms_nobody),
+		TEST(an_honest_publisher_is_heard_beside_a_liar),
+	};
+
+	return frame_run(argc, argv, tests, COUNT(tests));
+}
