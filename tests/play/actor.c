@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A subscriber that does what it is told, line by line, for the scripts here:
+ *
+ *	actor [keep-last | reliable] TOPIC [HOLDS_MAX]
+ *
+ *	take     takes the next message and gives it back; prints it, or "empty"
+ *	hold     the same, but keeps it
+ *	release  gives back all that it kept
+ *
+ * It prints "ready" when it has joined, and leaves at the end of its input.
+ */
+
+#include <floe/floe.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct floe_sample kept[FLOE_HOLDS_MAX];
+static size_t kept_count;
+
+static void give_back_all(struct floe_subscriber *subscriber)
+{
+	while (kept_count > 0)
+		floe_release(subscriber, &kept[--kept_count]);
+}
+
+static void take(struct floe_subscriber *subscriber, int keep)
+{
+	struct floe_sample sample;
+	int r = floe_take(subscriber, &sample);
+
+	if (r <= 0) {
+		printf("%s\n", r ? strerror(-r) : "empty");
+		return;
+	}
+	printf("%.*s\n", (int)sample.size, (const char *)sample.data);
+	if (keep && kept_count < FLOE_HOLDS_MAX)
+		kept[kept_count++] = sample;
+	else
+		floe_release(subscriber, &sample);
+}
+
+static void obey(struct floe_subscriber *subscriber, const char *order)
+{
+	if (!strcmp(order, "take\n"))
+		take(subscriber, 0);
+	else if (!strcmp(order, "hold\n"))
+		take(subscriber, 1);
+	else if (!strcmp(order, "release\n"))
+		give_back_all(subscriber);
+	else
+		printf("what?\n");
+}
+
+int main(int argc, char **argv)
+{
+	struct floe_error error = {0};
+	struct floe_subscriber_options options = {.size = sizeof(options), .error = &error};
+	struct floe_subscriber *subscriber;
+	char order[64];
+
+	if (argc < 3)
+		return 2;
+	if (!strcmp(argv[1], "reliable"))
+		options.policy = FLOE_POLICY_RELIABLE;
+	if (argc > 3)
+		options.holds_max = (size_t)atoi(argv[3]);
+	if (floe_subscriber_open(&subscriber, argv[2], &options) < 0) {
+		(void)fprintf(stderr, "actor: %s\n", error.text);
+		return 1;
+	}
+
+	printf("ready\n");
+	(void)fflush(stdout);
+	while (fgets(order, sizeof(order), stdin)) {
+		obey(subscriber, order);
+		(void)fflush(stdout);
+	}
+	give_back_all(subscriber);
+	floe_subscriber_close(subscriber);
+	return 0;
+}
