@@ -16,7 +16,7 @@
 unsigned char *handle_base;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t touched;            /* handles that were ever open */
+static uint32_t touched;             /* handles that were ever open */
 static uint32_t first_free = NOBODY; /* the one that was closed longest ago */
 static uint32_t last_free = NOBODY;
 

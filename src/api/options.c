@@ -40,7 +40,8 @@ static int copy(void *ret, size_t size_known, const void *from)
 static int explain(int r, struct floe_error *error)
 {
 	if (r == -E2BIG)
-		return error_set(error, r, "the options ask for what this library does not know: update it");
+		return error_set(error, r,
+				 "the options ask for what this library does not know: update it");
 	if (r < 0)
 		return error_set(error, r, "options.size is not the size of the options");
 	return 0;
@@ -55,11 +56,13 @@ static int check_type(const struct floe_type *type, struct floe_error *error)
 	r = name_check(type->name, "type's name", TYPE_NAME_SIZE_MAX, error);
 	if (r < 0)
 		return r;
-	if (type->alignment && (!is_power_of_two(type->alignment) || type->alignment > FLOE_CACHELINE))
+	if (type->alignment &&
+	    (!is_power_of_two(type->alignment) || type->alignment > FLOE_CACHELINE))
 		return error_set(error, -EINVAL, "a type's alignment is a power of two up to %d",
 				 FLOE_CACHELINE);
 	if (type->schema && strnlen(type->schema, SCHEMA_SIZE_MAX + 1) > SCHEMA_SIZE_MAX)
-		return error_set(error, -EINVAL, "a type's schema has at most %d bytes", SCHEMA_SIZE_MAX);
+		return error_set(error, -EINVAL, "a type's schema has at most %d bytes",
+				 SCHEMA_SIZE_MAX);
 	return 0;
 }
 
@@ -72,7 +75,8 @@ static void set_default(size_t *value, size_t standard)
 static int check_range(size_t value, size_t max, const char *what, struct floe_error *error)
 {
 	if (value > max)
-		return error_set(error, -EINVAL, "%s is %zu, at most %zu is possible", what, value, max);
+		return error_set(error, -EINVAL, "%s is %zu, at most %zu is possible", what, value,
+				 max);
 	return 0;
 }
 
@@ -81,11 +85,13 @@ static int check_pools(const struct floe_publisher_options *o)
 	if (!o->pools != !o->pools_count)
 		return error_set(o->error, -EINVAL, "pools and pools_count belong together");
 	if (o->pools_count > FLOE_POOLS_MAX)
-		return error_set(o->error, -EINVAL, "at most %d pools are possible", FLOE_POOLS_MAX);
+		return error_set(o->error, -EINVAL, "at most %d pools are possible",
+				 FLOE_POOLS_MAX);
 	for (size_t i = 0; i < o->pools_count; i++)
 		if (o->pools[i].chunk_size == 0 || o->pools[i].chunk_size > FLOE_PAYLOAD_MAX ||
 		    o->pools[i].chunk_count == 0 || o->pools[i].chunk_count > UINT32_MAX / 16)
-			return error_set(o->error, -EINVAL, "pool %zu has no possible size or count", i);
+			return error_set(o->error, -EINVAL,
+					 "pool %zu has no possible size or count", i);
 	return 0;
 }
 
@@ -94,7 +100,8 @@ static int check_memory(const struct floe_publisher_options *o)
 	if (!o->memory && o->memory_size)
 		return error_set(o->error, -EINVAL, "memory_size without memory");
 	if ((uintptr_t)o->memory % FLOE_CACHELINE)
-		return error_set(o->error, -EINVAL, "memory must be aligned to %d bytes", FLOE_CACHELINE);
+		return error_set(o->error, -EINVAL, "memory must be aligned to %d bytes",
+				 FLOE_CACHELINE);
 	return 0;
 }
 
@@ -108,7 +115,8 @@ static size_t largest_pool(const struct floe_publisher_options *o)
 	return largest;
 }
 
-int options_read_publisher(struct floe_publisher_options *ret, const struct floe_publisher_options *from)
+int options_read_publisher(struct floe_publisher_options *ret,
+			   const struct floe_publisher_options *from)
 {
 	struct floe_publisher_options *o = ret;
 	int r = explain(copy(o, sizeof(*o), from), o->error);
@@ -130,7 +138,8 @@ int options_read_publisher(struct floe_publisher_options *ret, const struct floe
 	if (o->flags & ~FLOE_TIMESTAMPS)
 		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
 	if (o->pools && o->payload_max > largest_pool(o))
-		return error_set(o->error, -EINVAL, "payload_max is %zu, but no pool has chunks of that size",
+		return error_set(o->error, -EINVAL,
+				 "payload_max is %zu, but no pool has chunks of that size",
 				 o->payload_max);
 	r = check_range(o->depth, FLOE_DEPTH_MAX, "depth", o->error);
 	if (r == 0)
@@ -138,8 +147,8 @@ int options_read_publisher(struct floe_publisher_options *ret, const struct floe
 	if (r == 0)
 		r = check_range(o->payload_max, FLOE_PAYLOAD_MAX, "payload_max", o->error);
 	if (r == 0)
-		r = check_range(o->holds_max, (size_t)FLOE_HOLDS_MAX * FLOE_SUBSCRIBERS_MAX, "holds_max",
-				o->error);
+		r = check_range(o->holds_max, (size_t)FLOE_HOLDS_MAX * FLOE_SUBSCRIBERS_MAX,
+				"holds_max", o->error);
 	return r;
 }
 
@@ -170,7 +179,8 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 	return r;
 }
 
-int options_read_observer(struct floe_observer_options *ret, const struct floe_observer_options *from)
+int options_read_observer(struct floe_observer_options *ret,
+			  const struct floe_observer_options *from)
 {
 	int r = copy(ret, sizeof(*ret), from);
 
@@ -186,7 +196,8 @@ static int compare_pools(const struct pool_plan *a, const struct pool_plan *b)
 static void sort_pools(struct segment_plan *plan)
 {
 	for (uint32_t i = 1; i < plan->pool_count; i++)
-		for (uint32_t j = i; j > 0 && compare_pools(&plan->pool[j], &plan->pool[j - 1]) < 0; j--) {
+		for (uint32_t j = i; j > 0 && compare_pools(&plan->pool[j], &plan->pool[j - 1]) < 0;
+		     j--) {
 			struct pool_plan larger = plan->pool[j - 1];
 
 			plan->pool[j - 1] = plan->pool[j];
@@ -251,6 +262,7 @@ int options_plan(const struct floe_publisher_options *options, struct segment_pl
 		return r;
 	*ret_fixed = options->pools || options->memory;
 	if (segment_lay_out(ret_plan).size_max > REGION_SIZE_MAX)
-		return error_set(options->error, -EINVAL, "depth and payload_max together are too large");
+		return error_set(options->error, -EINVAL,
+				 "depth and payload_max together are too large");
 	return 0;
 }

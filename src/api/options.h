@@ -22,10 +22,12 @@
 #define SPIN_DEFAULT_NS 20000
 
 /* `from` may be NULL. All: -EINVAL, -E2BIG with a sentence in from->error, if that can be read. */
-int options_read_publisher(struct floe_publisher_options *ret, const struct floe_publisher_options *from);
+int options_read_publisher(struct floe_publisher_options *ret,
+			   const struct floe_publisher_options *from);
 int options_read_subscriber(struct floe_subscriber_options *ret,
 			    const struct floe_subscriber_options *from);
-int options_read_observer(struct floe_observer_options *ret, const struct floe_observer_options *from);
+int options_read_observer(struct floe_observer_options *ret,
+			  const struct floe_observer_options *from);
 
 /* The plan of a publisher's segment. `fixed`: in a caller's block, or with the caller's pools: it
  * does not grow. */

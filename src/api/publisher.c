@@ -180,10 +180,11 @@ static int open_publication(struct publication *p, const char *topic,
 		return r;
 	r = set_up(p, &p->file.plan);
 	if (r == -EPROTO)
-		return error_set(o->error, r,
-				 "the ring that a dead publisher left in topic '%.100s' is damaged: run "
-				 "'floe clean'",
-				 topic);
+		return error_set(
+			o->error, r,
+			"the ring that a dead publisher left in topic '%.100s' is damaged: run "
+			"'floe clean'",
+			topic);
 	topic_unlock(&p->topic);
 	return r;
 }

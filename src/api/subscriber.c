@@ -72,8 +72,9 @@ static int set_up(struct subscription *s, const struct floe_subscriber_options *
 		.user = s,
 	};
 
-	s->tables = aligned_alloc(FLOE_CACHELINE,
-				  size_align(subscriber_memory_size(s->port->holds_max), FLOE_CACHELINE));
+	s->tables = aligned_alloc(
+		FLOE_CACHELINE,
+		size_align(subscriber_memory_size(s->port->holds_max), FLOE_CACHELINE));
 	if (!s->tables)
 		return error_set(o->error, -ENOMEM, "out of memory");
 	wanted.memory = s->tables;

@@ -60,8 +60,8 @@ static_assert(offsetof(struct port_shared, cursor) == 128, "layout");
 static_assert(offsetof(struct port_shared, topic) == 640, "layout");
 static_assert(offsetof(struct port_shared, hold) == 1056, "layout");
 
-#define PORT_SIGNATURE                                                                             \
-	IDENTITY_SIGN(sizeof(struct port_shared), offsetof(struct port_shared, cursor),                \
+#define PORT_SIGNATURE \
+	IDENTITY_SIGN(sizeof(struct port_shared), offsetof(struct port_shared, cursor), \
 		      offsetof(struct port_shared, topic), offsetof(struct port_shared, hold))
 
 static inline uint64_t hold_make(uint32_t publisher, uint64_t offset)

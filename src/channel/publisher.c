@@ -116,7 +116,8 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.fenced = plan->fenced,
 		.wants_refresh = true,
 		.index = segment->index,
-		.inline_max = segment->flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8 : FLOE_INLINE_MAX,
+		.inline_max = segment->flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8
+							       : FLOE_INLINE_MAX,
 		.payload_max = segment->payload_max,
 		.loans_max = segment->loans_max,
 		.staging = memory + t.staging,

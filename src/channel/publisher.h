@@ -25,8 +25,8 @@
 
 struct lent {
 	void *data;
-	uint64_t ticket; /* 0: not out */
-	size_t size; /* that was asked for: no more of it is sent */
+	uint64_t ticket;  /* 0: not out */
+	size_t size;      /* that was asked for: no more of it is sent */
 	uint64_t blocked; /* when it last met "would block", 0: never; a count, not a time */
 	uint32_t chunk;   /* CHUNK_NONE: in the staging buffer, travels inline */
 	uint32_t serial;
@@ -39,7 +39,7 @@ struct member {
 	uint64_t floor;     /* reliable, has not started yet: nothing from here on is overwritten */
 	uint32_t holds_max; /* checked against the mapping when it was added */
 	bool reliable;
-	bool gone;          /* its process is dead: its holds count until it is cleaned away */
+	bool gone; /* its process is dead: its holds count until it is cleaned away */
 };
 
 struct publisher;
@@ -57,19 +57,19 @@ struct publisher {
 	struct hints_shared *hints;
 	uint64_t sleepers_seen;
 	uint64_t subscribers_seen;
-	uint64_t limit;       /* may be published without looking at cursors */
+	uint64_t limit; /* may be published without looking at cursors */
 	uint32_t flags;
-	bool fenced;          /* membarrier(2) is not to be had: a fence in every publish */
-	bool wants_refresh;   /* the last one failed */
+	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish */
+	bool wants_refresh; /* the last one failed */
 
-	uint32_t index;       /* which publisher of the topic */
+	uint32_t index; /* which publisher of the topic */
 	uint32_t inline_max;
 	size_t payload_max;
 	uint32_t loans_max;
 	uint32_t loans_out;
 	uint32_t loans_high;
-	uint32_t *loans_free; /* indexes, a stack */
-	struct lent *lent;    /* [loans_max] */
+	uint32_t *loans_free;   /* indexes, a stack */
+	struct lent *lent;      /* [loans_max] */
 	unsigned char *staging; /* [loans_max], a cache line each */
 	uint64_t blocked_count;
 
@@ -77,7 +77,7 @@ struct publisher {
 	uint32_t *slot_chunk; /* [depth]: what each slot names */
 	uint32_t *retired;    /* [chunks] */
 	uint32_t retired_count;
-	uint64_t *marked;     /* [chunks]: the scan that found a hold on it */
+	uint64_t *marked; /* [chunks]: the scan that found a hold on it */
 	uint64_t scan;
 
 	struct member *members;

@@ -5,8 +5,8 @@
 
 uint64_t ring_recover(const struct segment_shared *segment)
 {
-	const struct slot_shared *slots =
-		(const struct slot_shared *)((const char *)segment + segment->slots_offset);
+	const struct slot_shared *slots = (const struct slot_shared *)((const char *)segment +
+								       segment->slots_offset);
 	uint64_t last = 0;
 
 	for (uint32_t i = 0; i < segment->depth; i++) {

@@ -28,9 +28,9 @@ struct segment_sizes segment_lay_out(struct segment_plan *plan)
 	struct segment_sizes sizes;
 	size_t end;
 
-	sizes.slots_offset = size_align(
-		offsetof(struct segment_shared, schema) + schema_size(plan->type) + 1,
-		FLOE_CACHELINE);
+	sizes.slots_offset = size_align(offsetof(struct segment_shared, schema) +
+						schema_size(plan->type) + 1,
+					FLOE_CACHELINE);
 	end = size_add(sizes.slots_offset, size_mul(plan->depth, sizeof(struct slot_shared)));
 	for (uint32_t i = 0; i < plan->pool_count; i++) {
 		plan->pool[i].offset = end;
@@ -56,8 +56,7 @@ void type_format(struct type_shared *ret_type, const struct floe_type *type)
 void segment_format(struct segment_shared *segment, const struct segment_plan *plan,
 		    const struct segment_sizes *sizes)
 {
-	memset(segment, 0,
-	       sizes->slots_offset + (size_t)plan->depth * sizeof(struct slot_shared));
+	memset(segment, 0, sizes->slots_offset + (size_t)plan->depth * sizeof(struct slot_shared));
 	segment->identity = identity_make(SEGMENT_MAGIC, SEGMENT_SIGNATURE);
 	segment->size = sizes->size_max;
 	segment->topic_id = plan->topic_id;
@@ -145,8 +144,8 @@ int segment_check(const struct segment_shared *seen, size_t reserved, const char
 		  struct floe_error *error)
 {
 	const char *wrong;
-	int r = identity_check(seen->identity, SEGMENT_MAGIC, SEGMENT_SIGNATURE, "a publisher's ring",
-			       path, error);
+	int r = identity_check(seen->identity, SEGMENT_MAGIC, SEGMENT_SIGNATURE,
+			       "a publisher's ring", path, error);
 
 	if (r < 0)
 		return r;
@@ -163,16 +162,17 @@ int type_check(const struct type_shared *ours, const struct type_shared *theirs,
 		return 0;
 	if (strncmp(ours->name, theirs->name, sizeof(ours->name)) != 0)
 		return error_set(error, -EPROTOTYPE,
-				 "topic '%.60s': the type here is '%.40s', that of %s is '%.40s'", topic,
-				 ours->name, who, theirs->name);
+				 "topic '%.60s': the type here is '%.40s', that of %s is '%.40s'",
+				 topic, ours->name, who, theirs->name);
 	if (ours->size && theirs->size && ours->size != theirs->size)
 		return error_set(error, -EPROTOTYPE,
-				 "topic '%.60s': '%.40s' has %" PRIu64 " bytes here, %" PRIu64 " at %s",
+				 "topic '%.60s': '%.40s' has %" PRIu64 " bytes here, %" PRIu64
+				 " at %s",
 				 topic, ours->name, ours->size, theirs->size, who);
 	if (ours->alignment && theirs->alignment && ours->alignment != theirs->alignment)
 		return error_set(error, -EPROTOTYPE,
-				 "topic '%.60s': '%.40s' is aligned to %" PRIu64 " here, to %" PRIu64
-				 " at %s",
+				 "topic '%.60s': '%.40s' is aligned to %" PRIu64
+				 " here, to %" PRIu64 " at %s",
 				 topic, ours->name, ours->alignment, theirs->alignment, who);
 	if (ours->hash && theirs->hash && ours->hash != theirs->hash)
 		return error_set(error, -EPROTOTYPE,

@@ -105,8 +105,9 @@ static_assert(offsetof(struct segment_shared, pool) == 320, "layout");
 static_assert(offsetof(struct segment_shared, type) == 576, "layout");
 static_assert(offsetof(struct segment_shared, schema) == 736, "layout");
 
-#define SEGMENT_SIGNATURE                                                                          \
-	IDENTITY_SIGN(sizeof(struct segment_shared), sizeof(struct slot_shared),                       \
-		      offsetof(struct segment_shared, pool), offsetof(struct segment_shared, schema))
+#define SEGMENT_SIGNATURE \
+	IDENTITY_SIGN(sizeof(struct segment_shared), sizeof(struct slot_shared), \
+		      offsetof(struct segment_shared, pool), \
+		      offsetof(struct segment_shared, schema))
 
 #endif

@@ -23,15 +23,15 @@
 /* A publisher, as a subscriber sees it. */
 struct feed {
 	struct ring_reader reader;
-	struct region region;   /* its segment, mapped read-only */
-	struct region mapping;  /* what is to be closed with it; more than the segment, or nothing */
-	uint64_t lost;          /* since the last sample that was taken */
-	uint64_t file;          /* which file it is: its inode */
-	uint32_t index;         /* which publisher of the topic */
-	uint32_t held;          /* samples of it */
-	bool leaving;           /* its file is gone: let go when empty and nothing is held */
-	bool broken;            /* it was not what it must be: left alone */
-	bool seen;              /* when the folder was read last */
+	struct region region;  /* its segment, mapped read-only */
+	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
+	uint64_t lost;         /* since the last sample that was taken */
+	uint64_t file;         /* which file it is: its inode */
+	uint32_t index;        /* which publisher of the topic */
+	uint32_t held;         /* samples of it */
+	bool leaving;          /* its file is gone: let go when empty and nothing is held */
+	bool broken;           /* it was not what it must be: left alone */
+	bool seen;             /* when the folder was read last */
 };
 
 struct held {

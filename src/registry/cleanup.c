@@ -67,8 +67,8 @@ static void remove_place(const struct domain *domain, const struct peer *peer,
 	(void)snprintf(path, sizeof(path), "%s/%s", topic, name);
 	if (file_id_at(AT_FDCWD, path) != peer->file)
 		return;
-	if (!found(cleanup, "topic '%s': subscriber %u of process %d is dead", seen.topic, seen.index,
-		   peer_pid(peer)))
+	if (!found(cleanup, "topic '%s': subscriber %u of process %d is dead", seen.topic,
+		   seen.index, peer_pid(peer)))
 		return;
 	(void)os->unlink(AT_FDCWD, path);
 	tell_publishers(topic);
@@ -191,8 +191,8 @@ static int remove_file(void *user, const char *name)
 	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0 &&
 	    file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX) < 0)
 		return 0;
-	if (found(walk->cleanup, "topic '%s': %s is left of a participant that is gone", walk->topic,
-		  name))
+	if (found(walk->cleanup, "topic '%s': %s is left of a participant that is gone",
+		  walk->topic, name))
 		(void)os->unlink(walk->dir, name);
 	return 0;
 }

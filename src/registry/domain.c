@@ -49,7 +49,8 @@ int domain_init(struct domain *ret_domain, const char *dir, const char *name,
 
 	r = snprintf(ret_domain->path, sizeof(ret_domain->path), "%s/%s", dir, name);
 	if (r < 0 || (size_t)r >= sizeof(ret_domain->path))
-		return error_set(error, -ENAMETOOLONG, "the domain's folder has a name of %d bytes", r);
+		return error_set(error, -ENAMETOOLONG, "the domain's folder has a name of %d bytes",
+				 r);
 	ret_domain->dir_mode = 0700;
 	ret_domain->file_mode = 0600;
 	ret_domain->read_mode = 0600;
@@ -82,9 +83,10 @@ static int make_dir(struct domain *domain, struct floe_error *error)
 	/* Anybody can make folders in /dev/shm: one that another user made in our name is a trap. */
 	(void)snprintf(standard, sizeof(standard), "/dev/shm/floe-%u", os->get_uid());
 	if (!strcmp(dir, standard) && seen.st_uid != os->get_uid())
-		return error_set(error, -EACCES,
-				 "'%s' belongs to user %u: remove it, or choose a folder with FLOE_DIR",
-				 dir, seen.st_uid);
+		return error_set(
+			error, -EACCES,
+			"'%s' belongs to user %u: remove it, or choose a folder with FLOE_DIR", dir,
+			seen.st_uid);
 	domain->dir_mode = seen.st_mode & 07777;
 	domain->file_mode = seen.st_mode & 0666;
 	domain->read_mode = (seen.st_mode & 0444) | 0600;

@@ -48,7 +48,8 @@ static int follow_record(struct feed *feed, const char *path, struct floe_error 
 
 	feed->mapping = REGION_NULL;
 	copy_once(&seen, record.base, sizeof(seen));
-	r = identity_check(seen.identity, RECORD_MAGIC, RECORD_SIGNATURE, "a publisher", path, error);
+	r = identity_check(seen.identity, RECORD_MAGIC, RECORD_SIGNATURE, "a publisher", path,
+			   error);
 	if (r < 0)
 		return r;
 	r = lent_memory_attach(feed->file, &seen, path, &feed->mapping, &memory, &size, error);
@@ -108,7 +109,8 @@ int feed_look_again(struct feed *feed)
 		uint64_t pool_end;
 
 		copy_once(&pool, &feed->reader.segment->pool[i], sizeof(pool));
-		if (__builtin_mul_overflow(load_relaxed(&pool.chunk_count), pool.chunk_size, &pool_end) ||
+		if (__builtin_mul_overflow(load_relaxed(&pool.chunk_count), pool.chunk_size,
+					   &pool_end) ||
 		    __builtin_add_overflow(pool_end, pool.offset, &pool_end))
 			return -EPROTO;
 		if (pool_end > end)
@@ -199,7 +201,8 @@ int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *
 	for (uint32_t i = 0; i < sub->feed_count; i++)
 		sub->feeds[i].seen = false;
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
-		r = names.taken[i] ? add_feed(feeds, sub, dir, i, type, joining, history, error) : 0;
+		r = names.taken[i] ? add_feed(feeds, sub, dir, i, type, joining, history, error)
+				   : 0;
 		if (r < 0 && r != -EPROTO && r != -EACCES)
 			return r;
 		if (r < 0)

@@ -82,9 +82,10 @@ int file_create(int dirfd, mode_t mode, struct floe_error *error)
 
 	fd = os->open(dirfd, ".", O_TMPFILE | O_RDWR, 0600);
 	if (fd == -EOPNOTSUPP)
-		return error_set(error, fd,
-				 "the file system of the domain's folder cannot make unnamed files: use "
-				 "tmpfs (FLOE_DIR)");
+		return error_set(
+			error, fd,
+			"the file system of the domain's folder cannot make unnamed files: use "
+			"tmpfs (FLOE_DIR)");
 	if (fd < 0)
 		return error_system(error, fd, "make a file in", "the domain's folder");
 	r = os->change_mode(fd, mode);
@@ -156,14 +157,15 @@ int file_map(struct region *ret_region, int fd, size_t size_min, bool writable, 
 
 	if (r == -EPROTO)
 		return error_set(error, r,
-				 "'%s' is empty or truncated (less than %zu bytes): remove it", name,
-				 size_min);
+				 "'%s' is empty or truncated (less than %zu bytes): remove it",
+				 name, size_min);
 	if (r < 0)
 		return error_system(error, r, "map", name);
 	/* Without memory behind its first bytes, reading them could end the process. */
 	if (ret_region->reserved < size_min) {
 		region_close(ret_region);
-		return error_set(error, -EPROTO, "'%s' has holes where it must not: remove it", name);
+		return error_set(error, -EPROTO, "'%s' has holes where it must not: remove it",
+				 name);
 	}
 	return 0;
 }

@@ -147,10 +147,11 @@ static int map_remote(const struct record_shared *seen, const char *path,
 		       seen->map_begin, seen->map_end);
 	fd = os->open(AT_FDCWD, file, O_RDONLY, 0);
 	if (fd < 0)
-		return error_set(error, fd == -ENOENT ? -EOPNOTSUPP : fd,
-				 "'%.80s' lies in memory of process %d that cannot be mapped from here: it "
-				 "needs root or CAP_CHECKPOINT_RESTORE",
-				 path, seen->pid);
+		return error_set(
+			error, fd == -ENOENT ? -EOPNOTSUPP : fd,
+			"'%.80s' lies in memory of process %d that cannot be mapped from here: it "
+			"needs root or CAP_CHECKPOINT_RESTORE",
+			path, seen->pid);
 	return region_attach(ret_mapping, fd, 1, false, error);
 }
 
@@ -164,13 +165,15 @@ int lent_memory_attach(uint64_t file, const struct record_shared *seen, const ch
 	if (find_local(file, ret_memory, ret_size))
 		return 0;
 	if (seen->map_begin == 0)
-		return error_set(error, -EOPNOTSUPP,
-				 "'%.80s' lies in private memory of process %d: give its publisher a "
-				 "shared mapping",
-				 path, seen->pid);
+		return error_set(
+			error, -EOPNOTSUPP,
+			"'%.80s' lies in private memory of process %d: give its publisher a "
+			"shared mapping",
+			path, seen->pid);
 	if (seen->map_end <= seen->map_begin || seen->address < seen->map_begin ||
 	    seen->size > seen->map_end - seen->address || seen->address > seen->map_end)
-		return error_set(error, -EPROTO, "'%.100s' is damaged (addresses): remove it", path);
+		return error_set(error, -EPROTO, "'%.100s' is damaged (addresses): remove it",
+				 path);
 	r = map_remote(seen, path, ret_mapping, error);
 	if (r < 0)
 		return r;

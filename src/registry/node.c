@@ -158,7 +158,8 @@ static int get(struct node **ret_node, const struct domain *domain, struct floe_
 	if (!node) {
 		node = find(domain, true);
 		if (!node)
-			return error_set(error, -EMFILE, "this process is in %d domains already", NODES_MAX);
+			return error_set(error, -EMFILE, "this process is in %d domains already",
+					 NODES_MAX);
 		watch_forks();
 		node->domain = *domain;
 		node->users = 0;

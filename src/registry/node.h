@@ -26,8 +26,7 @@ struct node {
 
 /* The process's node in the domain of these options, made if this is its first use. -EMFILE: more
  * domains than a process needs. */
-int node_get(struct node **ret_node, const char *dir, const char *domain,
-	     struct floe_error *error);
+int node_get(struct node **ret_node, const char *dir, const char *domain, struct floe_error *error);
 
 /* The last one to put it removes the file and, where they are empty, its folders. NULL is fine. */
 void node_put(struct node *node);

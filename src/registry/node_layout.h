@@ -46,9 +46,9 @@ static_assert(offsetof(struct node_shared, process) == 64, "layout");
 static_assert(offsetof(struct node_shared, used) == 192, "layout");
 static_assert(offsetof(struct node_shared, ports) == 256, "layout");
 
-#define NODE_SIGNATURE                                                                             \
-	(IDENTITY_SIGN(sizeof(struct node_shared), offsetof(struct node_shared, used),                 \
-		       offsetof(struct node_shared, ports), sizeof(struct type_shared)) ^               \
+#define NODE_SIGNATURE \
+	(IDENTITY_SIGN(sizeof(struct node_shared), offsetof(struct node_shared, used), \
+		       offsetof(struct node_shared, ports), sizeof(struct type_shared)) ^ \
 	 PORT_SIGNATURE)
 
 #endif

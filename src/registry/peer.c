@@ -55,7 +55,8 @@ uint32_t peer_uid(const struct peer *peer)
 
 void peer_process(const struct peer *peer, char *ret_name, size_t size)
 {
-	size_t length = sizeof(node_of(peer)->process) < size ? sizeof(node_of(peer)->process) : size;
+	size_t length = sizeof(node_of(peer)->process) < size ? sizeof(node_of(peer)->process)
+							      : size;
 
 	copy_once(ret_name, node_of(peer)->process, length);
 	ret_name[length - 1] = 0;

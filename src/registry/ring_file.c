@@ -34,10 +34,12 @@ int ring_file_owner(int dirfd, const char *name, uint64_t *ret_owner)
 	if (r < 0)
 		return (int)r;
 	if ((size_t)r >= sizeof(seen.segment) &&
-	    identity_check(seen.segment.identity, SEGMENT_MAGIC, SEGMENT_SIGNATURE, "", "", NULL) == 0)
+	    identity_check(seen.segment.identity, SEGMENT_MAGIC, SEGMENT_SIGNATURE, "", "", NULL) ==
+		    0)
 		*ret_owner = load_relaxed(&seen.segment.owner);
 	else if ((size_t)r >= sizeof(seen.record) &&
-		 identity_check(seen.record.identity, RECORD_MAGIC, RECORD_SIGNATURE, "", "", NULL) == 0)
+		 identity_check(seen.record.identity, RECORD_MAGIC, RECORD_SIGNATURE, "", "",
+				NULL) == 0)
 		*ret_owner = seen.record.owner;
 	else
 		return -EPROTO;
@@ -120,7 +122,8 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 		return 0;
 	segment_read_plan(&seen, &ret_file->plan);
 	if (segment_size_with(&ret_file->plan,
-			      ret_file->plan.pool[seen.pool_count - 1].chunk_count) > region.reserved)
+			      ret_file->plan.pool[seen.pool_count - 1].chunk_count) >
+	    region.reserved)
 		return 0;
 	r = take_over(node, segment, fd);
 	if (r <= 0)
@@ -241,7 +244,8 @@ static int link_somewhere(struct ring_file *file, int fd, int dir, const struct 
 		remove_stale(node, dir, i, members, true);
 	r = link_name(file, fd, dir, members, error);
 	if (r == -EMFILE)
-		return error_set(error, r, "the topic has %d publishers already", FLOE_PUBLISHERS_MAX);
+		return error_set(error, r, "the topic has %d publishers already",
+				 FLOE_PUBLISHERS_MAX);
 	return r;
 }
 

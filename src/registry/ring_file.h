@@ -21,9 +21,9 @@ struct ring_file {
 	struct region region; /* the segment, mapped writable */
 	struct segment_plan plan;
 	uint32_t index;
-	uint64_t file;        /* which file has the name */
+	uint64_t file; /* which file has the name */
 	bool adopted;
-	bool outside;         /* in the caller's block */
+	bool outside; /* in the caller's block */
 };
 
 #define RING_FILE_NULL ((struct ring_file){.region = REGION_NULL})

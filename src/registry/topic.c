@@ -49,7 +49,9 @@ static int make_file(int dir, mode_t mode, struct floe_error *error)
 	if (r < 0)
 		return r;
 	r = os->link_fd(fd, dir, "topic");
-	return r == -EEXIST || r == -ENOENT ? r : r < 0 ? error_system(error, r, "make", "topic") : 0;
+	return r == -EEXIST || r == -ENOENT ? r
+	       : r < 0                      ? error_system(error, r, "make", "topic")
+					    : 0;
 }
 
 int topic_map(struct region *ret_region, int fd, const char *path, uint64_t *ret_id,
@@ -111,10 +113,11 @@ static int lock_file(const struct topic *topic, int fd, int64_t *deadline_ns,
 	if (*deadline_ns == 0)
 		*deadline_ns = os->now_ns() + LOCK_WAIT_NS;
 	if (os->now_ns() >= *deadline_ns)
-		return error_set(error, -EBUSY,
-				 "topic '%.100s' is being removed by a process that does not go on: "
-				 "let it run or end it",
-				 topic->name);
+		return error_set(
+			error, -EBUSY,
+			"topic '%.100s' is being removed by a process that does not go on: "
+			"let it run or end it",
+			topic->name);
 	os->sleep_ns(LOCK_STEP_NS);
 	return 0;
 }
@@ -162,7 +165,8 @@ int topic_open(struct topic *ret_topic, const struct domain *domain, const char 
 	for (int i = 0; i < ATTEMPTS * 10 && r == -EAGAIN; i++)
 		r = try_open(ret_topic, &deadline_ns, error);
 	if (r == -EAGAIN)
-		return error_set(error, -EBUSY, "topic '%.100s' is made and removed all the time", name);
+		return error_set(error, -EBUSY, "topic '%.100s' is made and removed all the time",
+				 name);
 	return r;
 }
 

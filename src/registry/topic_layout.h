@@ -28,8 +28,8 @@ struct topic_shared {
 static_assert(offsetof(struct topic_shared, hints) == 64, "layout");
 static_assert(sizeof(struct topic_shared) == 128, "layout");
 
-#define TOPIC_SIGNATURE                                                                            \
-	IDENTITY_SIGN(sizeof(struct topic_shared), offsetof(struct topic_shared, hints),               \
+#define TOPIC_SIGNATURE \
+	IDENTITY_SIGN(sizeof(struct topic_shared), offsetof(struct topic_shared, hints), \
 		      offsetof(struct hints_shared, sleepers), 0)
 
 #endif

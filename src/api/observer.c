@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Observer: a subscriber whose port lies in its own memory, where no publisher looks. So it has no
+ * place and its holds protect nothing: it copies each payload, and what was overwritten
+ * meanwhile counts as lost.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/handle.h"
+#include "api/options.h"
+#include "api/view.h"
+#include "base/arith.h"
+#include "base/name.h"
+#include "channel/subscriber.h"
+#include "os/os.h"
+#include "registry/feeds.h"
+#include "registry/file.h"
+#include "registry/topic.h"
+
+/* A topic that was removed and made again is noticed within this time. */
+#define LOOK_NS 50000000
+
+struct observation {
+	struct subscriber subscriber;
+	struct domain domain;
+	struct topic topic;
+	struct feeds feeds;
+	struct port_shared *port;
+	void *tables;
+	uint64_t file; /* the topic's */
+	uint64_t history;
+	bool joining;
+	int64_t looked_ns;
+	unsigned char *copy;
+	size_t copy_size;
+};
+
+static int refresh(void *user, struct subscriber *sub)
+{
+	struct observation *o = user;
+	struct type_shared any = {0};
+
+	return feeds_read(&o->feeds, sub, &o->topic, &any, o->joining, o->history, NULL);
+}
+
+static int look_again(void *user, struct feed *feed)
+{
+	(void)user;
+	return feed_look_again(feed);
+}
+
+static void detach(void *user, struct feed *feed)
+{
+	(void)user;
+	feed_detach(feed);
+}
+
+static const struct subscriber_calls calls = {
+	.refresh = refresh,
+	.look_again = look_again,
+	.detach = detach,
+};
+
+/* Maps the topic's hints for reading only: an observer changes nothing. */
+static int attach_topic(struct observation *o)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	char path[DOMAIN_NAME_MAX + 16];
+	struct topic_shared seen;
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s/topic", o->topic.path);
+	fd = file_open(AT_FDCWD, path, O_RDONLY, NULL);
+	if (fd < 0)
+		return fd;
+	r = file_map(&o->topic.region, fd, sizeof(seen), false, path, NULL);
+	if (r < 0)
+		return r;
+	copy_once(&seen, o->topic.region.base, sizeof(seen.identity));
+	r = identity_check(seen.identity, TOPIC_MAGIC, TOPIC_SIGNATURE, "a topic", path, NULL);
+	if (r < 0) {
+		region_close(&o->topic.region);
+		return r;
+	}
+	o->topic.hints = &((struct topic_shared *)(void *)o->topic.region.base)->hints;
+	o->file = file_id(fd);
+	return 0;
+}
+
+static int begin(struct observation *o)
+{
+	struct subscriber_plan plan = {
+		.port = o->port, .memory = o->tables, .calls = &calls, .user = o};
+	int r = attach_topic(o);
+
+	if (r < 0)
+		return r;
+	memset(o->port, 0, port_size(1));
+	o->port->holds_max = 1;
+	o->feeds = (struct feeds){0};
+	plan.hints = o->topic.hints;
+	subscriber_init(&o->subscriber, &plan);
+	r = subscriber_refresh(&o->subscriber);
+	/* One publisher that cannot be read is no reason not to look at the others. */
+	if (r == -EPROTO || r == -EACCES)
+		r = 0;
+	o->joining = false;
+	return r;
+}
+
+static void end(struct observation *o)
+{
+	if (!o->topic.region.base)
+		return;
+	subscriber_deinit(&o->subscriber);
+	region_close(&o->topic.region);
+}
+
+static void drop(struct observation *o)
+{
+	end(o);
+	free(o->port);
+	free(o->tables);
+	free(o->copy);
+	free(o);
+}
+
+static int open_observation(struct observation *o, const struct view *view, const char *topic)
+{
+	o->domain = view->domain;
+	o->topic = TOPIC_NULL;
+	o->topic.domain = &o->domain;
+	(void)snprintf(o->topic.name, sizeof(o->topic.name), "%s", topic);
+	domain_path(&o->domain, "topics", topic, o->topic.path);
+	o->port = aligned_alloc(FLOE_CACHELINE, port_size(1));
+	o->tables = aligned_alloc(FLOE_CACHELINE,
+				  size_align(subscriber_memory_size(1), FLOE_CACHELINE));
+	if (!o->port || !o->tables)
+		return -ENOMEM;
+	o->joining = true;
+	return begin(o);
+}
+
+FLOE_PUBLIC int floe_observer_open(struct floe_observer **ret, struct floe_view *view,
+				   const char *topic, const struct floe_observer_options *options)
+{
+	const struct view *v = handle_find(view, HANDLE_VIEW);
+	struct floe_observer_options wanted;
+	struct observation *o;
+	void *handle;
+	int r;
+
+	if (!v || !ret || name_check(topic, "topic name", FLOE_TOPIC_NAME_MAX, NULL) < 0)
+		return -EINVAL;
+	r = options_read_observer(&wanted, options);
+	if (r < 0)
+		return r;
+	o = aligned_alloc(FLOE_CACHELINE, size_align(sizeof(*o), FLOE_CACHELINE));
+	if (!o)
+		return -ENOMEM;
+	memset(o, 0, sizeof(*o));
+	o->history = wanted.history;
+	r = open_observation(o, v, topic);
+	if (r == 0)
+		r = handle_open(&handle, HANDLE_OBSERVER, o);
+	if (r < 0) {
+		drop(o);
+		return r;
+	}
+	*ret = handle;
+	return 0;
+}
+
+FLOE_PUBLIC void floe_observer_close(struct floe_observer *observer)
+{
+	struct observation *o = handle_close(observer, HANDLE_OBSERVER);
+
+	if (o)
+		drop(o);
+}
+
+/* The topic may have been removed and made again: then everything starts anew. */
+static void follow_topic(struct observation *o)
+{
+	char path[DOMAIN_NAME_MAX + 16];
+	int64_t now = os->now_ns();
+	uint64_t file;
+
+	if (now - o->looked_ns < LOOK_NS)
+		return;
+	o->looked_ns = now;
+	(void)snprintf(path, sizeof(path), "%s/topic", o->topic.path);
+	file = file_id_at(AT_FDCWD, path);
+	if (file == o->file || file == 0)
+		return;
+	end(o);
+	(void)begin(o);
+}
+
+static bool make_room(struct observation *o, size_t size)
+{
+	unsigned char *larger;
+
+	if (size <= o->copy_size)
+		return true;
+	larger = realloc(o->copy, size);
+	if (!larger)
+		return false;
+	o->copy = larger;
+	o->copy_size = size;
+	return true;
+}
+
+/* Has the message's slot been the same all the while? */
+static bool is_whole(const struct feed *feed, uint64_t sequence)
+{
+	const struct slot_shared *slot = &feed->reader.slots[sequence % feed->reader.depth];
+
+	fence_acquire();
+	return load_relaxed(&slot->sequence) == 2 * sequence;
+}
+
+/* 1; 0 it was overwritten; -ENOMEM */
+static int copy_sample(struct observation *o, int peek, const struct feed *feed,
+		       struct floe_sample *sample)
+{
+	if (peek) {
+		sample->data = NULL;
+		return 1;
+	}
+	if (!make_room(o, sample->size))
+		return -ENOMEM;
+	memcpy(o->copy, sample->data, sample->size);
+	sample->data = o->copy;
+	return is_whole(feed, sample->sequence);
+}
+
+static int take_copy(struct observation *o, int peek, struct floe_sample *ret)
+{
+	struct floe_sample taken = {0};
+	struct floe_sample copy;
+	struct feed *feed;
+	int r = subscriber_take(&o->subscriber, &taken);
+
+	if (r <= 0)
+		return r;
+	feed = subscriber_find(&o->subscriber, &taken)->feed;
+	copy = taken;
+	copy.ticket = feed->index;
+	r = copy_sample(o, peek, feed, &copy);
+	subscriber_release(&o->subscriber, &taken);
+	if (r == 1)
+		*ret = copy;
+	else
+		feed->lost += copy.lost + 1; /* told with the next of this publisher */
+	return r == 0 ? -EAGAIN : r;
+}
+
+FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
+				   struct floe_sample *ret)
+{
+	struct observation *o = handle_find(observer, HANDLE_OBSERVER);
+	int r = -EAGAIN;
+
+	if (!o || !ret)
+		return -EINVAL;
+	if (!o->topic.region.base) {
+		follow_topic(o);
+		return 0;
+	}
+	for (int i = 0; i < 8 && r == -EAGAIN; i++)
+		r = take_copy(o, peek, ret);
+	if (r == 0)
+		follow_topic(o);
+	return r == -EAGAIN ? 0 : r;
+}

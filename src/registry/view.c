@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "registry/view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/name.h"
+#include "os/os.h"
+#include "registry/feeds.h"
+#include "registry/file.h"
+#include "registry/node.h"
+#include "registry/peer.h"
+#include "registry/topic.h"
+
+static uint32_t state_of(int r)
+{
+	return r == -EACCES || r == -EPERM ? FLOE_STATE_HIDDEN : FLOE_STATE_BROKEN;
+}
+
+static void copy_text(char *to, size_t size, const char *from)
+{
+	copy_once(to, from, size);
+	to[size - 1] = 0;
+}
+
+static uint64_t count_memory(int dir, const char *name)
+{
+	struct stat seen;
+
+	return os->stat_at(dir, name, &seen) < 0 ? 0 : (uint64_t)seen.st_blocks * 512;
+}
+
+/* A place to put the next element, or NULL when the caller has no room; counted either way. */
+struct list {
+	const struct domain *domain;
+	int dir;
+	unsigned char *at;
+	size_t size;
+	size_t room;
+	int count;
+	uint64_t topic_id;
+};
+
+static void *next(struct list *list)
+{
+	void *element = NULL;
+
+	if ((size_t)list->count < list->room) {
+		element = list->at + (size_t)list->count * list->size;
+		memset(element, 0, list->size);
+	}
+	list->count++;
+	return element;
+}
+
+static int walk(struct list *list, const char *path, int (*each)(void *user, const char *name))
+{
+	int r;
+
+	list->dir = file_open_dir(AT_FDCWD, path, NULL);
+	if (list->dir < 0)
+		return list->dir;
+	r = file_list(list->dir, each, list);
+	os_close_fdp(&list->dir);
+	return r < 0 ? r : list->count;
+}
+
+static void describe_node(const struct peer *peer, int fd, struct floe_node_info *ret)
+{
+	const struct port_shared *port = NULL;
+	uint32_t holds_max;
+
+	ret->id = peer_id(peer);
+	ret->state = os->is_locked(fd) == 1 ? FLOE_STATE_ALIVE : FLOE_STATE_DEAD;
+	ret->pid = peer_pid(peer);
+	ret->uid = peer_uid(peer);
+	peer_process(peer, ret->process, sizeof(ret->process));
+	while ((port = peer_next_port(peer, port, &holds_max)))
+		ret->subscribers += load_acquire(&port->state) == PORT_OPEN;
+}
+
+static int add_node(void *user, const char *name)
+{
+	struct list *list = user;
+	floe_cleanup(os_close_fdp) int fd = file_open(list->dir, name, O_RDONLY, NULL);
+	floe_cleanup(peer_detach) struct peer peer = PEER_NULL;
+	struct floe_node_info *info;
+	int r = fd < 0 ? fd : peer_attach(&peer, fd, name, NULL);
+
+	if (r == -ENOENT)
+		return 0;
+	info = next(list);
+	if (!info)
+		return 0;
+	info->memory = count_memory(list->dir, name);
+	if (r < 0) {
+		info->id = strtoull(name, NULL, 16);
+		info->state = state_of(r);
+		return 0;
+	}
+	describe_node(&peer, fd, info);
+	return 0;
+}
+
+int view_nodes(const struct domain *domain, struct floe_node_info *ret, size_t count)
+{
+	struct list list = {
+		.domain = domain,
+		.at = (unsigned char *)ret,
+		.size = sizeof(*ret),
+		.room = count,
+	};
+	char path[DOMAIN_NAME_MAX];
+	int r;
+
+	domain_path(domain, "nodes", ".", path);
+	r = walk(&list, path, add_node);
+	return r == -ENOENT ? 0 : r;
+}
+
+/* Fills in who the owner is, from its node's file. */
+static void describe_owner(const struct domain *domain, struct floe_publisher_info *info)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	floe_cleanup(peer_detach) struct peer peer = PEER_NULL;
+	char path[DOMAIN_NAME_MAX];
+
+	info->state = FLOE_STATE_CLOSED;
+	if (info->node == 0)
+		return;
+	info->state = FLOE_STATE_DEAD;
+	node_path(domain, info->node, path);
+	fd = file_open(AT_FDCWD, path, O_RDONLY, NULL);
+	if (fd == -EACCES)
+		info->state = FLOE_STATE_HIDDEN;
+	if (fd < 0)
+		return;
+	if (os->is_locked(fd) == 1)
+		info->state = FLOE_STATE_ALIVE;
+	if (peer_attach(&peer, fd, path, NULL) < 0)
+		return;
+	info->pid = peer_pid(&peer);
+	info->uid = peer_uid(&peer);
+	peer_process(&peer, info->process, sizeof(info->process));
+}
+
+static void describe_segment(const struct segment_shared *segment, struct floe_publisher_info *info)
+{
+	info->flags = segment->flags;
+	info->node = load_relaxed(&segment->owner);
+	info->generation = load_relaxed(&segment->generation);
+	info->sequence = load_relaxed(&segment->head);
+	info->depth = segment->depth;
+	info->payload_max = segment->payload_max;
+	info->loans = load_relaxed(&segment->loans);
+	info->loans_max = segment->loans_max;
+	info->would_block = load_relaxed(&segment->would_block);
+	info->wakes = load_relaxed(&segment->wakes);
+	for (uint32_t i = 0; i < FLOE_POOLS_MAX; i++)
+		info->chunks += load_relaxed(&segment->pool[i].chunk_count);
+	copy_text(info->type, sizeof(info->type), segment->type.name);
+}
+
+static int add_publisher(void *user, const char *name)
+{
+	struct list *list = user;
+	struct floe_publisher_info *info;
+	struct type_shared type;
+	struct feed feed;
+	struct stat seen;
+	int index = file_index(name, "pub.", FLOE_PUBLISHERS_MAX);
+	int r;
+
+	if (index < 0 || os->stat_at(list->dir, name, &seen) < 0)
+		return 0;
+	info = next(list);
+	if (!info)
+		return 0;
+	info->index = (uint32_t)index;
+	info->mode = seen.st_mode & 07777;
+	info->uid = seen.st_uid;
+	info->memory = (uint64_t)seen.st_blocks * 512;
+	r = feed_attach(&feed, list->dir, name, &type, NULL);
+	if (r < 0) {
+		info->state = state_of(r);
+		return 0;
+	}
+	describe_segment(feed.reader.segment, info);
+	describe_owner(list->domain, info);
+	feed_detach(&feed);
+	return 0;
+}
+
+int view_publishers(const struct domain *domain, const char *topic, struct floe_publisher_info *ret,
+		    size_t count)
+{
+	struct list list = {
+		.domain = domain,
+		.at = (unsigned char *)ret,
+		.size = sizeof(*ret),
+		.room = count,
+	};
+	char path[DOMAIN_NAME_MAX];
+
+	domain_path(domain, "topics", topic, path);
+	return walk(&list, path, add_publisher);
+}
+
+static void describe_port(const struct port_shared *port, uint32_t holds_max,
+			  struct floe_subscriber_info *info)
+{
+	info->policy = port->policy;
+	info->sleeping = (uint32_t)load_relaxed(&port->sleeping);
+	info->received = load_relaxed(&port->received);
+	info->lost = load_relaxed(&port->lost);
+	info->held = load_relaxed(&port->held);
+	info->holds_max = holds_max;
+	copy_text(info->type, sizeof(info->type), port->type.name);
+}
+
+/* What this port has not yet taken, of all publishers that it has begun with. */
+static uint64_t count_behind(int dir, const struct port_shared *port)
+{
+	uint64_t behind = 0;
+
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
+		uint64_t cursor = load_relaxed(&port->cursor[i]);
+		struct type_shared type;
+		struct feed feed;
+		char name[PLACE_NAME_MAX];
+		uint64_t head;
+
+		place_name(name, "pub.", i);
+		if (cursor == 0 || feed_attach(&feed, dir, name, &type, NULL) < 0)
+			continue;
+		head = ring_reader_head(&feed.reader);
+		behind += head >= cursor ? head + 1 - cursor : 0;
+		feed_detach(&feed);
+	}
+	return behind;
+}
+
+static int add_subscriber(void *user, const char *name)
+{
+	struct list *list = user;
+	floe_cleanup(os_close_fdp) int fd = -1;
+	floe_cleanup(peer_detach) struct peer peer = PEER_NULL;
+	const struct port_shared *port;
+	struct floe_subscriber_info *info;
+	uint32_t holds_max = 0;
+	int index = file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX);
+	int r;
+
+	if (index < 0)
+		return 0;
+	fd = file_open(list->dir, name, O_RDONLY, NULL);
+	r = fd < 0 ? fd : peer_attach(&peer, fd, name, NULL);
+	if (r == -ENOENT)
+		return 0;
+	info = next(list);
+	if (!info)
+		return 0;
+	info->index = (uint32_t)index;
+	if (r < 0) {
+		info->state = state_of(r);
+		return 0;
+	}
+	info->node = peer_id(&peer);
+	info->pid = peer_pid(&peer);
+	info->uid = peer_uid(&peer);
+	info->state = os->is_locked(fd) == 1 ? FLOE_STATE_ALIVE : FLOE_STATE_DEAD;
+	peer_process(&peer, info->process, sizeof(info->process));
+	port = peer_find_port(&peer, list->topic_id, (uint32_t)index, &holds_max);
+	if (!port) {
+		info->state = FLOE_STATE_CLOSED;
+		return 0;
+	}
+	describe_port(port, holds_max, info);
+	info->behind = count_behind(list->dir, port);
+	return 0;
+}
+
+static uint64_t read_topic_id(const char *path)
+{
+	char file[DOMAIN_NAME_MAX + 16];
+	struct topic_shared seen;
+	ssize_t r = -1;
+	int fd;
+
+	(void)snprintf(file, sizeof(file), "%s/topic", path);
+	fd = file_open(AT_FDCWD, file, O_RDONLY, NULL);
+	if (fd >= 0) {
+		r = os->read_at(fd, &seen, sizeof(seen), 0);
+		os->close(fd);
+	}
+	if (r != (ssize_t)sizeof(seen) ||
+	    identity_check(seen.identity, TOPIC_MAGIC, TOPIC_SIGNATURE, "", "", NULL) < 0)
+		return 0;
+	return seen.id;
+}
+
+int view_subscribers(const struct domain *domain, const char *topic,
+		     struct floe_subscriber_info *ret, size_t count)
+{
+	struct list list = {
+		.domain = domain,
+		.at = (unsigned char *)ret,
+		.size = sizeof(*ret),
+		.room = count,
+	};
+	char path[DOMAIN_NAME_MAX];
+
+	domain_path(domain, "topics", topic, path);
+	list.topic_id = read_topic_id(path);
+	return walk(&list, path, add_subscriber);
+}
+
+struct names {
+	int (*each)(void *user, const char *name);
+	void *user;
+};
+
+static int pass_name(void *user, const char *name)
+{
+	const struct names *names = user;
+
+	if (name_check(name, "topic name", FLOE_TOPIC_NAME_MAX, NULL) < 0)
+		return 0;
+	return names->each(names->user, name);
+}
+
+int view_each_topic(const struct domain *domain, int (*each)(void *user, const char *name),
+		    void *user)
+{
+	floe_cleanup(os_close_fdp) int dir = -1;
+	struct names names = {each, user};
+	char path[DOMAIN_NAME_MAX];
+
+	domain_path(domain, "topics", ".", path);
+	dir = file_open_dir(AT_FDCWD, path, NULL);
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	return file_list(dir, pass_name, &names);
+}
+
+/* The type as the first participant tells it that has one. */
+static void describe_type(const struct domain *domain, const char *topic,
+			  struct floe_topic_info *ret, const struct view_room *room, int publishers,
+			  int subscribers)
+{
+	for (int i = 0; i < publishers; i++) {
+		struct type_shared type;
+		struct feed feed;
+		char path[DOMAIN_NAME_MAX];
+		char name[PLACE_NAME_MAX];
+		int dir;
+
+		if (!room->publisher[i].type[0])
+			continue;
+		domain_path(domain, "topics", topic, path);
+		place_name(name, "pub.", room->publisher[i].index);
+		dir = file_open_dir(AT_FDCWD, path, NULL);
+		if (dir >= 0 && feed_attach(&feed, dir, name, &type, NULL) == 0) {
+			ret->type.size = type.size;
+			ret->type.alignment = type.alignment;
+			ret->type.hash = type.hash;
+			feed_detach(&feed);
+		}
+		os_close_fdp(&dir);
+		memcpy(ret->type.name, room->publisher[i].type, sizeof(ret->type.name));
+		return;
+	}
+	for (int i = 0; i < subscribers; i++) {
+		if (!room->subscriber[i].type[0])
+			continue;
+		memcpy(ret->type.name, room->subscriber[i].type, sizeof(ret->type.name));
+		return;
+	}
+}
+
+int view_topic(const struct domain *domain, const char *topic, struct view_room *room,
+	       struct floe_topic_info *ret)
+{
+	char path[DOMAIN_NAME_MAX];
+	int publishers = view_publishers(domain, topic, room->publisher, FLOE_PUBLISHERS_MAX);
+	int subscribers = view_subscribers(domain, topic, room->subscriber, FLOE_SUBSCRIBERS_MAX);
+
+	memset(ret, 0, sizeof(*ret));
+	(void)snprintf(ret->name, sizeof(ret->name), "%s", topic);
+	ret->state = FLOE_STATE_BROKEN;
+	if (publishers < 0 || subscribers < 0)
+		return publishers < 0 ? publishers : subscribers;
+	for (int i = 0; i < publishers; i++) {
+		ret->publishers += room->publisher[i].state == FLOE_STATE_ALIVE;
+		ret->published += room->publisher[i].sequence;
+		ret->memory += room->publisher[i].memory;
+	}
+	for (int i = 0; i < subscribers; i++)
+		ret->subscribers += room->subscriber[i].state == FLOE_STATE_ALIVE;
+	ret->leftovers = (uint32_t)(publishers + subscribers) - ret->publishers - ret->subscribers;
+	domain_path(domain, "topics", topic, path);
+	if (read_topic_id(path))
+		ret->state = ret->publishers + ret->subscribers ? FLOE_STATE_ALIVE
+								: FLOE_STATE_DEAD;
+	describe_type(domain, topic, ret, room, publishers, subscribers);
+	return 0;
+}
+
+/* First publisher's schema that is there. */
+struct schema {
+	int dir;
+	char *ret;
+	size_t size;
+	ssize_t length;
+};
+
+static int read_schema(void *user, const char *name)
+{
+	struct schema *schema = user;
+	struct type_shared type;
+	struct feed feed;
+	size_t length;
+
+	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0 ||
+	    feed_attach(&feed, schema->dir, name, &type, NULL) < 0)
+		return 0;
+	/* feed_attach has checked that the schema ends before the slots. */
+	length = type.schema_size;
+	if (length) {
+		size_t part = length < schema->size ? length : schema->size - 1;
+
+		schema->length = (ssize_t)length;
+		copy_once(schema->ret, feed.reader.segment->schema, part);
+		schema->ret[part] = 0;
+	}
+	feed_detach(&feed);
+	return length ? 1 : 0;
+}
+
+ssize_t view_schema(const struct domain *domain, const char *topic, char *ret, size_t size)
+{
+	floe_cleanup(os_close_fdp) int dir = -1;
+	struct schema schema = {.ret = ret, .size = size};
+	char path[DOMAIN_NAME_MAX];
+	int r;
+
+	domain_path(domain, "topics", topic, path);
+	dir = file_open_dir(AT_FDCWD, path, NULL);
+	if (dir < 0)
+		return dir;
+	ret[0] = 0;
+	schema.dir = dir;
+	r = file_list(dir, read_schema, &schema);
+	return r < 0 ? r : schema.length;
+}
