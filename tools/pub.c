@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lines.h"
 #include "look.h"
 #include "object.h"
 #include "text.h"
@@ -27,7 +28,11 @@
 #define LOOK_NS (WAIT_SECOND / 10)
 #define PATIENCE_NS (2 * WAIT_SECOND)
 
-/* The default of a pipe is 64 KiB: fewer and larger reads for frames. */
+/* Who looks on from outside finds a new topic within 10 ms; a topic without subscribers ends with
+ * its publisher. */
+#define KEEP_ALIVE_NS (WAIT_SECOND / 10)
+
+/* A pipe has 64 KiB unless it is told otherwise; with more, reads are fewer and larger. */
 #define PIPE_BYTES (1 << 20)
 
 static struct {
@@ -42,8 +47,9 @@ static struct {
 	bool timestamps;
 	uint64_t wait_for;
 	const char *type;
+	int64_t keep_alive_ns;
 	bool quiet;
-} wish;
+} wish = {.keep_alive_ns = KEEP_ALIVE_NS};
 
 static const struct frame_option options[] = {
 	OPTION_TEXT(
@@ -65,6 +71,8 @@ static const struct frame_option options[] = {
 	OPTION_COUNT("wait-for", 'w', &wish.wait_for, "N",
 		     "send nothing before this many subscribers are there"),
 	OPTION_TEXT("type", 0, &wish.type, "NAME", "name of the messages' type"),
+	OPTION_SECONDS("keep-alive", 'k', &wish.keep_alive_ns, "SECONDS",
+		       "stay this long after the last message, for onlookers (default 0.1)"),
 	OPTION_FLAG("quiet", 'q', &wish.quiet, "no summary at the end"),
 	{0},
 };
@@ -75,13 +83,7 @@ struct pub {
 	struct floe_publisher *publisher;
 	size_t payload_max;
 
-	/* Standard input as lines: what is read and not yet sent. */
-	char *buffer;
-	size_t buffer_size;
-	size_t start;
-	size_t end;
-	bool is_at_end;
-	const char *line;
+	struct lines lines;
 
 	uint64_t sent;
 	uint64_t bytes;
@@ -265,20 +267,15 @@ static int send_message(struct pub *pub)
  * Standard input
  */
 
-/* Bytes read, 0 at the end or when asked to stop, -1 failed and told. */
-static ssize_t read_input(struct pub *pub, void *buffer, size_t size)
+static int fail_input(const struct pub *pub, int code)
 {
-	ssize_t r;
-
-	do {
-		if (!wait_readable(STDIN_FILENO, WAIT_FOREVER))
-			return 0;
-		r = read(STDIN_FILENO, buffer, size);
-	} while (r < 0 && (errno == EINTR || errno == EAGAIN));
-
-	if (r < 0)
-		(void)frame_fail(pub->frame, "cannot read standard input: %s", strerror(errno));
-	return r;
+	if (code == -E2BIG)
+		(void)frame_fail(pub->frame,
+				 "a line is longer than %zu bytes: use a larger --payload-max",
+				 pub->payload_max);
+	else
+		(void)frame_fail(pub->frame, "cannot read standard input: %s", strerror(-code));
+	return -1;
 }
 
 static int discard(struct pub *pub, struct floe_loan *loan, int r)
@@ -297,10 +294,10 @@ static int send_frame(struct pub *pub)
 		return -1;
 
 	while (done < loan.size) {
-		ssize_t r = read_input(pub, (char *)loan.data + done, loan.size - done);
+		ssize_t r = wait_read(STDIN_FILENO, (char *)loan.data + done, loan.size - done);
 
 		if (r < 0)
-			return discard(pub, &loan, -1);
+			return discard(pub, &loan, fail_input(pub, (int)r));
 		if (r == 0)
 			break;
 		done += (size_t)r;
@@ -318,59 +315,18 @@ static int send_frame(struct pub *pub)
 	return discard(pub, &loan, 0);
 }
 
-/* Makes room behind what is unread, and reads. 1, 0 at the end, -1. */
-static int fill_buffer(struct pub *pub)
-{
-	ssize_t r;
-
-	memmove(pub->buffer, pub->buffer + pub->start, pub->end - pub->start);
-	pub->end -= pub->start;
-	pub->start = 0;
-	r = read_input(pub, pub->buffer + pub->end, pub->buffer_size - pub->end);
-	if (r > 0)
-		pub->end += (size_t)r;
-	return r < 0 ? -1 : r > 0;
-}
-
-/* 1 a line, without its new line; 0 the end; -1 failed and told. */
-static int next_line(struct pub *pub, size_t *ret_size)
-{
-	for (size_t seen = 0;;) {
-		size_t unread = pub->end - pub->start;
-		char *from = pub->buffer + pub->start;
-		char *stop = memchr(from + seen, '\n', unread - seen);
-		int r;
-
-		pub->line = from;
-		*ret_size = stop ? (size_t)(stop - from) : unread;
-		if (*ret_size > pub->payload_max) {
-			(void)frame_fail(
-				pub->frame,
-				"a line is longer than %zu bytes: use a larger --payload-max",
-				pub->payload_max);
-			return -1;
-		}
-		if (stop || pub->is_at_end) {
-			pub->start += *ret_size + (stop ? 1 : 0);
-			return stop || *ret_size > 0;
-		}
-		seen = unread;
-		r = fill_buffer(pub);
-		if (r < 0 || wait_is_stopped())
-			return r < 0 ? -1 : 0;
-		pub->is_at_end = r == 0;
-	}
-}
-
 static int send_line(struct pub *pub)
 {
+	const char *line;
 	size_t size;
 	int r;
 
 	/* A message has at least one byte. */
-	while ((r = next_line(pub, &size)) == 1 && size == 0)
+	while ((r = lines_next(&pub->lines, &line, &size)) == 1 && size == 0)
 		pub->empty++;
-	return r == 1 ? send_bytes(pub, pub->line, size) : r;
+	if (r < 0)
+		return fail_input(pub, r);
+	return r == 1 ? send_bytes(pub, line, size) : 0;
 }
 
 /*
@@ -472,18 +428,17 @@ static int pub_run(struct frame *frame)
 	if (status != FRAME_DONE)
 		return status;
 
-	if (!wish.message && !wish.frame_size) {
-		/* One more than the longest line, for its end. */
-		pub.buffer_size = pub.payload_max + 1 > PIPE_BYTES ? pub.payload_max + 1
-								   : PIPE_BYTES;
-		pub.buffer = frame_alloc(pub.buffer_size, 1);
-	}
+	if (!wish.message && !wish.frame_size)
+		lines_open(&pub.lines, STDIN_FILENO, pub.payload_max);
 	(void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
 	wait_for_subscribers(&pub);
 	status = send_all(&pub);
 	print_summary(&pub);
+	(void)fflush(stdout);
+	if (!wait_is_stopped())
+		(void)wait_until(wait_now_ns() + wish.keep_alive_ns);
 	floe_publisher_close(pub.publisher);
-	free(pub.buffer);
+	lines_close(&pub.lines);
 	return status;
 }
 
@@ -500,7 +455,8 @@ const struct command pub_command = {
 		"memory.\n"
 		"\n"
 		"Only subscribers that ask for it are waited for; 'floe echo' is none, it\n"
-		"looks on from outside. The summary goes to standard error.\n",
+		"looks on from outside. Without a subscriber a topic ends with its publisher,\n"
+		"and its messages with it. The summary goes to standard error.\n",
 	.examples = "  floe pub chat                            type lines, end with Ctrl-D\n"
 		    "  floe pub chat -m 'hello'                 one message\n"
 		    "  floe pub clock -m tick --rate 10         ten times a second, until Ctrl-C\n"

@@ -97,6 +97,18 @@ bool wait_readable(int fd, int64_t deadline_ns)
 	return !stopped;
 }
 
+ssize_t wait_read(int fd, void *buffer, size_t size)
+{
+	ssize_t r;
+
+	do {
+		if (!wait_readable(fd, WAIT_FOREVER))
+			return 0;
+		r = read(fd, buffer, size);
+	} while (r < 0 && (errno == EINTR || errno == EAGAIN));
+	return r < 0 ? -errno : r;
+}
+
 void wait_pace_reset(struct wait_pace *pace)
 {
 	pace->next_ns = WAIT_PACE_SHORTEST_NS;

@@ -9,7 +9,9 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define WAIT_SECOND INT64_C(1000000000)
 #define WAIT_FOREVER INT64_MAX
@@ -26,6 +28,10 @@ bool wait_until(int64_t deadline_ns);
 
 /* Until something can be read, or the deadline; false when it is time to stop. */
 bool wait_readable(int fd, int64_t deadline_ns);
+
+/* Reads what is there, waiting for the first byte. Bytes; 0 at the end, and when it is time to
+ * stop; -errno. */
+ssize_t wait_read(int fd, void *buffer, size_t size);
 
 /*
  * How often to look at memory that does not call: the naps get longer while nothing comes.
