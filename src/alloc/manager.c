@@ -162,7 +162,5 @@ int manager_check(const struct manager *manager)
 
 void manager_deinit(struct manager *manager)
 {
-	for (uint32_t i = 0; i < manager->pool_count; i++)
-		pool_deinit(&manager->pool[i]);
 	*manager = MANAGER_NULL;
 }

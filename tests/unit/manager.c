@@ -84,6 +84,13 @@ static void one_byte_less_is_refused_and_nothing_touched(void)
 	teardown();
 }
 
+static void memory_must_be_aligned(void)
+{
+	memory = bookkeeping_make(manager_memory_size(plans, TEST_COUNT(plans)) + 1);
+	expect(is_refused(plans, TEST_COUNT(plans), -EINVAL));
+	bookkeeping_end(&memory);
+}
+
 /* Each changes one good plan into one that is not. */
 static void plans_that_do_not_go_together_are_refused(void)
 {
@@ -103,6 +110,7 @@ static void plans_that_do_not_go_together_are_refused(void)
 	EXPECT_REFUSED(bad[1].offset = 4096 + 192);
 	EXPECT_REFUSED(bad[1].offset = 4096 - 5 * 256 + 64);
 	EXPECT_REFUSED(bad[2].offset = 4096 - 1024);
+	EXPECT_REFUSED(bad[2].offset = 64);
 	EXPECT_REFUSED(bad[0].chunk_size = 0);
 	EXPECT_REFUSED(bad[2].chunk_size = 1025);
 	EXPECT_REFUSED(bad[2].offset = 8200);
@@ -113,6 +121,19 @@ static void plans_that_do_not_go_together_are_refused(void)
 #undef EXPECT_REFUSED
 	memset(bad, 0, sizeof(bad));
 	expect(is_refused(bad, TEST_COUNT(bad), -EINVAL));
+	bookkeeping_end(&memory);
+}
+
+/* Four thousand million chunks need more memory than there is here: a limit of its own. */
+static void numbers_end_where_they_do_not_fit_in_32_bits(void)
+{
+	struct pool_plan many[] = {plans[0], plans[2]};
+
+	memory = bookkeeping_make(64);
+	many[1].chunk_count_max = UINT32_MAX - 4;
+	expect(is_refused(many, 2, -ENOMEM));
+	many[1].chunk_count_max = UINT32_MAX - 3;
+	expect(is_refused(many, 2, -EINVAL));
 	bookkeeping_end(&memory);
 }
 
@@ -147,6 +168,10 @@ static void eight_pools_work(void)
 		expect_equal(chunk.offset, (uint64_t)i << 20);
 		expect_equal(manager_give(&manager, chunk.number), 0);
 	}
+	manager.spill = true;
+	for (uint32_t i = 0; i < 2 * FLOE_POOLS_MAX; i++)
+		expect_equal(take(64).number, i);
+	expect_equal(manager_take(&manager, 64, &(struct chunk){0}), 0);
 	teardown();
 }
 
@@ -284,7 +309,7 @@ static void a_grown_pool_keeps_all_numbers(void)
 	for (int i = 0; i < 3; i++)
 		(void)take(256);
 	expect_equal(manager_grow(&manager, 1, 6), -EINVAL);
-	expect_equal(manager_grow(&manager, 3, 1), -EINVAL);
+	expect_equal(manager_grow(&manager, 3, 0), -EINVAL);
 	expect_equal(manager_grow(&manager, 1, 5), 0);
 	expect_equal(take(256).number, 7);
 	expect_equal(take(256).number, 8);
@@ -329,6 +354,7 @@ static void the_walker_sees_every_broken_rule(void)
 	EXPECT_BROKEN(manager.first[1] = 3);
 	EXPECT_BROKEN(manager.first[2] = 10);
 	EXPECT_BROKEN(manager.pool[1].chunk_size = 64);
+	EXPECT_BROKEN(manager.pool[0].used = 1);
 	EXPECT_BROKEN(manager.pool[2].used = 1);
 	EXPECT_BROKEN(manager.pool[0].chunk_count_max = 3);
 #undef EXPECT_BROKEN
@@ -448,7 +474,9 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		TEST(the_size_is_the_sum_of_the_pools),
 		TEST(one_byte_less_is_refused_and_nothing_touched),
+		TEST(memory_must_be_aligned),
 		TEST(plans_that_do_not_go_together_are_refused),
+		TEST(numbers_end_where_they_do_not_fit_in_32_bits),
 		TEST(pools_may_touch_each_other),
 		TEST(eight_pools_work),
 		TEST(the_first_pool_that_fits_serves),

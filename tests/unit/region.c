@@ -98,6 +98,23 @@ static void sizes_that_make_no_sense_are_refused(void)
 	teardown();
 }
 
+/* The machine may have less address space than that; the limit is not the reason then. */
+static void the_largest_size_is_allowed(void)
+{
+	struct source source = source_anonymous(false);
+	struct region region = REGION_NULL;
+	int r = region_create(&region, &source, REGION_SIZE_MAX, 0, &error);
+
+	expect(r == 0 || r == -ENOMEM);
+	region_close(&region);
+	setup();
+	expect(ftruncate(fd, (off_t)REGION_SIZE_MAX) == 0);
+	r = region_attach(&region, fd, 0, false, &error);
+	expect(r == 0 || r == -ENOMEM);
+	region_close(&region);
+	teardown();
+}
+
 static void a_region_may_start_with_nothing_reserved(void)
 {
 	struct region region;
@@ -206,6 +223,8 @@ static void kernels_without_populate_touch_each_page(void)
 	expect_equal(failing_os.failed, 2);
 	expect_equal(hole(), 20 * page);
 	expect(is_filled(&region, page, 0xa5));
+	for (size_t i = page; i < region.reserved; i++)
+		expect_equal(region.base[i], 0);
 	region_close(&region);
 	failing_os_end();
 	teardown();
@@ -751,6 +770,7 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		TEST(a_new_region_is_sized_aligned_and_zero),
 		TEST(sizes_that_make_no_sense_are_refused),
+		TEST(the_largest_size_is_allowed),
 		TEST(a_region_may_start_with_nothing_reserved),
 		TEST(one_byte_can_be_all_there_is),
 		TEST(reserving_grows_and_keeps_what_was_written),

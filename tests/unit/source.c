@@ -258,9 +258,25 @@ static void a_failing_huge_page_leaks_nothing(void)
 	failing_os_plan((struct failing_plan){.at = 1, .code = -EMFILE});
 	expect_equal(obtain(&source, HUGE, &memory), -EMFILE);
 	expect(strstr(error.text, "too many open files"));
-	failing_os_plan((struct failing_plan){.at = 2, .code = -ENOMEM});
-	expect_equal(obtain(&source, HUGE, &memory), -ENODEV);
 	expect_equal(failing_os.descriptors, 0);
+}
+
+/* Kernels without huge pages, without this size, without free ones: to the caller all the same. */
+static void huge_pages_are_missing_in_many_ways(void)
+{
+	static const int codes[] = {-ENODEV, -ENOMEM, -EINVAL, -ENOSYS};
+	struct source source = source_huge(HUGE);
+	void *memory;
+
+	failing_os_begin();
+	for (uint64_t n = 1; n <= 3; n++)
+		for (size_t i = 0; i < TEST_COUNT(codes); i++) {
+			failing_os_plan((struct failing_plan){.at = n, .code = codes[i]});
+			expect_equal(obtain(&source, HUGE, &memory), -ENODEV);
+			expect_equal(failing_os.failed, 1);
+		}
+	expect_equal(failing_os.descriptors, 0);
+	expect_equal(failing_os.mapped, 0);
 }
 
 static void hugetlbfs_takes_whole_pages_only(void)
@@ -384,6 +400,28 @@ static void a_vtable_obtains_and_releases_once(void)
 	expect_equal(arena.obtained, 1);
 	expect_equal(arena.released, 1);
 	expect_equal(arena.alignment, sysconf(_SC_PAGESIZE));
+	expect_equal(source.fd, -1);
+}
+
+/* With and without MADV_POPULATE_WRITE. */
+static void reserving_keeps_what_is_in_a_vtables_memory(void)
+{
+	for (int code = 0; code >= -EINVAL; code -= EINVAL) {
+		struct source source = make_vtable();
+		unsigned char *bytes;
+		void *memory;
+
+		expect_equal(obtain(&source, SIZE, &memory), 0);
+		memset(memory, 0x55, SIZE);
+		bytes = memory;
+		failing_os_begin();
+		failing_os_plan((struct failing_plan){.at = code ? 1 : 0, .code = code});
+		expect_equal(source.calls->reserve(&source, memory, 4096, SIZE), 0);
+		failing_os_end();
+		for (size_t i = 0; i < SIZE; i++)
+			expect_equal(bytes[i], 0x55);
+		source.calls->release(&source, memory, SIZE);
+	}
 }
 
 static void a_vtable_may_keep_its_memory(void)
@@ -500,10 +538,12 @@ int main(int argc, char **argv)
 		TEST(huge_pages_come_whole),
 		TEST(huge_pages_are_used_where_there_are_some),
 		TEST(a_failing_huge_page_leaks_nothing),
+		TEST(huge_pages_are_missing_in_many_ways),
 		TEST(hugetlbfs_takes_whole_pages_only),
 		TEST(a_block_must_be_aligned_and_large_enough),
 		TEST(a_block_is_neither_read_nor_written_nor_unmapped),
 		TEST(a_vtable_obtains_and_releases_once),
+		TEST(reserving_keeps_what_is_in_a_vtables_memory),
 		TEST(a_vtable_may_keep_its_memory),
 		TEST(a_failing_vtable_passes_its_error_on),
 		TEST(a_vtable_that_breaks_the_rules_is_refused),
