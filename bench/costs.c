@@ -13,6 +13,8 @@
 /* About 20 us; long enough for rare work to have its share in each batch. */
 #define BATCH_OPERATIONS 1024u
 
+#define CYCLES 100u
+
 struct costs {
 	const struct bench_case *c;
 	const struct instructions_work *work;
@@ -63,6 +65,17 @@ static void run_empty_take(void *state, uint64_t operations)
 	for (uint64_t i = 0; i < operations; i++)
 		if (topic_take(costs->sub, &sample))
 			fail("a topic without messages had one");
+}
+
+static void run_cycles(void *state, uint64_t operations)
+{
+	uint64_t sum = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < operations * CYCLES; i++) {
+		sum += i;
+		__asm__ volatile("" : "+r"(sum));
+	}
 }
 
 static void run_nothing(void *state, uint64_t operations)
@@ -126,6 +139,14 @@ static const struct instructions_work work_publish = {open_stepped_publish, run_
 static const struct instructions_work work_round = {open_stepped_both, run_round, run_nothing};
 static const struct instructions_work work_empty = {open_stepped_both, run_empty_take, run_nothing};
 
+static const struct instructions_work work_cycles = {NULL, run_cycles, run_nothing};
+
+static void *open_cycles(const struct bench_case *c, const struct bench_setup *setup)
+{
+	(void)setup;
+	return open_costs(c, &work_cycles);
+}
+
 static void *open_publish(const struct bench_case *c, const struct bench_setup *setup)
 {
 	struct costs *costs = open_costs(c, &work_publish);
@@ -188,16 +209,17 @@ static void close_costs(void *state)
 	free(costs);
 }
 
-#define KIND(name) \
+#define KIND(name, count) \
 	const struct bench_kind costs_##name = { \
 		.title = "one thread, hot", \
 		.unit = "ns", \
 		.open = open_##name, \
 		.measure = measure, \
-		.instructions = instructions, \
+		.instructions = (count), \
 		.close = close_costs, \
 	}
 
-KIND(round);
-KIND(publish);
-KIND(empty);
+KIND(cycles, NULL);
+KIND(round, instructions);
+KIND(publish, instructions);
+KIND(empty, instructions);

@@ -8,6 +8,9 @@
 
 #include "case.h"
 
+/* 100 additions that wait for each other, which is 100 cycles: how fast the processor is now. */
+extern const struct bench_kind costs_cycles;
+
 /* loan, publish, take, release */
 extern const struct bench_kind costs_round;
 

@@ -20,7 +20,7 @@
  * microseconds, so steps are fewer. */
 #define WARM_OPERATIONS 2000u
 #define COUNTED_OPERATIONS 20000u
-#define STEPPED_OPERATIONS 256u
+#define STEPPED_OPERATIONS 128u
 
 static const char *method = "not counted";
 

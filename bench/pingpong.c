@@ -305,14 +305,15 @@ static void measure_single(struct pingpong *p, int64_t end_ns, struct histogram 
 {
 	int64_t before = now_ns();
 
-	while (before < end_ns) {
-		p->link->ping(&p->end, &p->number, 1);
-		int64_t after = now_ns();
-		int64_t trip_ns = after - before - p->clock_ns;
+	do {
+		int64_t after, trip_ns;
 
+		p->link->ping(&p->end, &p->number, 1);
+		after = now_ns();
+		trip_ns = after - before - p->clock_ns;
 		histogram_add(h, trip_ns > 0 ? (uint64_t)trip_ns : 0);
 		before = after;
-	}
+	} while (before < end_ns);
 }
 
 static double measure(void *state, int64_t budget_ns, struct histogram *h)
