@@ -46,8 +46,6 @@ struct source {
 	const struct floe_source *theirs; /* the caller's vtable */
 };
 
-#define SOURCE_NULL ((struct source){.fd = -1})
-
 /* What the system gives to this process and its children (shared), or copies at fork (not). */
 struct source source_anonymous(bool shared);
 
