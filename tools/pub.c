@@ -234,7 +234,7 @@ static int send_loan(struct pub *pub, struct floe_loan *loan)
 		if (go_on == 1)
 			continue;
 		floe_discard(pub->publisher, loan);
-		pub->dropped++;
+		pub->dropped += wish.drop;
 		return wish.drop ? 1 : go_on;
 	}
 	if (r < 0) {

@@ -35,13 +35,20 @@ static int find_topic(struct watch *watch)
 
 int watch_next(struct watch *watch, bool peek, struct floe_sample *ret)
 {
-	if (!watch->observer) {
-		int r = find_topic(watch);
+	int r = 1;
 
-		if (r <= 0)
-			return r;
-	}
-	return floe_observer_next(watch->observer, peek, ret);
+	if (!watch->observer)
+		r = find_topic(watch);
+	if (r <= 0)
+		return r;
+
+	r = floe_observer_next(watch->observer, peek, ret);
+	if (r != -ENOENT)
+		return r;
+	/* The topic has gone, and all it had was seen. */
+	watch_end(watch);
+	watch->history = FLOE_DEPTH_MAX;
+	return 0;
 }
 
 void watch_end(struct watch *watch)
