@@ -59,7 +59,6 @@ static int report(struct camera *c, enum report_state state)
 		return r;
 	report->messages = counts.published;
 	report->last = counts.published;
-	report->would_block = counts.would_block;
 	return reporter_send(&c->reporter, state);
 }
 
@@ -110,6 +109,7 @@ static int publish(struct camera *c, struct floe_loan *loan)
 	int r;
 
 	while ((r = floe_publish(c->publisher, loan)) == 0 && !process_has_to_leave()) {
+		c->reporter.report.waits++;
 		r = floe_publisher_wait(c->publisher, c->reporter.next_ns);
 		if (r >= 0 || r == -EINTR)
 			r = report_if_due(c, REPORT_RUNNING);

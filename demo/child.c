@@ -87,3 +87,13 @@ bool child_has_failed(const struct child *c)
 {
 	return c->status != 0;
 }
+
+const char *child_ending(const struct child *c)
+{
+	return WIFSIGNALED(c->status) ? "signal" : "status";
+}
+
+int child_code(const struct child *c)
+{
+	return WIFSIGNALED(c->status) ? WTERMSIG(c->status) : WEXITSTATUS(c->status);
+}

@@ -34,4 +34,8 @@ void child_kill(struct child *c);
 
 bool child_has_failed(const struct child *c);
 
+/* How the last one ended, for a message: "status" or "signal", and its number. */
+const char *child_ending(const struct child *c);
+int child_code(const struct child *c);
+
 #endif

@@ -38,6 +38,15 @@ static void signal_all(struct show *s, int number)
 	child_signal(&s->decoder, SIGKILL);
 }
 
+/* Nobody waits for the end mark any more. */
+static void send_away(struct show *s)
+{
+	s->is_broken_off = true;
+	s->is_cut_short = true;
+	signal_all(s, SIGTERM);
+	enter(s, PHASE_CLOSE);
+}
+
 /* The show cannot go on. The first reason is kept. */
 __attribute__((format(printf, 2, 3))) static void break_off(struct show *s, const char *format, ...)
 {
@@ -49,9 +58,7 @@ __attribute__((format(printf, 2, 3))) static void break_off(struct show *s, cons
 		va_end(arguments);
 		board_tell(&s->board, "%s", s->failure);
 	}
-	s->is_cut_short = true;
-	signal_all(s, SIGTERM);
-	enter(s, PHASE_CLOSE);
+	send_away(s);
 }
 
 /*
@@ -278,15 +285,19 @@ static void go_on(struct show *s)
 static void reap(struct show *s)
 {
 	for (unsigned i = 0; i < ROLE_COUNT; i++) {
-		if (!child_reap(&s->child[i]) || s->phase == PHASE_CLOSE)
+		struct child *child = &s->child[i];
+
+		if (!child_reap(child) || s->phase == PHASE_CLOSE)
 			continue;
-		if (child_has_failed(&s->child[i]))
-			break_off(s, "%s failed", role_names[i]);
+		if (child_has_failed(child))
+			break_off(s, "%s ended with %s %d", role_names[i], child_ending(child),
+				  child_code(child));
 		else if (i == ROLE_CAMERA)
 			break_off(s, "the camera has left too early");
 	}
 	if (child_reap(&s->decoder) && child_has_failed(&s->decoder) && !s->is_cut_short)
-		break_off(s, "ffmpeg failed");
+		break_off(s, "ffmpeg ended with %s %d", child_ending(&s->decoder),
+			  child_code(&s->decoder));
 }
 
 /* The first interrupt ends the video, the second everything. */
@@ -299,8 +310,7 @@ static void heed_interrupts(struct show *s, int interrupts)
 	s->is_interrupted = true;
 	s->is_cut_short = true;
 	if (interrupts > 1 || s->phase == PHASE_GATHER) {
-		signal_all(s, SIGTERM);
-		enter(s, PHASE_CLOSE);
+		send_away(s);
 	} else if (s->phase == PHASE_PLAY) {
 		child_signal(&s->child[ROLE_CAMERA], SIGUSR1);
 	}

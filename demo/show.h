@@ -56,12 +56,13 @@ struct show {
 
 	bool is_interrupted;
 	bool is_killed;             /* motion was */
-	bool is_cut_short;          /* the decoder did not come to its end, and need not */
+	bool is_broken_off;         /* not everybody may have seen the end mark */
+	bool is_cut_short;          /* the video did not come to its end, and need not */
 	int64_t held_after;         /* frames held when all viewers had left; -errno */
 	bool has_looked;            /* held_after was found out */
 	int cleaned;                /* things that the clean-up found; -errno */
 	struct leftovers leftovers; /* of the domain, at the very end */
-	char failure[160];          /* why the show was broken off; "" if it was not */
+	char failure[160];          /* why the show was broken off, if not by an interrupt */
 };
 
 int show_open(struct show *s, const struct show_options *options);

@@ -18,7 +18,7 @@ struct summary {
 	const struct show *show;
 	const struct terminal *terminal;
 	unsigned count[3]; /* of each verdict */
-	char reason[300];  /* the first that is not ok */
+	char reason[300];  /* the first that failed, or else that was not reached */
 };
 
 static const struct report *report_of(const struct summary *s, enum role role)
@@ -26,9 +26,12 @@ static const struct report *report_of(const struct summary *s, enum role role)
 	return &s->show->board.post[role].report;
 }
 
-static void note_reason(struct summary *s, const char *name, const char *detail)
+static void note_reason(struct summary *s, enum verdict verdict, const char *name,
+			const char *detail)
 {
-	if (!s->reason[0])
+	bool is_first_failure = verdict == VERDICT_FAILED && s->count[VERDICT_FAILED] == 1;
+
+	if (!s->reason[0] || is_first_failure)
 		snprintf(s->reason, sizeof(s->reason), "%s: %s", name, detail);
 }
 
@@ -47,8 +50,8 @@ __attribute__((format(printf, 4, 5))) static void check(struct summary *s, const
 
 	s->count[verdict]++;
 	if (verdict != VERDICT_OK)
-		note_reason(s, name, detail);
-	printf(" %s%-11s%s  %-34s %s\n", terminal_colour(s->terminal, colours[verdict]),
+		note_reason(s, verdict, name, detail);
+	printf(" %s%-11s%s  %-38s %s\n", terminal_colour(s->terminal, colours[verdict]),
 	       words[verdict], terminal_colour(s->terminal, TERMINAL_RESET), name, detail);
 }
 
@@ -57,10 +60,18 @@ static enum verdict verdict_of(bool holds)
 	return holds ? VERDICT_OK : VERDICT_FAILED;
 }
 
-/* For what an interrupt may prevent. */
+/* For what does not happen when the show ends early. */
 static enum verdict missing(const struct summary *s)
 {
-	return s->show->is_interrupted ? VERDICT_NOT_REACHED : VERDICT_FAILED;
+	return s->show->is_cut_short ? VERDICT_NOT_REACHED : VERDICT_FAILED;
+}
+
+/* For what holds only when everybody came to the end mark: an interrupt lets them. */
+static enum verdict verdict_at_end(const struct summary *s, bool holds)
+{
+	if (!holds && s->show->is_broken_off)
+		return VERDICT_NOT_REACHED;
+	return verdict_of(holds);
 }
 
 static void check_published(struct summary *s)
@@ -70,9 +81,10 @@ static void check_published(struct summary *s)
 	uint64_t read = camera->bytes_read /
 			(frame_size(b->width, b->height) - sizeof(struct frame_head));
 
-	if (s->show->is_interrupted || b->frames_expected == 0)
-		check(s, "every frame read was published", verdict_of(camera->frames == read),
-		      "%ju read, %ju published", (uintmax_t)read, (uintmax_t)camera->frames);
+	if (s->show->is_cut_short || b->frames_expected == 0)
+		check(s, "every frame read was published",
+		      verdict_at_end(s, camera->frames == read), "%ju read, %ju published",
+		      (uintmax_t)read, (uintmax_t)camera->frames);
 	else
 		check(s, "every frame of the video was published",
 		      verdict_of(camera->frames == b->frames_expected && camera->frames == read),
@@ -86,9 +98,9 @@ static void check_verified(struct summary *s)
 	const struct report *verify = report_of(s, ROLE_VERIFY);
 
 	check(s, "verify got every frame",
-	      verdict_of(verify->frames == camera->frames && verify->lost == 0),
+	      verdict_at_end(s, verify->frames == camera->frames && verify->lost == 0),
 	      "%ju of %ju, lost %ju; the camera waited %ju times", (uintmax_t)verify->frames,
-	      (uintmax_t)camera->frames, (uintmax_t)verify->lost, (uintmax_t)camera->would_block);
+	      (uintmax_t)camera->frames, (uintmax_t)verify->lost, (uintmax_t)camera->waits);
 	check(s, "every number and checksum is right", verdict_of(verify->wrong == 0),
 	      "%ju right, %ju wrong", (uintmax_t)(verify->frames - verify->wrong),
 	      (uintmax_t)verify->wrong);
@@ -97,6 +109,7 @@ static void check_verified(struct summary *s)
 static void check_account(struct summary *s, const char *name, const struct report *r, bool saw_end)
 {
 	uint64_t sent = r->messages ? r->last - r->first + 1 : 0;
+	enum verdict verdict;
 	char title[64];
 
 	snprintf(title, sizeof(title), "%s: sent = received + lost", name);
@@ -104,10 +117,11 @@ static void check_account(struct summary *s, const char *name, const struct repo
 		check(s, title, missing(s), "nothing received");
 		return;
 	}
-	check(s, title,
-	      verdict_of(sent == r->messages + r->lost &&
-			 (!saw_end || r->last == report_of(s, ROLE_CAMERA)->last)),
-	      "%ju = %ju + %ju, messages %ju to %ju of %ju", (uintmax_t)sent,
+	if (sent != r->messages + r->lost)
+		verdict = VERDICT_FAILED;
+	else
+		verdict = verdict_at_end(s, !saw_end || r->last == report_of(s, ROLE_CAMERA)->last);
+	check(s, title, verdict, "%ju = %ju + %ju, messages %ju to %ju of %ju", (uintmax_t)sent,
 	      (uintmax_t)r->messages, (uintmax_t)r->lost, (uintmax_t)r->first, (uintmax_t)r->last,
 	      (uintmax_t)report_of(s, ROLE_CAMERA)->last);
 }
@@ -128,7 +142,9 @@ static void check_copied(struct summary *s)
 	      (uintmax_t)copied);
 }
 
-/* It joined between two looks at the newest frame, so the start lies between two bounds. */
+/* It joined between two looks at the newest frame, so the start lies between two bounds. If it did
+ * not run for so long that its history was overwritten, the first it took is later, and the rest
+ * is in its account of lost messages. */
 static void check_history(struct summary *s)
 {
 	const struct report *late = report_of(s, ROLE_LATE);
@@ -139,10 +155,10 @@ static void check_history(struct summary *s)
 		return;
 	}
 	check(s, "late started from history",
-	      verdict_of(late->started >= late->newest_before - back &&
-			 late->started <= late->newest_after - back),
-	      "first frame %ju, the newest was %ju when it joined", (uintmax_t)late->started,
-	      (uintmax_t)late->newest_after);
+	      verdict_of(late->first >= late->newest_before - back &&
+			 late->first <= late->newest_after - back),
+	      "the newest was %ju when it joined, it began with %ju", (uintmax_t)late->newest_after,
+	      (uintmax_t)late->started);
 }
 
 static void check_replaced(struct summary *s)
@@ -219,9 +235,9 @@ static void check_domain(struct summary *s)
 	const struct show *show = s->show;
 
 	check(s, "nothing is left in the domain",
-	      verdict_of(show->leftovers.files == 0 && show->cleaned >= 0), "%u files%s%s",
-	      show->leftovers.files, show->leftovers.files ? ", the first: " : "",
-	      show->leftovers.first);
+	      verdict_of(show->leftovers.files == 0 && show->cleaned >= 0),
+	      "%u files%s%s; the clean-up found %d things", show->leftovers.files,
+	      show->leftovers.files ? ", the first: " : "", show->leftovers.first, show->cleaned);
 }
 
 static void print_table(const struct summary *s)
@@ -245,7 +261,8 @@ static bool print_result(const struct summary *s)
 	}
 	printf("\n%u checks hold, %u failed, %u were not reached%s.\n%s\n", s->count[VERDICT_OK],
 	       s->count[VERDICT_FAILED], s->count[VERDICT_NOT_REACHED],
-	       s->show->is_interrupted ? " because the demo was interrupted" : "", s->reason);
+	       s->show->is_interrupted ? " because the demo was interrupted" : "",
+	       s->show->failure[0] ? s->show->failure : s->reason);
 	return false;
 }
 

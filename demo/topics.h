@@ -20,7 +20,7 @@
 #define TOPIC_STATS "demo.stats"
 
 /* Frames that stay readable, and how many of them somebody who joins late asks for. */
-#define VIDEO_DEPTH 16
+#define VIDEO_DEPTH 32
 #define VIDEO_HISTORY 8
 
 #define FRAME_MAGIC 0x656f6c66u
@@ -92,7 +92,7 @@ struct report {
 	uint64_t lost;
 	uint64_t copied;  /* bytes that take copied */
 	uint64_t first;   /* sequence of the first message that was meant for this process */
-	uint64_t started; /* sequence of the first message that it took */
+	uint64_t started; /* sequence of the first message that it took, later if it lost some */
 	uint64_t last;    /* sequence of the last message that it took */
 	uint64_t wrong;   /* verify: frames whose number or checksum was not right */
 	uint64_t p50_ns;  /* from publish to take */
@@ -100,10 +100,10 @@ struct report {
 	uint64_t p999_ns;
 	uint64_t newest_before; /* late: newest sequence just before and just after it joined */
 	uint64_t newest_after;
-	uint64_t bytes_read;  /* camera: from the decoder */
-	uint64_t would_block; /* camera: times that it had to wait for verify */
-	uint32_t fds_before;  /* open descriptors before the topic was opened */
-	uint32_t fds_after;   /* and after it was closed; 0: it is not closed yet */
+	uint64_t bytes_read; /* camera: from the decoder */
+	uint64_t waits;      /* camera: for verify, which had not taken what would be overwritten */
+	uint32_t fds_before; /* open descriptors before the topic was opened */
+	uint32_t fds_after;  /* and after it was closed; 0: it is not closed yet */
 };
 static_assert(sizeof(struct report) == 152, "the same for everybody");
 
