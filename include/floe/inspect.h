@@ -80,7 +80,7 @@ struct floe_subscriber_info {
 	uint32_t sleeping;
 	uint64_t received;
 	uint64_t lost;
-	uint64_t held;
+	uint64_t held; /* chunks; inline payloads hold none */
 	uint64_t holds_max;
 	uint64_t behind; /* messages published and not yet taken, all publishers */
 	char type[128];

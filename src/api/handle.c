@@ -13,7 +13,11 @@
 
 #define NOBODY UINT32_MAX
 
-unsigned char *handle_base;
+/* The last bytes of the address space are the kernel's: neither NULL nor any object of the
+ * application has an offset from here that is small enough. */
+#define NO_BASE ((unsigned char *)-(uintptr_t)(HANDLES_MAX * sizeof(struct handle)))
+
+unsigned char *handle_base = NO_BASE;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static uint32_t touched;             /* handles that were ever open */
@@ -39,7 +43,7 @@ static int reserve(void)
 	void *memory;
 	int r;
 
-	if (handle_base)
+	if (handle_base != NO_BASE)
 		return 0;
 	r = os->map(&memory, size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -32,19 +32,26 @@ struct handle {
 	uint32_t kind;
 	uint32_t next; /* while free: index of the next free one */
 };
+#define HANDLE_SHIFT 4
+static_assert(sizeof(struct handle) == 1 << HANDLE_SHIFT, "found by a rotation");
 
-extern unsigned char *handle_base; /* NULL before the first */
+/* Before the first handle: where no object can lie, so that nothing is found. */
+extern __attribute__((visibility("hidden"))) unsigned char *handle_base;
 
 /* The object behind a handle of this kind, or NULL. */
 floe_inline void *handle_find(const void *handle, enum handle_kind kind)
 {
 	uintptr_t offset = (uintptr_t)handle - (uintptr_t)handle_base;
+	/* Rotated, an offset between two handles is out of range too. */
+	uintptr_t index = offset >> HANDLE_SHIFT | offset << (8 * sizeof(offset) - HANDLE_SHIFT);
 	const struct handle *found = handle;
 
-	if (floe_unlikely(offset >= HANDLES_MAX * sizeof(struct handle) ||
-			  offset % sizeof(struct handle) || !handle_base))
+	if (floe_unlikely(index >= HANDLES_MAX || found->kind != kind))
 		return NULL;
-	return floe_likely(found->kind == kind) ? found->object : NULL;
+	/* A kind is never without an object: no caller looks twice. */
+	if (!found->object)
+		__builtin_unreachable();
+	return found->object;
 }
 
 /* -ENOMEM; -EMFILE: HANDLES_MAX are open. `object` is what handle_find gives. */

@@ -220,7 +220,7 @@ static bool make_room(struct observation *o, size_t size)
 /* Has the message's slot been the same all the while? */
 static bool is_whole(const struct feed *feed, uint64_t sequence)
 {
-	const struct slot_shared *slot = &feed->reader.slots[sequence % feed->reader.depth];
+	const struct slot_shared *slot = feed->reader.slots + sequence % feed->reader.depth;
 
 	fence_acquire();
 	return load_relaxed(&slot->sequence) == 2 * sequence;

@@ -262,16 +262,20 @@ FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_l
 	return publisher_loan(p, size, ret);
 }
 
+static int publish_timed(struct publisher *p, struct floe_loan *loan)
+{
+	return publisher_publish(p, loan, (uint64_t)os->now_ns());
+}
+
 FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
-	uint64_t time_ns = 0;
 
 	if (floe_unlikely(!p || !loan))
 		return -EINVAL;
-	if (p->flags & FLOE_TIMESTAMPS)
-		time_ns = (uint64_t)os->now_ns();
-	return publisher_publish(p, loan, time_ns);
+	if (floe_unlikely(p->flags & FLOE_TIMESTAMPS))
+		return publish_timed(p, loan);
+	return publisher_publish(p, loan, 0);
 }
 
 FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan)

@@ -239,8 +239,8 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
 
 	if (!s || !ret || !ret_size)
 		return -EINVAL;
-	counts.received = s->received;
-	counts.lost = s->lost;
+	counts.received = load_relaxed(&s->port->received);
+	counts.lost = load_relaxed(&s->port->lost);
 	counts.held = s->held_count;
 	counts.publishers = s->feed_count;
 	counts.copied = s->copied;

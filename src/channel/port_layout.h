@@ -46,7 +46,6 @@ struct port_shared {
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
 	shared_u64 received;
 	shared_u64 lost;
-	shared_u64 held;
 
 	FLOE_CACHELINE_ALIGNED shared_u64 cursor[FLOE_PUBLISHERS_MAX];
 

@@ -13,7 +13,7 @@
 
 /* The tables, largest alignment first; one order for the size and for the addresses. */
 struct tables {
-	size_t staging, lent, marked, members, slot_chunk, retired, loans_free, end;
+	size_t lent, marked, members, slot_chunk, retired, loans_free, end;
 };
 
 static struct tables lay_out(uint32_t depth, uint32_t loans_max, uint32_t chunk_count_max,
@@ -21,8 +21,7 @@ static struct tables lay_out(uint32_t depth, uint32_t loans_max, uint32_t chunk_
 {
 	struct tables t = {0};
 
-	t.lent = size_mul(loans_max, FLOE_CACHELINE);
-	t.marked = size_add(t.lent, size_mul(loans_max, sizeof(struct lent)));
+	t.marked = size_mul(loans_max, sizeof(struct lent));
 	t.members = size_add(t.marked, size_mul(chunk_count_max, sizeof(uint64_t)));
 	t.slot_chunk = size_add(t.members, size_mul(member_max, sizeof(struct member)));
 	t.retired = size_add(t.slot_chunk, size_mul(depth, sizeof(uint32_t)));
@@ -44,6 +43,12 @@ static uint32_t chunk_count_max(const struct manager *manager)
 	for (uint32_t i = 0; i < manager->pool_count; i++)
 		count += manager->pool[i].chunk_count_max;
 	return count;
+}
+
+static void start_at(struct publisher *pub, struct segment_shared *segment, uint64_t next)
+{
+	ring_init(&pub->ring, segment, next);
+	pub->named = pub->slot_chunk + next % segment->depth;
 }
 
 /* Published slots name chunks: those are in use. */
@@ -93,7 +98,7 @@ static int take_up(struct publisher *pub)
 	if (last == 0)
 		return 0;
 	retire_rest(pub);
-	ring_init(&pub->ring, segment, last + 1);
+	start_at(pub, segment, last + 1);
 	store_release(&segment->head, last);
 	return 0;
 }
@@ -119,8 +124,10 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.inline_max = segment->flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8
 							       : FLOE_INLINE_MAX,
 		.payload_max = segment->payload_max,
+		.straight_max = segment->payload_max < plan->manager.pool[0].chunk_size
+					? segment->payload_max
+					: plan->manager.pool[0].chunk_size,
 		.loans_max = segment->loans_max,
-		.staging = memory + t.staging,
 		.lent = (struct lent *)(memory + t.lent),
 		.marked = (uint64_t *)(memory + t.marked),
 		.members = (struct member *)(memory + t.members),
@@ -132,9 +139,11 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.calls = plan->calls,
 		.user = plan->user,
 	};
-	for (uint32_t i = 0; i < pub->loans_max; i++)
-		pub->loans_free[i] = pub->loans_max - 1 - i;
-	ring_init(&pub->ring, segment, 1);
+	for (uint32_t i = 0; i < pub->loans_max; i++) {
+		pub->loans_free[i] = i;
+		pub->lent[i].ticket = 2 * TICKET_OUT | i; /* no ticket is 0 */
+	}
+	start_at(pub, segment, 1);
 	store_relaxed(&segment->loans, 0);
 	store_relaxed(&segment->sleeping, 0);
 	return take_up(pub);
@@ -205,22 +214,24 @@ static void scan_holds(struct publisher *pub)
 /* Frees what left the ring and is not held. Bounded by chunks + all holds. */
 static int reclaim(struct publisher *pub)
 {
+	uint32_t *retired = pub->retired;
+	uint32_t count = pub->retired_count;
 	uint32_t kept = 0;
 	int r;
 
-	/* Pairs with the store of a hold in subscriber_take: either we see the hold, or it sees that
-	 * the slot was overwritten. */
+	/* Pairs with the store of a hold in subscriber_take_chunk: either we see the hold, or it sees
+	 * that the slot was overwritten. */
 	fence_seq_cst();
 	r = refresh(pub);
 	if (r < 0)
 		return r;
 
 	scan_holds(pub);
-	for (uint32_t i = 0; i < pub->retired_count; i++) {
-		uint32_t number = pub->retired[i];
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t number = retired[i];
 
 		if (pub->marked[number] == pub->scan)
-			pub->retired[kept++] = number;
+			retired[kept++] = number;
 		else
 			(void)manager_give(&pub->manager, number);
 	}
@@ -237,7 +248,8 @@ static struct lent *find_blocked(struct publisher *pub)
 	for (uint32_t i = 0; i < pub->loans_max; i++) {
 		struct lent *lent = &pub->lent[i];
 
-		if (lent->ticket && lent->blocked && (!oldest || lent->blocked < oldest->blocked))
+		if (lent->ticket & TICKET_OUT && lent->blocked &&
+		    (!oldest || lent->blocked < oldest->blocked))
 			oldest = lent;
 	}
 	return oldest;
@@ -250,30 +262,62 @@ static void take_back(struct publisher *pub, struct lent *lent)
 	publisher_discard(pub, &loan);
 }
 
+/* A chunk for this size, after reclaiming if there is none: 1, 0, or what refreshing said */
+static int find_chunk(struct publisher *pub, size_t size, struct chunk *ret_chunk)
+{
+	int r = manager_take(&pub->manager, size, ret_chunk);
+
+	if (r != 0)
+		return r;
+	r = reclaim(pub);
+	return r < 0 ? r : manager_take(&pub->manager, size, ret_chunk);
+}
+
 int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
 {
 	struct chunk chunk;
+	struct lent *lent;
 	int r;
 
 	if (size - 1 >= pub->payload_max)
 		return -EINVAL;
 	if (pub->loans_out == pub->loans_max) {
-		struct lent *blocked = find_blocked(pub);
-
-		if (!blocked)
+		lent = find_blocked(pub);
+		if (!lent)
 			return -ENOBUFS;
-		take_back(pub, blocked);
-		return publisher_loan(pub, size, ret_loan);
+		take_back(pub, lent);
 	}
+	lent = &pub->lent[pub->loans_free[pub->loans_out]];
+	if (size <= pub->inline_max) {
+		publisher_lend(pub, lent, lent->words, CHUNK_NONE, size, ret_loan);
+	} else {
+		r = find_chunk(pub, size, &chunk);
+		if (r <= 0)
+			return r;
+		publisher_lend(pub, lent, (char *)pub->ring.segment + chunk.offset, chunk.number,
+			       size, ret_loan);
+	}
+	if (pub->loans_out > pub->loans_high) {
+		pub->loans_high = pub->loans_out;
+		store_relaxed(&pub->ring.segment->loans_high, pub->loans_high);
+	}
+	return 1;
+}
 
-	r = reclaim(pub);
-	if (r < 0)
-		return r;
-	r = manager_take(&pub->manager, size, &chunk);
-	if (r <= 0)
-		return r;
-	(void)manager_give(&pub->manager, chunk.number);
-	return publisher_loan(pub, size, ret_loan);
+int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan, uint64_t time_ns)
+{
+	struct lent *lent = publisher_find(pub, loan);
+	int r;
+
+	if (!lent || loan->size - 1 >= lent->size)
+		return -EINVAL;
+	r = publisher_may_publish(pub);
+	if (r > 0) {
+		lent->blocked = 0;
+		return publisher_send(pub, lent, loan, time_ns);
+	}
+	lent->blocked = ++pub->blocked_count;
+	return r;
 }
 
 void publisher_discard(struct publisher *pub, struct floe_loan *loan)
@@ -284,6 +328,7 @@ void publisher_discard(struct publisher *pub, struct floe_loan *loan)
 		return;
 	if (lent->chunk != CHUNK_NONE)
 		(void)manager_give(&pub->manager, lent->chunk);
+	lent->blocked = 0;
 	publisher_unlend(pub, lent, loan);
 }
 
@@ -365,15 +410,16 @@ static bool is_anyone_asleep(const struct publisher *pub)
 }
 
 /* Somebody announced that he sleeps: perhaps on our head. */
-void publisher_wake(struct publisher *pub)
+int publisher_wake(struct publisher *pub)
 {
 	/* Pairs with the addition in subscriber_sleep: its sleeping flag is up. */
 	pub->sleepers_seen = load_acquire(&pub->hints->sleepers);
 	if (load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen &&
 	    !pub->wants_refresh && !is_anyone_asleep(pub))
-		return;
+		return 1;
 	(void)os->wake(futex_half(&pub->ring.segment->head), INT_MAX);
 	bump(&pub->ring.segment->wakes, 1);
+	return 1;
 }
 
 /*
@@ -436,7 +482,7 @@ int publisher_check(const struct publisher *pub, const char **ret_wrong)
 	for (uint32_t i = 0; i < pub->ring.depth; i++)
 		ring += pub->slot_chunk[i] != CHUNK_NONE;
 	for (uint32_t i = 0; i < pub->loans_max; i++)
-		lent += pub->lent[i].ticket && pub->lent[i].chunk != CHUNK_NONE;
+		lent += pub->lent[i].ticket & TICKET_OUT && pub->lent[i].chunk != CHUNK_NONE;
 
 	*ret_wrong = NULL;
 	if (used != ring + lent + pub->retired_count)

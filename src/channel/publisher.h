@@ -23,14 +23,20 @@
 
 #define CHUNK_NONE UINT32_MAX
 
+/* A ticket says which loan it is (8 bits), whether that is out (1 bit), and counts how often it
+ * was, so that an old copy is not taken for it. */
+#define TICKET_INDEX 0xffu
+#define TICKET_OUT 0x100u
+
 struct lent {
-	void *data;
-	uint64_t ticket;  /* 0: not out */
+	FLOE_CACHELINE_ALIGNED void *data;
+	uint64_t ticket;
 	size_t size;      /* that was asked for: no more of it is sent */
 	uint64_t blocked; /* when it last met "would block", 0: never; a count, not a time */
-	uint32_t chunk;   /* CHUNK_NONE: in the staging buffer, travels inline */
-	uint32_t serial;
+	uint32_t chunk;   /* CHUNK_NONE: the payload is in words[] and travels inline */
+	FLOE_CACHELINE_ALIGNED uint64_t words[SLOT_WORDS];
 };
+static_assert(sizeof(struct lent) == 128, "found by a shift");
 
 /* A subscriber, as its publishers see it. */
 struct member {
@@ -53,32 +59,33 @@ struct publisher_calls {
 };
 
 struct publisher {
+	/* What every message needs comes first. */
 	struct ring ring;
+	uint32_t *named; /* slot_chunk of ring.slot */
 	struct hints_shared *hints;
 	uint64_t sleepers_seen;
 	uint64_t subscribers_seen;
-	uint64_t limit; /* may be published without looking at cursors */
+	uint64_t limit;       /* may be published without looking at cursors */
+	struct lent *lent;    /* [loans_max] */
+	uint32_t *loans_free; /* [loans_max]: from loans_out on, those that are not out */
+	size_t straight_max;  /* size of a payload that the first pool can take */
+	uint32_t loans_max;
+	uint32_t loans_out;
+	uint32_t loans_high;
+	uint32_t inline_max;
+	uint32_t *retired; /* [chunks] */
+	uint32_t retired_count;
 	uint32_t flags;
 	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish */
 	bool wants_refresh; /* the last one failed */
 
-	uint32_t index; /* which publisher of the topic */
-	uint32_t inline_max;
-	size_t payload_max;
-	uint32_t loans_max;
-	uint32_t loans_out;
-	uint32_t loans_high;
-	uint32_t *loans_free;   /* indexes, a stack */
-	struct lent *lent;      /* [loans_max] */
-	unsigned char *staging; /* [loans_max], a cache line each */
-	uint64_t blocked_count;
-
 	struct manager manager;
 	uint32_t *slot_chunk; /* [depth]: what each slot names */
-	uint32_t *retired;    /* [chunks] */
-	uint32_t retired_count;
-	uint64_t *marked; /* [chunks]: the scan that found a hold on it */
+	uint64_t *marked;     /* [chunks]: the scan that found a hold on it */
 	uint64_t scan;
+	uint64_t blocked_count;
+	uint32_t index; /* which publisher of the topic */
+	size_t payload_max;
 
 	struct member *members;
 	uint32_t member_count;
@@ -116,87 +123,98 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan);
  * stay (same port and topic place) are kept. */
 void publisher_set_members(struct publisher *pub, const struct member *members, uint32_t count);
 
+/* The straight paths below call nothing but, as their last act, one of these. */
 int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan);
+int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan, uint64_t time_ns);
 int publisher_may_publish(struct publisher *pub);
-void publisher_wake(struct publisher *pub);
+int publisher_wake(struct publisher *pub); /* 1 */
 void publisher_discard(struct publisher *pub, struct floe_loan *loan);
 
 /* Which of our loans this is; NULL: none. What the caller holds is input. */
 floe_inline struct lent *publisher_find(struct publisher *pub, const struct floe_loan *loan)
 {
-	uint64_t i = loan->ticket & 0xff;
-	struct lent *lent;
+	uint64_t ticket = loan->ticket;
+	uint64_t i = ticket & TICKET_INDEX;
+	struct lent *lent = &pub->lent[i];
 
-	if (floe_unlikely(i >= pub->loans_max))
-		return NULL;
-	lent = &pub->lent[i];
-	if (floe_unlikely(loan->ticket != lent->ticket || loan->data != lent->data ||
-			  loan->ticket == 0))
+	if (floe_unlikely(i >= pub->loans_max || !(ticket & TICKET_OUT) || ticket != lent->ticket ||
+			  loan->data != lent->data))
 		return NULL;
 	return lent;
 }
 
-floe_inline void publisher_lend(struct publisher *pub, uint32_t i, size_t size,
-				struct floe_loan *ret_loan)
+floe_inline void publisher_lend(struct publisher *pub, struct lent *lent, void *data,
+				uint32_t chunk, size_t size, struct floe_loan *ret_loan)
 {
-	struct lent *lent = &pub->lent[i];
+	uint64_t ticket = lent->ticket | TICKET_OUT;
+	uint32_t out = pub->loans_out + 1;
 
-	/* The serial keeps an old copy of a loan from being taken for this one. */
-	lent->ticket = (uint64_t)++lent->serial << 9 | 0x100 | i;
-	lent->blocked = 0;
+	lent->data = data;
+	lent->ticket = ticket;
 	lent->size = size;
-	pub->loans_out++;
-	store_relaxed(&pub->ring.segment->loans, pub->loans_out);
-	if (floe_unlikely(pub->loans_out > pub->loans_high)) {
-		pub->loans_high = pub->loans_out;
-		store_relaxed(&pub->ring.segment->loans_high, pub->loans_high);
-	}
-	*ret_loan = (struct floe_loan){lent->data, size, lent->ticket};
+	lent->chunk = chunk;
+	pub->loans_out = out;
+	store_relaxed(&pub->ring.segment->loans, out);
+	ret_loan->data = data;
+	ret_loan->size = size;
+	ret_loan->ticket = ticket;
 }
 
 floe_inline void publisher_unlend(struct publisher *pub, struct lent *lent, struct floe_loan *loan)
 {
-	lent->ticket = 0;
-	pub->loans_out--;
-	pub->loans_free[pub->loans_max - pub->loans_out - 1] = (uint32_t)(lent - pub->lent);
-	store_relaxed(&pub->ring.segment->loans, pub->loans_out);
-	*loan = (struct floe_loan){0};
+	/* The carry counts the next lending. */
+	uint64_t ticket = lent->ticket + TICKET_OUT;
+	uint32_t out = pub->loans_out - 1;
+
+	lent->ticket = ticket;
+	pub->loans_out = out;
+	pub->loans_free[out] = (uint32_t)(ticket & TICKET_INDEX);
+	store_relaxed(&pub->ring.segment->loans, out);
+	loan->data = NULL;
+	loan->size = 0;
+	loan->ticket = 0;
 }
 
 /* 1; 0 no chunk is free; -EINVAL, -ENOBUFS, or what refreshing said */
 floe_inline int publisher_loan(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
 {
-	struct chunk chunk;
-	uint32_t i;
+	uint32_t out = pub->loans_out;
+	struct pool *pool = &pub->manager.pool[0];
 	struct lent *lent;
+	uint32_t i;
+	void *data;
 
-	if (floe_unlikely(size - 1 >= pub->payload_max || pub->loans_out == pub->loans_max))
+	/* loans_high is at most loans_max: the slow path raises it. */
+	if (floe_unlikely(size - 1 >= pub->straight_max || out >= pub->loans_high))
 		return publisher_loan_slow(pub, size, ret_loan);
-
-	i = pub->loans_free[pub->loans_max - pub->loans_out - 1];
-	lent = &pub->lent[i];
+	lent = &pub->lent[pub->loans_free[out]];
 	if (size <= pub->inline_max) {
-		lent->data = pub->staging + (size_t)i * FLOE_CACHELINE;
-		lent->chunk = CHUNK_NONE;
-	} else {
-		if (floe_unlikely(manager_take(&pub->manager, size, &chunk) <= 0))
-			return publisher_loan_slow(pub, size, ret_loan);
-		lent->data = (char *)pub->ring.segment + chunk.offset;
-		lent->chunk = chunk.number;
+		publisher_lend(pub, lent, lent->words, CHUNK_NONE, size, ret_loan);
+		return 1;
 	}
-	publisher_lend(pub, i, size, ret_loan);
+	if (floe_unlikely(!pool_take(pool, &i)))
+		return publisher_loan_slow(pub, size, ret_loan);
+	data = (char *)pub->ring.segment + pool_offset(pool, i);
+	/* The first line is fetched for writing while the caller gets there. */
+	__builtin_prefetch(data, 1);
+	publisher_lend(pub, lent, data, i, size, ret_loan);
 	return 1;
 }
 
 floe_inline void publisher_fill_inline(struct slot_shared *slot, const struct lent *lent,
 				       size_t size, uint64_t time_ns)
 {
-	const uint64_t *words = lent->data;
-	uint64_t last = time_ns ? time_ns : words[SLOT_WORDS - 1];
+	uint64_t last = lent->words[SLOT_WORDS - 1];
+	uint64_t what = SLOT_INLINE | size;
 
-	store_relaxed(&slot->what, SLOT_INLINE | (time_ns ? SLOT_TIMED : 0) | size);
+	if (time_ns) {
+		last = time_ns;
+		what |= SLOT_TIMED;
+	}
+	store_relaxed(&slot->what, what);
+#pragma GCC unroll 8
 	for (unsigned i = 0; i < SLOT_WORDS - 1; i++)
-		store_relaxed(&slot->word[i], words[i]);
+		store_relaxed(&slot->word[i], lent->words[i]);
 	store_relaxed(&slot->word[SLOT_WORDS - 1], last);
 }
 
@@ -208,48 +226,57 @@ floe_inline void publisher_fill_chunk(struct slot_shared *slot, uint64_t offset,
 	store_relaxed(&slot->word[SLOT_CHUNK_TIME], time_ns);
 }
 
+/* The chunk that the slot named before has left the ring; now it names this one. */
+floe_inline void publisher_rename(struct publisher *pub, bool wrapped, uint32_t chunk)
+{
+	uint32_t *named = pub->named;
+	uint32_t before = *named;
+
+	*named = chunk;
+	if (before != CHUNK_NONE) {
+		uint32_t count = pub->retired_count;
+
+		pub->retired[count] = before;
+		pub->retired_count = count + 1;
+	}
+	pub->named = wrapped ? pub->slot_chunk : named + 1;
+}
+
+/* Sends a loan that is ours, when nobody must be waited for. */
+floe_inline int publisher_send(struct publisher *pub, struct lent *lent, struct floe_loan *loan,
+			       uint64_t time_ns)
+{
+	struct slot_shared *slot = ring_begin(&pub->ring);
+	uint32_t chunk = lent->chunk;
+
+	if (chunk == CHUNK_NONE)
+		publisher_fill_inline(slot, lent, loan->size, time_ns);
+	else
+		publisher_fill_chunk(slot,
+				     (uint64_t)((char *)lent->data - (char *)pub->ring.segment),
+				     loan->size, time_ns);
+	/* Only private words behind it: the message is on its way. */
+	publisher_rename(pub, ring_commit(&pub->ring, slot), chunk);
+	publisher_unlend(pub, lent, loan);
+
+	/* Pairs with the membarrier in sleep_once: either we see its addition here, or it sees our
+	 * slot. Only where there is no membarrier a fence has to be paid for. */
+	if (floe_unlikely(pub->fenced))
+		fence_seq_cst();
+	if (floe_unlikely(load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen))
+		return publisher_wake(pub);
+	return 1;
+}
+
 /* 1; 0 would block; -EINVAL, or what refreshing said. time_ns: 0 without timestamps */
 floe_inline int publisher_publish(struct publisher *pub, struct floe_loan *loan, uint64_t time_ns)
 {
 	struct lent *lent = publisher_find(pub, loan);
-	struct ring *ring = &pub->ring;
-	struct slot_shared *slot;
-	uint32_t *named;
 
-	if (floe_unlikely(!lent || loan->size - 1 >= lent->size))
-		return -EINVAL;
-	if (floe_unlikely(ring->next > pub->limit ||
-			  load_relaxed(&pub->hints->subscribers) != pub->subscribers_seen)) {
-		int r = publisher_may_publish(pub);
-
-		if (r <= 0) {
-			lent->blocked = ++pub->blocked_count;
-			return r;
-		}
-	}
-
-	/* The chunk that the slot named before leaves the ring. */
-	named = &pub->slot_chunk[ring->index];
-	if (*named != CHUNK_NONE)
-		pub->retired[pub->retired_count++] = *named;
-	*named = lent->chunk;
-
-	slot = ring_begin(ring);
-	if (lent->chunk == CHUNK_NONE)
-		publisher_fill_inline(slot, lent, loan->size, time_ns);
-	else
-		publisher_fill_chunk(slot, (uint64_t)((char *)lent->data - (char *)ring->segment),
-				     loan->size, time_ns);
-	ring_commit(ring, slot);
-	publisher_unlend(pub, lent, loan);
-
-	/* Pairs with the membarrier in subscriber_sleep: either we see its addition here, or it sees
-	 * our slot. Only where there is no membarrier a fence has to be paid for. */
-	if (floe_unlikely(pub->fenced))
-		fence_seq_cst();
-	if (floe_unlikely(load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen))
-		publisher_wake(pub);
-	return 1;
+	if (floe_unlikely(!lent || loan->size - 1 >= lent->size || pub->ring.next > pub->limit ||
+			  load_relaxed(&pub->hints->subscribers) != pub->subscribers_seen))
+		return publisher_publish_slow(pub, loan, time_ns);
+	return publisher_send(pub, lent, loan, time_ns);
 }
 
 /* Sleeps until publisher_may_publish: 1; 0 deadline; -EINTR */

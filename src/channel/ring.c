@@ -20,10 +20,10 @@ uint64_t ring_recover(const struct segment_shared *segment)
 
 int ring_reader_check(const struct ring_reader *r)
 {
-	uint64_t sequence = load_relaxed(&ring_slot(r)->sequence);
+	uint64_t sequence = load_relaxed(&r->slot->sequence);
 
 	/* 2s and 2s-1 both belong to message s. */
-	if ((sequence / 2 + sequence % 2) % r->depth != r->index)
+	if ((sequence / 2 + sequence % 2) % r->depth != (uint64_t)(r->slot - r->slots))
 		return -EPROTO;
 	return 0;
 }

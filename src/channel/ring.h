@@ -16,20 +16,25 @@
 
 struct ring {
 	struct segment_shared *segment;
+	struct slot_shared *slot; /* where the next message goes: slots[next % depth] */
 	struct slot_shared *slots;
-	uint64_t next;  /* sequence of the next message */
-	uint32_t index; /* next % depth */
+	struct slot_shared *end;
+	uint64_t next; /* sequence of the next message */
 	uint32_t depth;
 };
 
 /* next: 1 for a fresh segment, else what ring_recover found */
 static inline void ring_init(struct ring *r, struct segment_shared *segment, uint64_t next)
 {
+	struct slot_shared *slots = (struct slot_shared *)(void *)((char *)segment +
+								   segment->slots_offset);
+
 	*r = (struct ring){
 		.segment = segment,
-		.slots = (struct slot_shared *)((char *)segment + segment->slots_offset),
+		.slot = slots + next % segment->depth,
+		.slots = slots,
+		.end = slots + segment->depth,
 		.next = next,
-		.index = (uint32_t)(next % segment->depth),
 		.depth = segment->depth,
 	};
 }
@@ -40,7 +45,7 @@ static inline void ring_init(struct ring *r, struct segment_shared *segment, uin
  */
 floe_inline struct slot_shared *ring_begin(struct ring *r)
 {
-	struct slot_shared *slot = &r->slots[r->index];
+	struct slot_shared *slot = r->slot;
 
 	store_relaxed(&slot->sequence, 2 * r->next - 1);
 	/* Pairs with the acquire fence in ring_still: who sees a word of the new message sees that
@@ -49,14 +54,20 @@ floe_inline struct slot_shared *ring_begin(struct ring *r)
 	return slot;
 }
 
-/* Dying before the first store loses the message; after it, the message is sent. */
-floe_inline void ring_commit(struct ring *r, struct slot_shared *slot)
+/* Dying before the first store loses the message; after it, the message is sent. Returns whether
+ * the next slot is the first one again. */
+floe_inline bool ring_commit(struct ring *r, struct slot_shared *slot)
 {
+	uint64_t next = r->next;
+	struct slot_shared *follower = slot + 1;
+	bool wrapped = follower == r->end;
+
 	/* Pairs with the acquire in ring_look: the slot's words and the payload are there. */
-	store_release(&slot->sequence, 2 * r->next);
-	store_release(&r->segment->head, r->next);
-	r->next++;
-	r->index = r->index + 1 == r->depth ? 0 : r->index + 1;
+	store_release(&slot->sequence, 2 * next);
+	store_release(&r->segment->head, next);
+	r->next = next + 1;
+	r->slot = wrapped ? r->slots : follower;
+	return wrapped;
 }
 
 /*
@@ -66,10 +77,11 @@ floe_inline void ring_commit(struct ring *r, struct slot_shared *slot)
 uint64_t ring_recover(const struct segment_shared *segment);
 
 struct ring_reader {
-	const struct segment_shared *segment;
+	const struct slot_shared *slot; /* where the message that it wants will be */
+	uint64_t next;                  /* sequence of that message */
 	const struct slot_shared *slots;
-	uint64_t next;  /* sequence that it wants */
-	uint32_t index; /* next % depth */
+	const struct slot_shared *end;
+	const struct segment_shared *segment;
 	uint32_t depth;
 };
 
@@ -83,29 +95,29 @@ enum ring_state {
 static inline void ring_reader_seek(struct ring_reader *r, uint64_t next)
 {
 	r->next = next;
-	r->index = (uint32_t)(next % r->depth);
+	r->slot = r->slots + next % r->depth;
 }
 
 /* depth, slots_offset: checked by the caller, because the segment's own words may change */
 static inline void ring_reader_init(struct ring_reader *r, const struct segment_shared *segment,
 				    uint32_t slots_offset, uint32_t depth)
 {
+	const struct slot_shared *slots =
+		(const struct slot_shared *)(const void *)((const char *)segment + slots_offset);
+
 	*r = (struct ring_reader){
+		.slot = slots,
+		.slots = slots,
+		.end = slots + depth,
 		.segment = segment,
-		.slots = (const struct slot_shared *)((const char *)segment + slots_offset),
 		.depth = depth,
 	};
-}
-
-floe_inline const struct slot_shared *ring_slot(const struct ring_reader *r)
-{
-	return &r->slots[r->index];
 }
 
 floe_inline enum ring_state ring_look(const struct ring_reader *r)
 {
 	/* Pairs with the release in ring_commit. */
-	uint64_t sequence = load_acquire(&ring_slot(r)->sequence);
+	uint64_t sequence = load_acquire(&r->slot->sequence);
 
 	if (floe_likely(sequence == 2 * r->next))
 		return RING_READY;
@@ -117,13 +129,13 @@ floe_inline bool ring_still(const struct ring_reader *r)
 {
 	/* Pairs with the release fence in ring_begin. */
 	fence_acquire();
-	return load_relaxed(&ring_slot(r)->sequence) == 2 * r->next;
+	return load_relaxed(&r->slot->sequence) == 2 * r->next;
 }
 
 floe_inline void ring_reader_advance(struct ring_reader *r)
 {
 	r->next++;
-	r->index = r->index + 1 == r->depth ? 0 : r->index + 1;
+	r->slot = r->slot + 1 == r->end ? r->slots : r->slot + 1;
 }
 
 floe_inline uint64_t ring_reader_head(const struct ring_reader *r)

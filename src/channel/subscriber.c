@@ -41,9 +41,10 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 	*sub = (struct subscriber){
 		.port = port,
 		.hints = plan->hints,
-		.wants_refresh = true,
+		.publishers_seen = SEEN_NONE,
 		.depth = port->depth ? port->depth : UINT64_MAX,
-		.feeds = (struct feed *)(memory + t.feeds),
+		.turn = (struct feed *)(void *)(memory + t.feeds),
+		.feeds = (struct feed *)(void *)(memory + t.feeds),
 		.holds_max = port->holds_max,
 		.places = (uint32_t *)(memory + t.places),
 		.held = (struct held *)(memory + t.held),
@@ -55,7 +56,14 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.user = plan->user,
 	};
 	for (uint32_t i = 0; i < sub->holds_max; i++)
-		sub->places[i] = sub->holds_max - 1 - i;
+		sub->held[i].ticket = 2 * PLACE_IN_USE | i; /* no ticket is 0 */
+	for (uint32_t i = 0; i < sub->holds_max; i++)
+		sub->places[i] = i;
+}
+
+static void look_for_straight(struct subscriber *sub)
+{
+	sub->straight = sub->feed_count == 1 && !sub->feeds[0].leaving && !sub->feeds[0].keeps_few;
 }
 
 int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool joining,
@@ -68,12 +76,18 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 		return -EMFILE;
 	added = &sub->feeds[sub->feed_count];
 	*added = *feed;
+	added->base = feed->region.base;
+	added->reserved = feed->region.reserved;
+	added->tag = hold_make(feed->index, 0);
+	added->cursor = &sub->port->cursor[feed->index];
+	added->keeps_few = sub->depth < feed->reader.depth;
 	/* A publisher that came after us is read from the oldest that it has: nothing was before. */
 	start = ring_reader_start(&added->reader, joining ? history : UINT64_MAX);
 	ring_reader_seek(&added->reader, start);
 	/* From here on a reliable subscriber is waited for. */
-	store_seq_cst(&sub->port->cursor[added->index], start);
+	store_seq_cst(added->cursor, start);
 	sub->feed_count++;
+	look_for_straight(sub);
 	return 0;
 }
 
@@ -91,8 +105,10 @@ void subscriber_let_go(struct subscriber *sub, struct feed *feed)
 		return;
 	feed->leaving = true;
 	sub->leaving_count++;
+	look_for_straight(sub);
 	/* The place is clean for the next publisher of this index. */
-	store_release(&sub->port->cursor[feed->index], 0);
+	store_release(feed->cursor, 0);
+	feed->cursor = &feed->nowhere;
 }
 
 /* The last one moves into the gap. */
@@ -103,13 +119,26 @@ static void drop(struct subscriber *sub, struct feed *feed)
 	sub->calls->detach(sub->user, feed);
 	sub->leaving_count -= feed->leaving;
 	sub->feed_count--;
-	sub->turn = 0;
-	if (feed == last)
+	sub->turn = sub->feeds;
+	if (feed == last) {
+		look_for_straight(sub);
 		return;
+	}
 	*feed = *last;
+	look_for_straight(sub);
+	if (feed->leaving)
+		feed->cursor = &feed->nowhere;
 	for (uint32_t i = 0; i < sub->holds_max; i++)
-		if (sub->held[i].ticket && sub->held[i].feed == last)
+		if (sub->held[i].feed == last)
 			sub->held[i].feed = feed;
+}
+
+static bool is_held(const struct subscriber *sub, const struct feed *feed)
+{
+	for (uint32_t i = 0; i < sub->holds_max; i++)
+		if (sub->held[i].ticket & PLACE_IN_USE && sub->held[i].feed == feed)
+			return true;
+	return false;
 }
 
 void subscriber_drop_feeds(struct subscriber *sub)
@@ -117,8 +146,7 @@ void subscriber_drop_feeds(struct subscriber *sub)
 	for (uint32_t i = sub->feed_count; i-- > 0;) {
 		struct feed *feed = &sub->feeds[i];
 
-		if (feed->leaving && feed->held == 0 &&
-		    (feed->broken || ring_look(&feed->reader) == RING_EMPTY))
+		if (feed->leaving && !is_held(sub, feed) && ring_look(&feed->reader) == RING_EMPTY)
 			drop(sub, feed);
 	}
 }
@@ -139,8 +167,7 @@ int subscriber_refresh(struct subscriber *sub)
 	int r = sub->calls->refresh(sub->user, sub);
 
 	/* One publisher that cannot be read is told of once, and is no reason to look again. */
-	sub->wants_refresh = r < 0 && r != -EPROTO && r != -EACCES;
-	if (!sub->wants_refresh)
+	if (r >= 0 || r == -EPROTO || r == -EACCES)
 		sub->publishers_seen = epoch;
 	if (sub->leaving_count)
 		subscriber_drop_feeds(sub);
@@ -150,10 +177,8 @@ int subscriber_refresh(struct subscriber *sub)
 static void leave_out(struct subscriber *sub, struct feed *feed, uint64_t count)
 {
 	feed->lost += count;
-	sub->lost += count;
-	store_relaxed(&sub->port->lost, sub->lost);
-	if (!feed->leaving)
-		store_release(&sub->port->cursor[feed->index], feed->reader.next);
+	bump(&sub->port->lost, count);
+	store_release(feed->cursor, feed->reader.next);
 }
 
 /* Keeps at most `depth` messages behind the head, if that is less than the ring's. */
@@ -170,9 +195,13 @@ static void skip_old(struct subscriber *sub, struct feed *feed)
 	leave_out(sub, feed, count);
 }
 
+/* A slot that never holds a message: where a broken feed looks from then on. */
+static const struct slot_shared never;
+
 static int break_off(struct feed *feed)
 {
 	feed->broken = true;
+	feed->reader.slot = &never;
 	return -EPROTO;
 }
 
@@ -180,7 +209,7 @@ static int break_off(struct feed *feed)
  * 1; 0 overwritten meanwhile; -EPROTO it is nowhere */
 static int find_payload(struct subscriber *sub, struct feed *feed)
 {
-	const struct slot_shared *slot = ring_slot(&feed->reader);
+	const struct slot_shared *slot = feed->reader.slot;
 	uint64_t what = load_relaxed(&slot->what);
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
 
@@ -193,12 +222,13 @@ static int find_payload(struct subscriber *sub, struct feed *feed)
 	if (region_at(&feed->region, what, size))
 		return 1;
 	(void)sub->calls->look_again(sub->user, feed);
+	feed->reserved = feed->region.reserved;
 	return region_at(&feed->region, what, size) ? 1 : -EPROTO;
 }
 
 static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
-	uint32_t place = sub->places[sub->holds_max - sub->held_count - 1];
+	uint32_t place = sub->places[sub->held_count];
 	uint64_t what;
 	int r = find_payload(sub, feed);
 
@@ -206,21 +236,20 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 		return break_off(feed);
 	if (r == 0)
 		return 0;
-	what = load_relaxed(&ring_slot(&feed->reader)->what);
+	what = load_relaxed(&feed->reader.slot->what);
 	r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, place, what, ret)
 			       : subscriber_take_chunk(sub, feed, place, what, ret);
-	if (r)
-		subscriber_keep(sub, feed, place, ret);
-	return r;
+	return r ? subscriber_keep(sub, feed, place, ret) : 0;
 }
 
-int subscriber_take_other(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
+/* 1; 0 nothing there; -EPROTO */
+static int take_from(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
 	for (unsigned attempt = 0; attempt < TAKE_ATTEMPTS; attempt++) {
 		enum ring_state state;
 		int r;
 
-		if (sub->depth < feed->reader.depth)
+		if (feed->keeps_few)
 			skip_old(sub, feed);
 		state = ring_look(&feed->reader);
 		if (state == RING_EMPTY)
@@ -237,26 +266,52 @@ int subscriber_take_other(struct subscriber *sub, struct feed *feed, struct floe
 	return 0;
 }
 
-void subscriber_wake_publisher(struct subscriber *sub, struct feed *feed)
+int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
+{
+	if (load_relaxed(&sub->hints->publishers) != sub->publishers_seen) {
+		int r = subscriber_refresh(sub);
+
+		if (r < 0)
+			return r;
+	}
+	if (sub->held_count == sub->holds_max)
+		return -ENOBUFS;
+
+	for (uint32_t n = sub->feed_count; n; n--) {
+		struct feed *feed = sub->turn;
+		int r;
+
+		sub->turn = feed + 1 == sub->feeds + sub->feed_count ? sub->feeds : feed + 1;
+		r = take_from(sub, feed, ret);
+		if (r)
+			return r;
+	}
+	if (sub->leaving_count)
+		subscriber_drop_feeds(sub);
+	return 0;
+}
+
+int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed)
 {
 	/* Pairs with the membarrier in the publisher's sleep_on. */
 	if (sub->fenced)
 		fence_seq_cst();
 	if (load_relaxed(&feed->reader.segment->sleeping))
-		(void)os->wake(futex_half(&sub->port->cursor[feed->index]), INT_MAX);
+		(void)os->wake(futex_half(feed->cursor), INT_MAX);
+	return 1;
 }
 
 static bool is_ready(const struct subscriber *sub)
 {
 	for (uint32_t i = 0; i < sub->feed_count; i++)
-		if (!sub->feeds[i].broken && ring_look(&sub->feeds[i].reader) != RING_EMPTY)
+		if (ring_look(&sub->feeds[i].reader) != RING_EMPTY)
 			return true;
 	return false;
 }
 
 static bool is_changed(const struct subscriber *sub)
 {
-	return load_relaxed(&sub->hints->publishers) != sub->publishers_seen || sub->wants_refresh;
+	return load_relaxed(&sub->hints->publishers) != sub->publishers_seen;
 }
 
 /* Looks until something comes, but not longer than `until_ns`. */

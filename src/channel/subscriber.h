@@ -8,7 +8,7 @@
  * It writes its port and nothing else that others see. All of this struct is private to the
  * process. One thread at a time. It knows no names: which publishers there are is told to it.
  *
- *   samples held = holds_max - free;  inline samples hold a place, but no chunk
+ *   samples held + free places = holds_max;  inline samples take a place, but hold no chunk
  *   published since its start = received + lost + not yet taken       for each publisher
  */
 
@@ -22,22 +22,31 @@
 
 /* A publisher, as a subscriber sees it. */
 struct feed {
-	struct ring_reader reader;
+	struct ring_reader reader; /* what every message needs comes first */
+	unsigned char *base;       /* of the region */
+	size_t reserved;           /* bytes that are known to have memory */
+	shared_u64 *cursor;        /* in our port; once it is leaving, in `nowhere` */
+	uint64_t tag;              /* of the holds on its chunks */
+	uint64_t lost;             /* since the last sample that was taken */
+	bool keeps_few;            /* the subscriber's depth is less than the ring's */
+	bool leaving;              /* its file is gone: dropped when empty and not held */
+	bool broken;               /* it was not what it must be: it reads as empty from then on */
+	bool seen;                 /* when the folder was read last */
+	uint32_t index;            /* which publisher of the topic */
+	uint64_t file;             /* which file it is: its inode */
+	shared_u64 nowhere;
 	struct region region;  /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
-	uint64_t lost;         /* since the last sample that was taken */
-	uint64_t file;         /* which file it is: its inode */
-	uint32_t index;        /* which publisher of the topic */
-	uint32_t held;         /* samples of it */
-	bool leaving;          /* its file is gone: let go when empty and nothing is held */
-	bool broken;           /* it was not what it must be: left alone */
-	bool seen;             /* when the folder was read last */
 };
 
+/* A ticket says which place it is (8 bits), whether that is in use (1 bit), and counts how often
+ * it was, so that an old copy is not taken for it. */
+#define PLACE_INDEX 0xffu
+#define PLACE_IN_USE 0x100u
+
 struct held {
-	uint64_t ticket; /* 0: free */
+	uint64_t ticket;
 	struct feed *feed;
-	uint32_t serial;
 };
 
 struct subscriber;
@@ -52,32 +61,32 @@ struct subscriber_calls {
 };
 
 struct subscriber {
-	struct port_shared *port;
+	/* What every message needs comes first. */
 	struct hints_shared *hints;
-	uint64_t publishers_seen;
-	uint64_t depth; /* UINT64_MAX: as far as the ring goes */
-	uint32_t turn;  /* feed that is asked first */
+	uint64_t publishers_seen; /* SEEN_NONE: look again in any case */
+	struct feed *turn;        /* feed that is asked first */
+	struct feed *feeds;       /* [FLOE_PUBLISHERS_MAX] */
 	uint32_t feed_count;
 	uint32_t leaving_count;
-	struct feed *feeds; /* [FLOE_PUBLISHERS_MAX] */
-
 	uint32_t holds_max;
 	uint32_t held_count;
-	uint32_t *places;      /* free ones, a stack */
+	uint32_t *places;      /* [holds_max]: from held_count on, those that are free */
 	struct held *held;     /* [holds_max] */
 	unsigned char *copies; /* [holds_max], a cache line each: inline payloads */
-
-	uint64_t received;
-	uint64_t lost;
+	struct port_shared *port;
 	uint64_t copied;
-	uint64_t spin_ns;
+	bool straight; /* one feed, and nothing about it is special */
 	bool reliable;
 	bool fenced; /* membarrier(2) is not to be had */
-	bool wants_refresh;
 
+	uint64_t depth; /* UINT64_MAX: as far as the ring goes */
+	uint64_t spin_ns;
 	const struct subscriber_calls *calls;
 	void *user;
 };
+
+/* The count of publishers' coming and going never gets there. */
+#define SEEN_NONE UINT64_MAX
 
 size_t subscriber_memory_size(uint32_t holds_max);
 
@@ -112,50 +121,48 @@ void subscriber_drop_feeds(struct subscriber *sub);
 /* Releases everything and lets go of all feeds; the port is the caller's to close. */
 void subscriber_deinit(struct subscriber *sub);
 
-/* What take does beyond the straight path. */
-int subscriber_take_other(struct subscriber *sub, struct feed *feed, struct floe_sample *ret);
+/* The straight paths below call nothing but, as their last act, one of these. take_slow does all
+ * that take can meet; the straight path is for one publisher and no special wishes. */
+int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret);
 int subscriber_refresh(struct subscriber *sub);
-void subscriber_wake_publisher(struct subscriber *sub, struct feed *feed);
+int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed); /* 1 */
 
 /* 1 ready; 0 deadline; -EINTR */
 int subscriber_wait(struct subscriber *sub, int64_t deadline_ns);
 
-floe_inline void subscriber_keep(struct subscriber *sub, struct feed *feed, uint32_t place,
-				 struct floe_sample *ret)
+floe_inline int subscriber_keep(struct subscriber *sub, struct feed *feed, uint32_t place,
+				struct floe_sample *ret)
 {
 	struct held *held = &sub->held[place];
-	struct port_shared *port = sub->port;
+	uint64_t ticket = held->ticket | PLACE_IN_USE;
 
-	/* The serial keeps an old copy of a sample from being taken for this one. */
-	held->ticket = (uint64_t)++held->serial << 9 | 0x100 | place;
-	held->feed = feed;
-	feed->held++;
-	sub->held_count++;
-	sub->received++;
-	ret->ticket = held->ticket;
+	ret->ticket = ticket;
 	ret->sequence = feed->reader.next;
 	ret->lost = feed->lost;
+	held->ticket = ticket;
+	held->feed = feed;
 	feed->lost = 0;
+	sub->held_count++;
 	ring_reader_advance(&feed->reader);
 
-	store_relaxed(&port->received, sub->received);
-	store_relaxed(&port->held, sub->held_count);
+	bump(&sub->port->received, 1);
 	/* Pairs with the acquire in the publisher's member_limit. Dying before this store: the
 	 * message counts as not taken, a reliable publisher waits until we are cleaned away. */
-	if (floe_likely(!feed->leaving))
-		store_release(&port->cursor[feed->index], feed->reader.next);
+	store_release(feed->cursor, feed->reader.next);
 	if (floe_unlikely(sub->reliable))
-		subscriber_wake_publisher(sub, feed);
+		return subscriber_wake_publisher(sub, feed);
+	return 1;
 }
 
 /* 1, or 0: it was overwritten under our eyes */
 floe_inline int subscriber_take_inline(struct subscriber *sub, struct feed *feed, uint32_t place,
 				       uint64_t what, struct floe_sample *ret)
 {
-	const struct slot_shared *slot = ring_slot(&feed->reader);
-	uint64_t *copy = (uint64_t *)(sub->copies + (size_t)place * FLOE_CACHELINE);
+	const struct slot_shared *slot = feed->reader.slot;
+	uint64_t *copy = (uint64_t *)(void *)(sub->copies + (size_t)place * FLOE_CACHELINE);
 	uint64_t size = what & SLOT_SIZE_MASK;
 
+#pragma GCC unroll 8
 	for (unsigned i = 0; i < SLOT_WORDS; i++)
 		copy[i] = load_relaxed(&slot->word[i]);
 	if (floe_unlikely(!ring_still(&feed->reader) || size - 1 >= FLOE_INLINE_MAX))
@@ -171,86 +178,68 @@ floe_inline int subscriber_take_inline(struct subscriber *sub, struct feed *feed
 floe_inline int subscriber_take_chunk(struct subscriber *sub, struct feed *feed, uint32_t place,
 				      uint64_t offset, struct floe_sample *ret)
 {
-	const struct slot_shared *slot = ring_slot(&feed->reader);
+	const struct slot_shared *slot = feed->reader.slot;
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
 	uint64_t time_ns = load_relaxed(&slot->word[SLOT_CHUNK_TIME]);
-	const void *data = region_at(&feed->region, offset, size);
 
-	if (floe_unlikely(!data || size == 0 || offset % FLOE_CACHELINE))
+	/* The payload's first line is on its way while the hold becomes visible; an address that is
+	 * none does no harm here. */
+	__builtin_prefetch(feed->base + offset);
+	if (floe_unlikely(offset > feed->reserved || size > feed->reserved - offset || size == 0 ||
+			  offset % FLOE_CACHELINE))
 		return 0;
-	/* The payload's first line is on its way while the hold becomes visible. */
-	__builtin_prefetch(data);
 
 	/* Pairs with the fence in the publisher's reclaim: either it finds this hold, or the next
 	 * load finds the slot overwritten. Dying after this store pins a chunk that the publisher
 	 * has reserved for us, until we are cleaned away. */
-	store_seq_cst(&sub->port->hold[place], hold_make(feed->index, offset));
+	store_seq_cst(&sub->port->hold[place], feed->tag | offset);
 	if (floe_unlikely(load_seq_cst(&slot->sequence) != 2 * feed->reader.next)) {
 		store_release(&sub->port->hold[place], HOLD_NONE);
 		return 0;
 	}
-	ret->data = data;
+	ret->data = feed->base + offset;
 	ret->size = size;
 	ret->time_ns = time_ns;
 	return 1;
 }
 
-/* 1; 0 nothing there; -EPROTO */
-floe_inline int subscriber_take_from(struct subscriber *sub, struct feed *feed,
-				     struct floe_sample *ret)
+/* The message that is ready in this feed. 1, or what subscriber_take_other says */
+floe_inline int subscriber_take_ready(struct subscriber *sub, struct feed *feed,
+				      struct floe_sample *ret)
 {
-	enum ring_state state = ring_look(&feed->reader);
-	uint32_t place;
-	uint64_t what;
-	int r;
+	uint32_t place = sub->places[sub->held_count];
+	uint64_t what = load_relaxed(&feed->reader.slot->what);
+	int r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, place, what, ret)
+				   : subscriber_take_chunk(sub, feed, place, what, ret);
 
-	if (state == RING_EMPTY)
-		return 0;
-	if (floe_unlikely(state == RING_LAPPED || sub->depth < feed->reader.depth))
-		return subscriber_take_other(sub, feed, ret);
-
-	place = sub->places[sub->holds_max - sub->held_count - 1];
-	what = load_relaxed(&ring_slot(&feed->reader)->what);
-	r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, place, what, ret)
-			       : subscriber_take_chunk(sub, feed, place, what, ret);
 	if (floe_unlikely(!r))
-		return subscriber_take_other(sub, feed, ret);
-	subscriber_keep(sub, feed, place, ret);
-	return 1;
+		return subscriber_take_slow(sub, ret);
+	return subscriber_keep(sub, feed, place, ret);
 }
 
 /* 1; 0 nothing there; -ENOBUFS; -EPROTO; or what refreshing said */
 floe_inline int subscriber_take(struct subscriber *sub, struct floe_sample *ret)
 {
-	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->publishers_seen ||
-			  sub->wants_refresh)) {
-		int r = subscriber_refresh(sub);
+	struct feed *feed = sub->turn;
 
-		if (r < 0)
-			return r;
+	if (floe_likely(load_relaxed(&sub->hints->publishers) == sub->publishers_seen &&
+			sub->straight)) {
+		enum ring_state state = ring_look(&feed->reader);
+
+		if (state == RING_EMPTY)
+			return sub->held_count == sub->holds_max ? -ENOBUFS : 0;
+		if (floe_likely(state == RING_READY && sub->held_count != sub->holds_max))
+			return subscriber_take_ready(sub, feed, ret);
 	}
-	if (floe_unlikely(sub->held_count == sub->holds_max))
-		return -ENOBUFS;
-
-	for (uint32_t n = 0; n < sub->feed_count; n++) {
-		struct feed *feed = &sub->feeds[sub->turn];
-		int r = feed->broken ? 0 : subscriber_take_from(sub, feed, ret);
-
-		sub->turn = sub->turn + 1 >= sub->feed_count ? 0 : sub->turn + 1;
-		if (r)
-			return r;
-	}
-	if (floe_unlikely(sub->leaving_count))
-		subscriber_drop_feeds(sub);
-	return 0;
+	return subscriber_take_slow(sub, ret);
 }
 
 /* Which held sample this is; NULL: none of ours. */
 floe_inline struct held *subscriber_find(struct subscriber *sub, const struct floe_sample *sample)
 {
-	uint64_t place = sample->ticket & 0xff;
+	uint64_t place = sample->ticket & PLACE_INDEX;
 
-	if (floe_unlikely(place >= sub->holds_max || sample->ticket == 0 ||
+	if (floe_unlikely(place >= sub->holds_max || !(sample->ticket & PLACE_IN_USE) ||
 			  sub->held[place].ticket != sample->ticket))
 		return NULL;
 	return &sub->held[place];
@@ -263,16 +252,15 @@ floe_inline void subscriber_release(struct subscriber *sub, struct floe_sample *
 
 	if (floe_unlikely(!held))
 		return;
-	place = (uint32_t)(held - sub->held);
+	place = (uint32_t)(sample->ticket & PLACE_INDEX);
 	/* Pairs with the acquire in the publisher's scan_holds: our last read of the payload comes
 	 * before its next write. */
 	store_release(&sub->port->hold[place], HOLD_NONE);
-	held->ticket = 0;
-	held->feed->held--;
+	held->ticket += PLACE_IN_USE; /* the carry counts the next use */
 	sub->held_count--;
-	sub->places[sub->holds_max - sub->held_count - 1] = place;
-	store_relaxed(&sub->port->held, sub->held_count);
-	*sample = (struct floe_sample){0};
+	sub->places[sub->held_count] = place;
+	sample->data = NULL;
+	sample->ticket = 0;
 }
 
 #endif

@@ -216,7 +216,8 @@ static void describe_port(const struct port_shared *port, uint32_t holds_max,
 	info->sleeping = (uint32_t)load_relaxed(&port->sleeping);
 	info->received = load_relaxed(&port->received);
 	info->lost = load_relaxed(&port->lost);
-	info->held = load_relaxed(&port->held);
+	for (uint32_t i = 0; i < holds_max; i++)
+		info->held += load_relaxed(&port->hold[i]) != HOLD_NONE;
 	info->holds_max = holds_max;
 	copy_text(info->type, sizeof(info->type), port->type.name);
 }
