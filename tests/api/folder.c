@@ -58,6 +58,14 @@ void folder_list(struct folder *ret)
 	qsort(ret->entry, ret->count, sizeof(ret->entry[0]), compare);
 }
 
+static bool is_further_name(const struct folder *folder, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (folder->entry[j].inode == folder->entry[i].inode)
+			return true;
+	return false;
+}
+
 size_t folder_count_files(void)
 {
 	static struct folder now;
@@ -65,7 +73,7 @@ size_t folder_count_files(void)
 
 	folder_list(&now);
 	for (size_t i = 0; i < now.count; i++)
-		count += S_ISREG(now.entry[i].mode);
+		count += S_ISREG(now.entry[i].mode) && !is_further_name(&now, i);
 	return count;
 }
 

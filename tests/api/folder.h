@@ -30,6 +30,7 @@ struct folder {
 /* Everything below $FLOE_DIR, in a stable order. */
 void folder_list(struct folder *ret);
 
+/* Regular files; one file with several names counts once. */
 size_t folder_count_files(void);
 
 /* Nothing is below $FLOE_DIR, or the test has failed; what is there is printed. */

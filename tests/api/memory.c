@@ -6,12 +6,15 @@
  */
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "folder.h"
+#include "peer.h"
 #include "steps.h"
 
 #define CHUNK 1000
@@ -316,6 +319,137 @@ static void a_block_that_is_held_altogether_lends_nothing_until_a_release(void)
 }
 
 /*
+ * Another process
+ */
+
+/* When told to: joins and says what came of it, 1 a message was taken, or the error. */
+static void read_from_outside(int wire, void *argument)
+{
+	struct floe_error error = {""};
+	struct floe_subscriber *sub = NULL;
+	struct floe_sample sample;
+	int r;
+
+	(void)argument;
+	hear(wire);
+	r = floe_subscriber_open(&sub, "block", SUBSCRIBER(.history = 1, .error = &error));
+	expect(r == 0 || strlen(error.text) > 10);
+	if (r == 0)
+		r = floe_take(sub, &sample);
+	if (r == 1)
+		expect(is_filled(sample.data, CHUNK, 7));
+	tell(wire, (uint64_t)(int64_t)r);
+	floe_subscriber_close(sub);
+}
+
+/* What the reader says about a message in a block that is mapped with these flags. It is forked
+ * before there is a block, or after, so that it has its parent's memory as it was then. */
+enum fork_time {
+	BEFORE,
+	AFTER
+};
+
+static int read_block_from_outside(int map_flags, enum fork_time fork_time)
+{
+	const struct floe_publisher_options *options = PUBLISHER(.payload_max = CHUNK);
+	size_t size = (size_t)floe_publisher_memory_size(options);
+	struct floe_publisher_options with;
+	struct floe_publisher *pub;
+	struct peer peer;
+	void *block;
+	int result;
+
+	if (fork_time == BEFORE)
+		peer = peer_start(read_from_outside, NULL);
+	block = mmap(NULL, size, PROT_READ | PROT_WRITE, map_flags | MAP_ANONYMOUS, -1, 0);
+	expect(block != MAP_FAILED);
+	with = with_block(options, block, size);
+	pub = publisher("block", &with);
+	publish(pub, CHUNK, 6);
+	if (fork_time == AFTER)
+		peer = peer_start(read_from_outside, NULL);
+	publish(pub, CHUNK, 7);
+	result = (int)ask(peer.wire, 1);
+	peer_end(&peer);
+	floe_publisher_close(pub);
+	munmap(block, size);
+	return result;
+}
+
+static void another_process_cannot_read_a_private_block_and_is_told(void)
+{
+	expect_equal(read_block_from_outside(MAP_PRIVATE, BEFORE), -EACCES);
+}
+
+static void a_forked_process_does_not_read_its_old_copy_of_a_private_block(void)
+{
+	expect_equal(read_block_from_outside(MAP_PRIVATE, AFTER), -EACCES);
+}
+
+static void another_process_reads_a_shared_block_if_it_may(void)
+{
+	if (geteuid() != 0)
+		skip("only root may map the shared memory of another process");
+	expect_equal(read_block_from_outside(MAP_SHARED, BEFORE), 1);
+	expect_equal(read_block_from_outside(MAP_SHARED, AFTER), 1);
+}
+
+/*
+ * A full file system
+ */
+
+#define SMALL_SIZE "size=1m"
+
+/* $FLOE_DIR becomes a small file system of this process alone. */
+static void mount_small(void)
+{
+	if (unshare(CLONE_NEWNS) < 0)
+		skip("only root can mount a small file system");
+	expect_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	expect_equal(mount("floe", getenv("FLOE_DIR"), "tmpfs", 0, SMALL_SIZE), 0);
+}
+
+static void a_publisher_that_does_not_fit_is_told_and_leaves_nothing(void)
+{
+	mount_small();
+	expect_equal(try_publisher("big", NULL, "full"), -ENOSPC);
+	expect_folder_empty();
+	expect_equal(try_publisher("big", PUBLISHER(.payload_max = 1000), NULL), 0);
+	expect_folder_empty();
+}
+
+static void a_ring_that_cannot_grow_lends_nothing_until_a_release(void)
+{
+	struct floe_publisher *pub;
+	struct floe_subscriber *sub;
+	struct floe_sample held[FLOE_HOLDS_MAX];
+	struct floe_loan loan = {0};
+	size_t count = 0;
+	int r;
+
+	mount_small();
+	pub = publisher("grow", PUBLISHER(.payload_max = 16384, .depth = 2));
+	sub = subscriber("grow", SUBSCRIBER(.holds_max = FLOE_HOLDS_MAX));
+	while ((r = floe_loan(pub, 16384, &loan)) == 1) {
+		expect(count < FLOE_HOLDS_MAX);
+		fill(loan.data, 16384, count);
+		expect_equal(floe_publish(pub, &loan), 1);
+		held[count] = take(sub, 16384, count);
+		count++;
+	}
+	expect(r == 0 || r == -ENOSPC);
+	expect(count >= 8);
+	for (size_t i = 0; i < count; i++)
+		expect(is_filled(held[i].data, 16384, i));
+	floe_release(sub, &held[0]);
+	publish(pub, 16384, 99);
+	receive(sub, 16384, 99);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_folder_empty();
+}
+
+/*
  * Fixed pools
  */
 
@@ -374,16 +508,14 @@ static void a_chunk_comes_back_when_the_ring_has_moved_on(void)
 
 static void chunk_sizes_are_rounded_up_to_a_cache_line(void)
 {
-	static const struct floe_pool pool = {65, 4};
+	static const struct floe_pool pools[] = {{65, 1}, {1024, 1}};
 	struct floe_publisher *pub = publisher("pools",
-					       PUBLISHER(.pools = &pool, .pools_count = 1));
-	struct floe_subscriber *sub = subscriber("pools", NULL);
+					       PUBLISHER(.pools = pools, .pools_count = 2));
 	struct floe_loan loan;
 
-	publish(pub, 128, 1);
-	receive(sub, 128, 1);
-	expect_equal(floe_loan(pub, 129, &loan), -EINVAL);
-	floe_subscriber_close(sub);
+	expect_equal(floe_loan(pub, 128, &loan), 1);
+	expect_equal(floe_loan(pub, 128, &loan), 0);
+	expect_equal(floe_loan(pub, 129, &loan), 1);
 	floe_publisher_close(pub);
 }
 
@@ -436,6 +568,11 @@ int main(int argc, char **argv)
 		TEST(the_sentence_about_a_small_block_says_how_much_is_needed),
 		TEST(a_block_reserves_for_the_holds_it_was_made_for),
 		TEST(a_block_that_is_held_altogether_lends_nothing_until_a_release),
+		TEST(another_process_cannot_read_a_private_block_and_is_told),
+		TEST(a_forked_process_does_not_read_its_old_copy_of_a_private_block),
+		TEST(another_process_reads_a_shared_block_if_it_may),
+		TEST(a_publisher_that_does_not_fit_is_told_and_leaves_nothing),
+		TEST(a_ring_that_cannot_grow_lends_nothing_until_a_release),
 		TEST(a_loan_gets_the_first_pool_that_fits),
 		TEST(outcomes_of_a_loan_are_told_apart),
 		TEST(a_chunk_comes_back_when_the_ring_has_moved_on),

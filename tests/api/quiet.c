@@ -38,6 +38,9 @@
 static size_t allocations;
 
 #ifndef SANITIZED
+/* The build hides symbols; these must be seen by the libraries of this process. */
+#pragma GCC visibility push(default)
+
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *memory, size_t size);
@@ -80,6 +83,8 @@ void free(void *memory)
 	allocations++;
 	__libc_free(memory);
 }
+
+#pragma GCC visibility pop
 #endif
 
 /*

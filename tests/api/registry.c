@@ -334,6 +334,8 @@ static void sleep_with_a_publisher(int wire, void *argument)
 static void write_a_byte(int wire, void *sample_data)
 {
 	(void)wire;
+	/* A sanitizer would report it as its own find. */
+	signal(SIGSEGV, SIG_DFL);
 	*(volatile char *)sample_data = 1;
 }
 
@@ -352,8 +354,8 @@ static void what_was_taken_cannot_be_written(void)
 	writer = peer_start(write_a_byte, (void *)(uintptr_t)sample.data);
 	close(writer.wire);
 	expect_equal(waitpid(writer.pid, &status, 0), writer.pid);
-	/* A sanitizer turns the signal into an exit. */
-	expect(WIFSIGNALED(status) ? WTERMSIG(status) == SIGSEGV : WEXITSTATUS(status) != 0);
+	expect(WIFSIGNALED(status));
+	expect_equal(WTERMSIG(status), SIGSEGV);
 
 	/* Nor can it be made writable: the descriptor behind it was opened for reading. */
 	page = (void *)((uintptr_t)sample.data & ~(uintptr_t)(sysconf(_SC_PAGESIZE) - 1));
