@@ -35,7 +35,6 @@ struct event {
 struct board {
 	uint32_t width;
 	uint32_t height;
-	uint32_t fps;
 	uint64_t frames_expected; /* 0: nobody knows */
 	int64_t start_ns;
 	int64_t heard_ns; /* when the last report came */

@@ -139,7 +139,7 @@ static void drain(struct show *s, struct floe_subscriber *subscriber,
 		break_off(s, "the supervisor cannot read: %s", strerror(-r));
 }
 
-static void listen(struct show *s)
+static void catch_up(struct show *s)
 {
 	drain(s, s->stats, board_hear);
 	drain(s, s->motion, board_hear_motion);
@@ -195,15 +195,30 @@ static void cue_late(struct show *s)
 	start(s, ROLE_LATE, NULL, -1);
 }
 
-/* It is frozen first: so nobody can say that it held nothing when it was killed. */
+/* The killed one leaves the board to its successor. */
+static void replace_motion(struct show *s)
+{
+	struct board *b = &s->board;
+
+	catch_up(s);
+	b->killed = b->post[ROLE_MOTION].report;
+	start(s, ROLE_MOTION, NULL, -1);
+	board_tell(b, "motion was started again as process %d", s->child[ROLE_MOTION].pid);
+}
+
+/* It is frozen first, so that what it holds is known when it is killed. */
 static void cue_kill(struct show *s)
 {
 	struct child *motion = &s->child[ROLE_MOTION];
 	pid_t pid = motion->pid;
 	int64_t held;
 
-	if (s->is_killed || frames_now(s) < kill_at(s) || !child_freeze(motion))
+	if (s->is_killed || pid == 0 || frames_now(s) < kill_at(s))
 		return;
+	if (!child_freeze(motion)) {
+		break_off(s, "motion ended with %s %d", child_ending(motion), child_code(motion));
+		return;
+	}
 	held = board_count_held(s->view, pid);
 	if (held < HELD_WHEN_KILLED) {
 		child_signal(motion, SIGCONT);
@@ -211,14 +226,10 @@ static void cue_kill(struct show *s)
 	}
 	child_kill(motion);
 	s->is_killed = true;
-
-	listen(s);
-	s->board.killed = s->board.post[ROLE_MOTION].report;
 	s->board.killed_held = (uint64_t)held;
 	board_tell(&s->board, "motion, process %d, was killed: it held %jd frames", pid,
 		   (intmax_t)held);
-	start(s, ROLE_MOTION, NULL, -1);
-	board_tell(&s->board, "motion was started again as process %d", motion->pid);
+	replace_motion(s);
 }
 
 static void cue_end(struct show *s)
@@ -369,7 +380,6 @@ int show_open(struct show *s, const struct show_options *options)
 
 	s->board.width = options->width;
 	s->board.height = options->height;
-	s->board.fps = options->fps;
 	s->board.frames_expected = count_expected(options);
 	s->board.start_ns = now_ns();
 	screen_open(&s->screen, options->plain);
@@ -390,7 +400,7 @@ void show_run(struct show *s, const volatile sig_atomic_t *interrupts)
 
 	while (s->phase != PHASE_OVER) {
 		poll(&readable, 1, TICK_MS);
-		listen(s);
+		catch_up(s);
 		reap(s);
 		heed_interrupts(s, *interrupts);
 		heed_silence(s);
@@ -399,7 +409,7 @@ void show_run(struct show *s, const volatile sig_atomic_t *interrupts)
 		screen_update(&s->screen, &s->board, s->phase == PHASE_PLAY);
 	}
 	/* The last reports were sent before their processes ended. */
-	listen(s);
+	catch_up(s);
 	board_look(&s->board, s->view);
 }
 

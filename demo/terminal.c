@@ -31,7 +31,6 @@ void terminal_init(struct terminal *t)
 {
 	setlocale(LC_CTYPE, "");
 	*t = (struct terminal){
-		.is_terminal = isatty(STDOUT_FILENO),
 		.is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0,
 		.colours = count_colours(),
 	};

@@ -25,7 +25,6 @@ enum colours {
 #define TERMINAL_RESET "\x1b[0m"
 
 struct terminal {
-	bool is_terminal;
 	bool is_utf8;
 	enum colours colours;
 	unsigned columns;
