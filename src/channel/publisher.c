@@ -317,6 +317,8 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan, uint64
 		return publisher_send(pub, lent, loan, time_ns);
 	}
 	lent->blocked = ++pub->blocked_count;
+	if (r == 0)
+		bump(&pub->ring.segment->would_block, 1);
 	return r;
 }
 
@@ -397,7 +399,6 @@ int publisher_may_publish(struct publisher *pub)
 			return 1;
 		}
 	} while (lift_dead(pub, slowest));
-	bump(&pub->ring.segment->would_block, 1);
 	return 0;
 }
 
