@@ -164,10 +164,7 @@ inline lay_out()
 
 inline claim()
 {
-	if
-	:: atomic { place == 0 -> place = me }
-	:: atomic { subscriber_kills > 0 -> subscriber_kills--; goto died }
-	fi
+	atomic { place == 0 -> place = me }
 }
 
 inline take()

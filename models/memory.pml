@@ -14,12 +14,18 @@
 /*
  * One step of a process that SIGKILL may end: either the step, or death before it. What a process
  * did between two stores is private, so death before each store and after the last one is death
- * everywhere. The stores of the dead become visible like all others.
+ * everywhere. The stores of the dead become visible like all others. Who waits for others does not
+ * die there: it is as good as death one step before, and would hide that nobody ends the wait.
  */
 #define step(action, kills, dead) \
 	if \
 	:: action \
 	:: atomic { kills > 0 -> kills--; goto dead } \
 	fi
+
+#ifdef NO_DEATH
+#define PUBLISHER_KILLS 0
+#define SUBSCRIBER_KILLS 0
+#endif
 
 #define bit(n) (1 << (n))

@@ -178,7 +178,6 @@ inline sleep()
 		:: waits_on == 0
 		:: d_step { dead[who] && visible(cursor_stores[who]) -> waits_on = 0; told = told | bit(who) };
 			clean(who)
-		:: atomic { publisher_kills > 0 -> publisher_kills--; goto died }
 		fi
 	fi;
 	d_step { expected = 0; who = 0; blocker = NONE };

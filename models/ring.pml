@@ -205,7 +205,7 @@ inline reclaim()
 	}
 	:: d_step {
 		i == ALL_HOLDS ->
-		free = retired & ~named;
+		free = free | (retired & ~named);
 		retired = retired & named;
 		named = 0;
 		i = 0
@@ -224,6 +224,13 @@ inline pop_free()
 	free = free & ~bit(chunk)
 }
 
+/* When is up to the publisher. At every loan, short runs see chunks come back. */
+#ifdef RECLAIM_ALWAYS
+#define must_reclaim true
+#else
+#define must_reclaim (free == 0)
+#endif
+
 #define publisher_step(action) step(action, publisher_kills, died)
 
 active proctype publisher()
@@ -240,8 +247,8 @@ adopted:
 	:: next > MESSAGES -> break
 	:: else ->
 		if
-		:: free == 0 -> reclaim()
-		:: else
+		:: must_reclaim -> reclaim()
+		:: !must_reclaim
 		fi;
 		skip;
 		d_step {
@@ -339,7 +346,7 @@ next_call:
 	:: held[1] != 0 -> h = 1; goto releases
 #endif
 	:: held[0] != 0 -> h = 0; goto releases
-	:: atomic { subscriber_kills > 0 -> subscriber_kills--; goto died }
+	:: atomic { held[0] != 0 && subscriber_kills > 0 -> subscriber_kills--; goto died }
 	:: d_step {
 		cursor > MESSAGES && held[0] == 0 && held[HOLDS - 1] == 0 && visible(hold_stores[me]) ->
 		assert(published == MESSAGES && received + lost == published);

@@ -142,7 +142,11 @@ adopted:
 		epoch = sleep_epoch;
 #endif
 		if
+#ifndef WAKE_NOBODY
 		:: epoch != seen -> wake_sleepers()
+#else
+		:: d_step { epoch != seen -> seen = epoch; epoch = 0 }
+#endif
 		:: d_step { epoch == seen -> epoch = 0 }
 		fi
 	od;
@@ -199,10 +203,9 @@ active [SUBSCRIBERS] proctype subscriber()
 		:: d_step { head == expected -> waiting[me] = true };
 			if
 			:: !waiting[me]
-#ifdef NO_SUCCESSOR
+#if defined(NO_SUCCESSOR) && !defined(DEATH_IS_NOT_TOLD)
 			:: publisher_dead && visible(stores) -> goto told
 #endif
-			:: atomic { subscriber_kills > 0 -> subscriber_kills--; goto died }
 			fi
 		:: head != expected
 		fi;
