@@ -227,7 +227,7 @@ FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns);
 FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *sample);
 
 /* A descriptor for poll, epoll and their kin: readable when there is a sample. Ours, closed with
- * the subscriber. -ENOSYS: this kernel cannot (it needs Linux 6.7). */
+ * the subscriber. -ENOSYS: there is none; so far this is always said, wait with floe_wait. */
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub);
 
 /*
