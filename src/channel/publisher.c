@@ -188,35 +188,69 @@ static int refresh(struct publisher *pub)
 
 /* Marks the chunk that a hold names, if it is one of ours. What a peer wrote is input: anything
  * that is no chunk of ours is not looked at further. */
-static void mark(struct publisher *pub, uint64_t hold)
+static bool mark(struct publisher *pub, uint64_t hold)
 {
 	uint32_t number;
 
-	if (hold >> HOLD_OFFSET_BITS != (uint64_t)pub->index + 1)
-		return;
-	if (manager_find(&pub->manager, hold & HOLD_OFFSET_MASK, &number) == 1)
-		pub->marked[number] = pub->scan;
+	if (hold >> HOLD_OFFSET_BITS != (uint64_t)pub->index + 1 ||
+	    manager_find(&pub->manager, hold & HOLD_OFFSET_MASK, &number) != 1)
+		return false;
+	pub->marked[number] = pub->scan;
+	return true;
 }
 
-static void scan_holds(struct publisher *pub)
+/* Is anything held at all? */
+static bool scan_holds(struct publisher *pub)
 {
+	bool found = false;
+
 	pub->scan++;
 	for (uint32_t i = 0; i < pub->member_count; i++) {
 		const struct member *member = &pub->members[i];
+		const struct port_shared *port = member->port;
 
-		for (uint32_t h = 0; h < member->holds_max; h++)
+		for (uint32_t h = 0; h < member->holds_max; h++) {
 			/* Pairs with the release in subscriber_release: its last read of the payload
 			 * comes before our next write. */
-			mark(pub, load_acquire(&member->port->hold[h]));
+			uint64_t hold = load_acquire(&port->hold[h]);
+
+			if (hold != HOLD_NONE)
+				found |= mark(pub, hold);
+		}
 	}
+	return found;
+}
+
+static void give_all(struct publisher *pub)
+{
+	const uint32_t *retired = pub->retired;
+	uint32_t count = pub->retired_count;
+	struct pool *only = pub->manager.pool_count == 1 ? &pub->manager.pool[0] : NULL;
+
+	for (uint32_t i = 0; i < count; i++)
+		(void)(only ? pool_give(only, retired[i])
+			    : manager_give(&pub->manager, retired[i]));
+	pub->retired_count = 0;
+}
+
+static void give_unmarked(struct publisher *pub)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < pub->retired_count; i++) {
+		uint32_t number = pub->retired[i];
+
+		if (pub->marked[number] == pub->scan)
+			pub->retired[kept++] = number;
+		else
+			(void)manager_give(&pub->manager, number);
+	}
+	pub->retired_count = kept;
 }
 
 /* Frees what left the ring and is not held. Bounded by chunks + all holds. */
 static int reclaim(struct publisher *pub)
 {
-	uint32_t *retired = pub->retired;
-	uint32_t count = pub->retired_count;
-	uint32_t kept = 0;
 	int r;
 
 	/* Pairs with the store of a hold in subscriber_take_chunk: either we see the hold, or it sees
@@ -225,17 +259,10 @@ static int reclaim(struct publisher *pub)
 	r = refresh(pub);
 	if (r < 0)
 		return r;
-
-	scan_holds(pub);
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t number = retired[i];
-
-		if (pub->marked[number] == pub->scan)
-			retired[kept++] = number;
-		else
-			(void)manager_give(&pub->manager, number);
-	}
-	pub->retired_count = kept;
+	if (scan_holds(pub))
+		give_unmarked(pub);
+	else
+		give_all(pub);
 	bump(&pub->ring.segment->reclaims, 1);
 	return 0;
 }
