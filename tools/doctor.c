@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -28,8 +29,9 @@
 /* Segments are mapped, so files are not open for long; a process still has its own. */
 #define FILES_LOW 256
 
-/* Users below do not log in, and systemd-logind leaves their files alone (SYS_UID_MAX). */
+/* Users who log in, by the ranges of systemd; systemd-logind leaves the files of others alone. */
 #define UID_PEOPLE 1000
+#define UID_SERVICES 61184
 
 enum doctor_result {
 	DOCTOR_OK,
@@ -338,28 +340,46 @@ static void check_participants(struct doctor *doctor)
  * The system
  */
 
-/* logind's own words: "RemoveIPC=no". The last one that is said counts. */
+static void read_setting(const char *path, bool *removes)
+{
+	FILE *file = fopen(path, "re");
+	char line[256];
+	char value[16];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, " RemoveIPC = %15s", value) == 1)
+			*removes = strcmp(value, "no") != 0 && strcmp(value, "false") != 0 &&
+				   strcmp(value, "off") != 0 && strcmp(value, "0") != 0;
+	if (file)
+		(void)fclose(file);
+}
+
+/* What systemd-logind was told; the last word counts, the default is yes. */
 static bool removes_ipc(void)
 {
-	static const char command[] =
-		"cat /etc/systemd/logind.conf /usr/lib/systemd/logind.conf.d/*.conf "
-		"/etc/systemd/logind.conf.d/*.conf /run/systemd/logind.conf.d/*.conf 2>/dev/null";
-	FILE *file = popen(command, "re");
+	static const char *const patterns[] = {
+		"/etc/systemd/logind.conf",
+		"/usr/lib/systemd/logind.conf.d/*.conf",
+		"/run/systemd/logind.conf.d/*.conf",
+		"/etc/systemd/logind.conf.d/*.conf",
+	};
 	bool removes = true;
-	char line[256];
 
-	if (!file)
-		return removes;
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, "RemoveIPC=", 10))
-			removes = !strchr("nf0", line[10]) || !strncmp(line + 10, "on", 2);
-	(void)pclose(file);
+	for (size_t i = 0; i < FRAME_COUNT_OF(patterns); i++) {
+		glob_t found;
+
+		if (glob(patterns[i], 0, NULL, &found) != 0)
+			continue;
+		for (size_t k = 0; k < found.gl_pathc; k++)
+			read_setting(found.gl_pathv[k], &removes);
+		globfree(&found);
+	}
 	return removes;
 }
 
 static void check_logind(struct doctor *doctor)
 {
-	bool is_person = geteuid() >= UID_PEOPLE;
+	bool is_person = geteuid() >= UID_PEOPLE && geteuid() < UID_SERVICES;
 	bool has_logind = access("/run/systemd/users", F_OK) == 0;
 	bool is_in_shm = !strncmp(doctor->path, "/dev/shm/", 9);
 

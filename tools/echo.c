@@ -135,7 +135,7 @@ static int echo_all(struct echo *echo)
 
 		if (r < 0)
 			return frame_fail(echo->frame, "'%s': %s", echo->watch.topic,
-					  frame_reason(r));
+					  watch_reason(r));
 		if (r > 0) {
 			print_sample(echo, &sample);
 			echo->count++;
@@ -213,7 +213,7 @@ static int echo_run(struct frame *frame)
 	wait_begin();
 	echo.count_max = wish.once ? 1 : wish.count ? wish.count : UINT64_MAX;
 	echo.deadline_ns = wish.timeout_ns < 0 ? WAIT_FOREVER : wait_now_ns() + wish.timeout_ns;
-	watch_init(&echo.watch, frame->view, frame->operands[0], wish.history);
+	watch_init(&echo.watch, frame, frame->operands[0], wish.history);
 	status = echo_all(&echo);
 	if (status == FRAME_DONE)
 		status = conclude(&echo);

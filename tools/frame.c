@@ -346,7 +346,7 @@ const char *frame_reason(int code)
 {
 	switch (-code) {
 	case EPROTO:
-		return "its memory is not what it must be";
+		return "what lies there is not of floe, or damaged";
 	case EACCES:
 		return "permission denied: its owner did not allow this user to read it";
 	case ENOENT:

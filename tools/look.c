@@ -117,24 +117,29 @@ int look_topics(struct look_topics *ret, struct floe_view *view)
 	return 0;
 }
 
+/* What can be loaded is; whose folder cannot be read has nobody. */
+static int load_lenient(void **ret, size_t *ret_count, fill_call *fill, struct floe_view *view,
+			const char *topic, size_t size)
+{
+	int r = load(ret, ret_count, fill, view, topic, size);
+
+	return r == -ENOENT || r == -EPROTO || r == -EACCES ? 0 : r;
+}
+
 int look_inside(struct look_topic *topic, struct floe_view *view)
 {
 	void *publishers = NULL;
 	void *subscribers = NULL;
 	int r;
 
-	r = load(&publishers, &topic->publishers_count, fill_publishers, view, topic->info.name,
-		 sizeof(*topic->publishers));
-	if (r == -ENOENT)
-		return 0;
+	r = load_lenient(&publishers, &topic->publishers_count, fill_publishers, view,
+			 topic->info.name, sizeof(*topic->publishers));
 	if (r < 0)
 		return r;
 	topic->publishers = publishers;
 
-	r = load(&subscribers, &topic->subscribers_count, fill_subscribers, view, topic->info.name,
-		 sizeof(*topic->subscribers));
-	if (r == -ENOENT)
-		return 0;
+	r = load_lenient(&subscribers, &topic->subscribers_count, fill_subscribers, view,
+			 topic->info.name, sizeof(*topic->subscribers));
 	topic->subscribers = subscribers;
 	return r;
 }
@@ -147,16 +152,32 @@ struct look_topic *look_find(const struct look_topics *topics, const char *name)
 	return NULL;
 }
 
+/* The file system of the path, or of the nearest folder above it that exists. */
+static int stat_above(char *path, struct statfs *ret)
+{
+	while (statfs(path, ret) < 0) {
+		char *slash = strrchr(path, '/');
+
+		if (errno != ENOENT)
+			return -errno;
+		if (!slash)
+			return statfs(".", ret) < 0 ? -errno : 0;
+		if (slash == path)
+			return statfs("/", ret) < 0 ? -errno : 0;
+		*slash = '\0';
+	}
+	return 0;
+}
+
 int look_space(struct look_space *ret, const char *path)
 {
-	char *folder = frame_alloc(strlen(path) + 1, 1);
+	char *copy = frame_alloc(strlen(path) + 1, 1);
 	struct statfs stat;
 	int r;
 
-	strcpy(folder, path);
-	while ((r = statfs(folder, &stat) < 0 ? -errno : 0) == -ENOENT && strrchr(folder, '/'))
-		*strrchr(folder, '/') = '\0';
-	free(folder);
+	strcpy(copy, path);
+	r = stat_above(copy, &stat);
+	free(copy);
 	if (r < 0)
 		return r;
 
@@ -168,6 +189,13 @@ int look_space(struct look_space *ret, const char *path)
 	return 0;
 }
 
+void look_topic_end(struct look_topic *topic)
+{
+	free(topic->publishers);
+	free(topic->subscribers);
+	*topic = (struct look_topic){0};
+}
+
 void look_nodes_end(struct look_nodes *nodes)
 {
 	free(nodes->nodes);
@@ -176,10 +204,8 @@ void look_nodes_end(struct look_nodes *nodes)
 
 void look_topics_end(struct look_topics *topics)
 {
-	for (size_t i = 0; i < topics->count; i++) {
-		free(topics->topics[i].publishers);
-		free(topics->topics[i].subscribers);
-	}
+	for (size_t i = 0; i < topics->count; i++)
+		look_topic_end(&topics->topics[i]);
 	free(topics->topics);
 	*topics = (struct look_topics){0};
 }

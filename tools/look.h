@@ -34,7 +34,8 @@ struct look_topics {
 int look_nodes(struct look_nodes *ret, struct floe_view *view);
 int look_topics(struct look_topics *ret, struct floe_view *view);
 
-/* Who publishes and subscribes; a topic that vanished in between has nobody. 0 or -errno. */
+/* Who publishes and subscribes. A topic that vanished meanwhile, is damaged, or may not be read has
+ * nobody: the state of its info says which. 0 or -errno. */
 int look_inside(struct look_topic *topic, struct floe_view *view);
 
 /* NULL: none of this name. */
@@ -49,6 +50,7 @@ struct look_space {
 };
 int look_space(struct look_space *ret, const char *path);
 
+void look_topic_end(struct look_topic *topic);
 void look_nodes_end(struct look_nodes *nodes);
 void look_topics_end(struct look_topics *topics);
 

@@ -46,7 +46,7 @@ static int look_at_all(struct frame *frame, struct measure_topic *topics,
 		int r = look_at(&topics[i], measure);
 
 		if (r < 0) {
-			frame_fail(frame, "'%s': %s", topics[i].watch.topic, frame_reason(r));
+			frame_fail(frame, "'%s': %s", topics[i].watch.topic, watch_reason(r));
 			return r;
 		}
 		seen += r;
@@ -154,7 +154,7 @@ int measure_run(struct frame *frame, const struct measure *measure)
 	wait_begin();
 	topics = frame_alloc(frame->operands_count, sizeof(*topics));
 	for (size_t i = 0; i < frame->operands_count; i++) {
-		watch_init(&topics[i].watch, frame->view, frame->operands[i], 0);
+		watch_init(&topics[i].watch, frame, frame->operands[i], 0);
 		stats_open(&topics[i].stats, measure_wish.window);
 		topics[i].began_ns = wait_now_ns();
 	}

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "frame.h"
 #include "text.h"
@@ -159,7 +160,10 @@ void object_set_payload(json_t *object, const void *bytes, size_t size)
 
 void object_print(json_t *object)
 {
-	(void)json_dumpf(object, stdout, JSON_COMPACT);
+	/* U+0080 to U+009F are plain text in JSON, and control characters on a terminal. */
+	size_t flags = JSON_COMPACT | (isatty(STDOUT_FILENO) ? JSON_ENSURE_ASCII : 0);
+
+	(void)json_dumpf(object, stdout, flags);
 	(void)putchar('\n');
 	json_decref(object);
 }

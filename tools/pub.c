@@ -133,6 +133,36 @@ static int fail_full(struct pub *pub)
 		path, text_bytes(space.free).text, text_bytes(space.size).text);
 }
 
+/* Bytes that the system can still give; UINT64_MAX when it does not say. */
+static uint64_t available_memory(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	uint64_t available = UINT64_MAX;
+	unsigned long long kib;
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+			available = kib << 10;
+	if (file)
+		(void)fclose(file);
+	return available;
+}
+
+/* A tmpfs may be larger than what is left of the memory: then the kernel would kill somebody. */
+static int check_memory(const struct pub *pub, const struct floe_publisher_options *wanted)
+{
+	ssize_t needed = floe_publisher_memory_size(wanted);
+	uint64_t available = available_memory();
+
+	if (needed < 0 || (uint64_t)needed <= available)
+		return FRAME_DONE;
+	return frame_fail(
+		pub->frame,
+		"a ring of %s is more than the %s of memory that are left: use a smaller --depth or --payload-max",
+		text_bytes((uint64_t)needed).text, text_bytes(available).text);
+}
+
 static int open_publisher(struct pub *pub)
 {
 	struct floe_error error = {0};
@@ -142,6 +172,7 @@ static int open_publisher(struct pub *pub)
 		.depth = choose_depth(pub->payload_max),
 		.loans_max = 1,
 		.payload_max = pub->payload_max,
+		.holds_max = 1, /* the pool grows with the subscribers that come */
 		.type = wish.type ? &type : NULL,
 		.flags = wish.timestamps ? FLOE_TIMESTAMPS : 0,
 		.dir = pub->frame->dir,
@@ -150,6 +181,8 @@ static int open_publisher(struct pub *pub)
 	};
 	int r;
 
+	if (check_memory(pub, &floe_options) != FRAME_DONE)
+		return FRAME_FAILED;
 	r = floe_publisher_open(&pub->publisher, pub->topic, &floe_options);
 	if (r == -ENOSPC)
 		return fail_full(pub);
@@ -183,17 +216,29 @@ static void wait_for_subscribers(const struct pub *pub)
  * Sending. Each step: 1 go on, 0 the end, -1 failed and told.
  */
 
+/* A ring grows with its subscribers; when it cannot, all its chunks may be held. */
+static int fail_loan(struct pub *pub, size_t size, int code)
+{
+	struct look_space space = {.free = UINT64_MAX};
+
+	(void)look_space(&space, floe_view_path(pub->frame->view));
+	if (code == -ENOSPC || (code == 0 && space.free < size))
+		return fail_full(pub);
+	if (code == 0)
+		return frame_fail(
+			pub->frame,
+			"no chunk is free: subscribers hold them all ('floe info %s' shows who)",
+			pub->topic);
+	return frame_fail(pub->frame, "cannot lend %zu bytes: %s", size, frame_reason(code));
+}
+
 static int lend(struct pub *pub, size_t size, struct floe_loan *loan)
 {
 	int r = floe_loan(pub->publisher, size, loan);
 
 	if (r == 1)
 		return 1;
-	if (r == -ENOSPC)
-		(void)fail_full(pub);
-	else
-		(void)frame_fail(pub->frame, "cannot lend %zu bytes: %s", size,
-				 r ? frame_reason(r) : "no chunk is free");
+	(void)fail_loan(pub, size, r);
 	return -1;
 }
 

@@ -167,11 +167,8 @@ static int look(struct top *top)
 		r = look_inside(&top->now.topics[i], view);
 	if (r >= 0)
 		r = floe_view_nodes(view, NULL, sizeof(struct floe_node_info), 0);
-	if (r < 0) {
-		frame_fail(top->frame, "cannot look into '%s': %s", floe_view_path(view),
-			   frame_reason(r));
+	if (r < 0)
 		return r;
-	}
 	top->nodes_count = (size_t)r;
 	make_rows(top);
 	return look_space(&top->space, floe_view_path(view));
@@ -270,10 +267,21 @@ static void fill_table(const struct top *top, struct table *table)
 
 static void print_status(const struct top *top, FILE *file)
 {
-	(void)fprintf(file, "floe top  %s  topics %zu  nodes %zu  free %s of %s\n",
-		      text_name(floe_view_path(top->frame->view)).text, top->now.count,
+	(void)fprintf(file, "floe top  topics %zu  nodes %zu  free %s of %s  %s\n", top->now.count,
 		      top->nodes_count, text_bytes(top->space.free).text,
-		      text_bytes(top->space.size).text);
+		      text_bytes(top->space.size).text,
+		      text_name(floe_view_path(top->frame->view)).text);
+}
+
+static void print_text(const struct top *top)
+{
+	struct table table;
+
+	print_status(top, stdout);
+	fill_table(top, &table);
+	table_print(&table, stdout);
+	table_deinit(&table);
+	(void)putchar('\n');
 }
 
 static void print_object(const struct top *top)
@@ -300,29 +308,22 @@ static void print_object(const struct top *top)
 	object_print(object);
 }
 
+/* Both ways to show it run until the end, and return 0 or -errno. */
 static int run_plain(struct top *top, uint64_t count)
 {
-	struct table table;
+	int r = look(top); /* only starts the rates */
 
-	/* The first look only starts the rates. */
-	if (look(top) < 0)
-		return FRAME_FAILED;
-	for (; count > 0 && wait_until(top->now_ns + wish.interval_ns) && !ferror(stdout);
-	     count--) {
-		if (look(top) < 0)
-			return FRAME_FAILED;
-		if (top->frame->json) {
+	while (r >= 0 && count-- > 0 && wait_until(top->now_ns + wish.interval_ns)) {
+		r = look(top);
+		if (r < 0 || ferror(stdout))
+			break;
+		if (top->frame->json)
 			print_object(top);
-		} else {
-			print_status(top, stdout);
-			fill_table(top, &table);
-			table_print(&table, stdout);
-			table_deinit(&table);
-			(void)putchar('\n');
-		}
+		else
+			print_text(top);
 		(void)fflush(stdout);
 	}
-	return FRAME_DONE;
+	return r;
 }
 
 /*
@@ -414,13 +415,15 @@ static bool obey_keys(struct top *top)
 static int run_screen(struct top *top, uint64_t count)
 {
 	int64_t look_ns = 0;
+	int r;
 
 	while (!wait_is_stopped()) {
 		if (!top->is_paused && wait_now_ns() >= look_ns) {
 			if (count == 0)
 				break;
-			if (look(top) < 0)
-				return FRAME_FAILED;
+			r = look(top);
+			if (r < 0)
+				return r;
 			look_ns = top->now_ns + wish.interval_ns;
 			count--;
 		}
@@ -429,7 +432,7 @@ static int run_screen(struct top *top, uint64_t count)
 		if (!obey_keys(top))
 			break;
 	}
-	return FRAME_DONE;
+	return 0;
 }
 
 static SCREEN *open_screen(void)
@@ -453,7 +456,7 @@ static int top_run(struct frame *frame)
 	uint64_t count = wish.once ? 1 : wish.count ? wish.count : UINT64_MAX;
 	struct top top = {.frame = frame};
 	SCREEN *screen = NULL;
-	int status;
+	int r;
 
 	if (wish.interval_ns < WAIT_SECOND / 10)
 		return frame_usage(frame, "--interval is at least 0.1");
@@ -465,15 +468,18 @@ static int top_run(struct frame *frame)
 	wait_begin();
 	if (!frame->json && !wish.once && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
 		screen = open_screen();
-	status = screen ? run_screen(&top, count) : run_plain(&top, count);
+	r = screen ? run_screen(&top, count) : run_plain(&top, count);
 	if (screen) {
 		(void)endwin();
 		delscreen(screen);
 	}
+	if (r < 0)
+		frame_fail(frame, "cannot look into '%s': %s", floe_view_path(frame->view),
+			   frame_reason(r));
 	look_topics_end(&top.now);
 	look_topics_end(&top.before);
 	free(top.rows);
-	return status;
+	return r < 0 ? FRAME_FAILED : FRAME_DONE;
 }
 
 const struct command top_command = {

@@ -9,20 +9,25 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <floe/inspect.h>
+#include "frame.h"
 
 struct watch {
-	struct floe_view *view;
+	struct frame *frame;
 	const char *topic;
 	uint64_t history;
 	struct floe_observer *observer; /* NULL: there is no such topic yet */
 	int64_t retry_ns;               /* when to look for it again */
 };
 
-void watch_init(struct watch *watch, struct floe_view *view, const char *topic, uint64_t history);
+/* frame: its view is open. */
+void watch_init(struct watch *watch, struct frame *frame, const char *topic, uint64_t history);
 
-/* 1 with a message, 0 nothing there, or -errno. Never blocks. */
+/* 1 with a message, 0 nothing there, or -errno. Never waits. A publisher that cannot be read is
+ * told of on stderr and left out. */
 int watch_next(struct watch *watch, bool peek, struct floe_sample *ret);
+
+/* What went wrong, for people. */
+const char *watch_reason(int code);
 
 void watch_end(struct watch *watch);
 
