@@ -446,6 +446,48 @@ static void an_adopted_ring_goes_on_with_the_next_sequence(void)
 	expect_folder_empty();
 }
 
+static void an_adopter_waits_for_whom_the_dead_publisher_waited(void)
+{
+	struct peer peer = peer_start(publish_on_demand, NULL);
+	struct floe_subscriber *sub;
+	struct floe_publisher *pub;
+
+	hear(peer.wire);
+	sub = subscriber("a", SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE));
+	for (uint64_t i = 1; i <= 3; i++)
+		ask(peer.wire, 1);
+	peer_kill(&peer);
+	pub = publisher("a", ADOPT(8));
+	for (uint64_t i = 4; i <= 8; i++)
+		publish(pub, CHUNK, i);
+	expect_equal(try_publish(pub, CHUNK, 9), 0);
+	for (uint64_t i = 1; i <= 8; i++)
+		expect_equal(receive(sub, i == 2 ? 8 : CHUNK, i), i);
+	expect_equal(subscriber_counts(sub).lost, 0);
+	publish(pub, CHUNK, 9);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+/* It was there before the first message and has not looked yet: all of them are its own, also
+ * those of the dead. */
+static void a_reliable_subscriber_that_came_first_is_waited_for_across_a_death(void)
+{
+	struct floe_subscriber *sub = subscriber("a", SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE));
+	struct floe_publisher *pub;
+
+	leave_a_dead_publisher(5);
+	pub = publisher("a", ADOPT(8));
+	for (uint64_t i = 6; i <= 8; i++)
+		publish(pub, CHUNK, i);
+	expect_equal(try_publish(pub, CHUNK, 9), 0);
+	for (uint64_t i = 1; i <= 8; i++)
+		expect_equal(receive(sub, i == 2 || i == 4 ? 8 : CHUNK, i), i);
+	expect_equal(subscriber_counts(sub).lost, 0);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
 static void a_subscriber_does_not_notice_an_adoption(void)
 {
 	struct peer peer = peer_start(publish_on_demand, NULL);
@@ -754,6 +796,8 @@ int main(int argc, char **argv)
 		TEST(what_a_killed_publisher_sent_can_still_be_taken),
 		TEST(a_late_joiner_gets_the_history_of_the_dead),
 		TEST(an_adopted_ring_goes_on_with_the_next_sequence),
+		TEST(an_adopter_waits_for_whom_the_dead_publisher_waited),
+		TEST(a_reliable_subscriber_that_came_first_is_waited_for_across_a_death),
 		TEST(a_subscriber_does_not_notice_an_adoption),
 		TEST(a_closed_ring_is_adopted_as_well),
 		TEST(another_geometry_is_not_adopted),
