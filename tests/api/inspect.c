@@ -572,10 +572,13 @@ static void only_the_first_of_two_finds_something_to_clean(void)
 static void clean_once(int wire, void *argument)
 {
 	struct floe_view *v = view();
+	int found;
 
 	(void)argument;
 	hear(wire);
-	expect(floe_view_clean(v, 0, NULL, NULL) >= 0);
+	found = floe_view_clean(v, 0, NULL, NULL);
+	/* Not "no such file": that somebody else was faster is no failure. */
+	expect_equal(found < 0 ? found : 0, 0);
 	floe_view_close(v);
 }
 
