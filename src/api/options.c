@@ -30,10 +30,10 @@ static int copy(void *ret, size_t size_known, const void *from)
 	memcpy(&size, from, sizeof(size));
 	if (size < 2 * sizeof(size_t) || size > 65536)
 		return -EINVAL;
+	memcpy(ret, from, size < size_known ? size : size_known);
 	for (size_t i = size_known; i < size; i++)
 		if (bytes[i])
 			return -E2BIG;
-	memcpy(ret, from, size < size_known ? size : size_known);
 	return 0;
 }
 
@@ -119,8 +119,9 @@ int options_read_publisher(struct floe_publisher_options *ret,
 			   const struct floe_publisher_options *from)
 {
 	struct floe_publisher_options *o = ret;
-	int r = explain(copy(o, sizeof(*o), from), o->error);
+	int r = copy(o, sizeof(*o), from);
 
+	r = explain(r, o->error);
 	if (r < 0)
 		return r;
 	r = check_pools(o);
@@ -156,8 +157,9 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 			    const struct floe_subscriber_options *from)
 {
 	struct floe_subscriber_options *o = ret;
-	int r = explain(copy(o, sizeof(*o), from), o->error);
+	int r = copy(o, sizeof(*o), from);
 
+	r = explain(r, o->error);
 	if (r == 0)
 		r = check_type(o->type, o->error);
 	if (r < 0)

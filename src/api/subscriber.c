@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/name.h"
 #include "channel/subscriber.h"
+#include "os/os.h"
 #include "registry/census.h"
 #include "registry/cleanup.h"
 #include "registry/feeds.h"
@@ -71,12 +72,16 @@ static int set_up(struct subscription *s, const struct floe_subscriber_options *
 		.calls = &calls,
 		.user = s,
 	};
+	int r;
 
 	s->tables = aligned_alloc(
 		FLOE_CACHELINE,
 		size_align(subscriber_memory_size(s->port->holds_max), FLOE_CACHELINE));
 	if (!s->tables)
 		return error_set(o->error, -ENOMEM, "out of memory");
+	r = os->get_random(&wanted.serial, sizeof(wanted.serial));
+	if (r < 0)
+		return error_system(o->error, r, "read", "random numbers");
 	wanted.memory = s->tables;
 	subscriber_init(&s->subscriber, &wanted);
 	return 0;

@@ -152,9 +152,11 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 void publisher_set_members(struct publisher *pub, const struct member *members, uint32_t count)
 {
 	uint64_t floors[FLOE_SUBSCRIBERS_MAX];
+	uint64_t oldest = pub->ring.next > pub->ring.depth ? pub->ring.next - pub->ring.depth : 1;
 
 	for (uint32_t i = 0; i < count; i++) {
-		floors[i] = pub->ring.next;
+		/* Whoever was there before we began may want all that is in the ring. */
+		floors[i] = pub->met ? pub->ring.next : oldest;
 		for (uint32_t j = 0; j < pub->member_count; j++)
 			if (pub->members[j].port == members[i].port)
 				floors[i] = pub->members[j].floor;
@@ -164,6 +166,7 @@ void publisher_set_members(struct publisher *pub, const struct member *members, 
 		pub->members[i].floor = floors[i];
 	}
 	pub->member_count = count;
+	pub->met = true;
 }
 
 /*

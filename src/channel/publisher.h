@@ -78,6 +78,7 @@ struct publisher {
 	uint32_t flags;
 	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish */
 	bool wants_refresh; /* the last one failed */
+	bool met;           /* the members have been read at least once */
 
 	struct manager manager;
 	uint32_t *slot_chunk; /* [depth]: what each slot names */

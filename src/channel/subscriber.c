@@ -55,8 +55,9 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.calls = plan->calls,
 		.user = plan->user,
 	};
+	/* Tickets of different subscribers differ, so that samples are not mixed up. */
 	for (uint32_t i = 0; i < sub->holds_max; i++)
-		sub->held[i].ticket = 2 * PLACE_IN_USE | i; /* no ticket is 0 */
+		sub->held[i].ticket = plan->serial * 2 * PLACE_IN_USE | i;
 	for (uint32_t i = 0; i < sub->holds_max; i++)
 		sub->places[i] = i;
 }
@@ -81,8 +82,9 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 	added->tag = hold_make(feed->index, 0);
 	added->cursor = &sub->port->cursor[feed->index];
 	added->keeps_few = sub->depth < feed->reader.depth;
-	/* A publisher that came after us is read from the oldest that it has: nothing was before. */
-	start = ring_reader_start(&added->reader, joining ? history : UINT64_MAX);
+	/* A publisher that came after us is read from its first message on: what is no longer there
+	 * when we come to look was lost. */
+	start = joining ? ring_reader_start(&added->reader, history) : 1;
 	ring_reader_seek(&added->reader, start);
 	/* From here on a reliable subscriber is waited for. */
 	store_seq_cst(added->cursor, start);
@@ -99,6 +101,16 @@ struct feed *subscriber_find_feed(struct subscriber *sub, uint64_t file)
 	return NULL;
 }
 
+/* A slot that never holds a message: where a broken feed looks from then on. */
+static const struct slot_shared never;
+
+static int break_off(struct feed *feed)
+{
+	feed->broken = true;
+	feed->reader.slot = &never;
+	return -EPROTO;
+}
+
 void subscriber_let_go(struct subscriber *sub, struct feed *feed)
 {
 	if (feed->leaving)
@@ -109,6 +121,9 @@ void subscriber_let_go(struct subscriber *sub, struct feed *feed)
 	/* The place is clean for the next publisher of this index. */
 	store_release(feed->cursor, 0);
 	feed->cursor = &feed->nowhere;
+	/* A block of this process is its owner's again: it is not looked at any more. */
+	if (feed->lent)
+		(void)break_off(feed);
 }
 
 /* The last one moves into the gap. */
@@ -193,16 +208,6 @@ static void skip_old(struct subscriber *sub, struct feed *feed)
 	count = head - sub->depth + 1 - reader->next;
 	ring_reader_seek(reader, reader->next + count);
 	leave_out(sub, feed, count);
-}
-
-/* A slot that never holds a message: where a broken feed looks from then on. */
-static const struct slot_shared never;
-
-static int break_off(struct feed *feed)
-{
-	feed->broken = true;
-	feed->reader.slot = &never;
-	return -EPROTO;
 }
 
 /* Is the payload where it can be read? The publisher may have grown its memory since we looked.

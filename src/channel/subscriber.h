@@ -31,6 +31,7 @@ struct feed {
 	bool keeps_few;            /* the subscriber's depth is less than the ring's */
 	bool leaving;              /* its file is gone: dropped when empty and not held */
 	bool broken;               /* it was not what it must be: it reads as empty from then on */
+	bool lent;                 /* it lies in a block of this process */
 	bool seen;                 /* when the folder was read last */
 	uint32_t index;            /* which publisher of the topic */
 	uint64_t file;             /* which file it is: its inode */
@@ -95,6 +96,7 @@ struct subscriber_plan {
 	struct hints_shared *hints;
 	void *memory; /* subscriber_memory_size() bytes, 64-byte aligned */
 	uint64_t spin_ns;
+	uint64_t serial; /* random: where the tickets begin */
 	bool fenced;
 	const struct subscriber_calls *calls;
 	void *user;

@@ -34,6 +34,13 @@ static floe_format(2, 3) int found(struct cleanup *cleanup, const char *format, 
 	return !cleanup->dry_run;
 }
 
+/* Only looking: dead nodes, which a real run removes where it meets them first, are told once,
+ * when the nodes are walked. */
+static bool is_dry(const struct cleanup *cleanup)
+{
+	return cleanup && cleanup->dry_run;
+}
+
 /* Makes the publishers of a topic look again. */
 static void tell_publishers(const char *topic_path)
 {
@@ -136,11 +143,10 @@ static int visit_place(void *user, const char *name)
 		fd = file_open(walk->dir, name, O_RDONLY, NULL);
 	if (fd < 0)
 		return 0;
-	if (os->is_locked(fd) != 0) {
+	if (os->is_locked(fd) != 0)
 		walk->lives = true;
-		return 0;
-	}
-	(void)clean_open_node(walk->domain, fd, walk->cleanup);
+	else if (!is_dry(walk->cleanup))
+		(void)clean_open_node(walk->domain, fd, walk->cleanup);
 	return 0;
 }
 
@@ -177,10 +183,10 @@ static int visit_publisher(void *user, const char *name)
 	if (ring_file_owner(walk->dir, name, &owner) < 0 || owner == 0)
 		return 0;
 	alive = peer_is_alive(walk->domain, owner);
-	if (alive == 0)
-		(void)cleanup_node(walk->domain, owner, walk->cleanup);
-	else
+	if (alive != 0)
 		walk->lives = true;
+	else if (!is_dry(walk->cleanup))
+		(void)cleanup_node(walk->domain, owner, walk->cleanup);
 	return 0;
 }
 
@@ -189,7 +195,7 @@ static int remove_file(void *user, const char *name)
 	struct walk *walk = user;
 
 	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0 &&
-	    file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX) < 0)
+	    (is_dry(walk->cleanup) || file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX) < 0))
 		return 0;
 	if (found(walk->cleanup, "topic '%s': %s is left of a participant that is gone",
 		  walk->topic, name))

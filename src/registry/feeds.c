@@ -59,6 +59,7 @@ static int follow_record(struct feed *feed, const char *path, struct floe_error 
 	feed->region.base = memory;
 	feed->region.size = size;
 	feed->region.reserved = size;
+	feed->lent = !feed->mapping.base;
 	return 0;
 }
 

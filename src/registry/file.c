@@ -101,6 +101,9 @@ int file_list(int dirfd, int (*each)(void *user, const char *name), void *user)
 	for (;;) {
 		ssize_t size = os->list_dir(dirfd, buffer, sizeof(buffer));
 
+		/* Removed while it was open: there is nothing in it. */
+		if (size == -ENOENT)
+			return 0;
 		if (size <= 0)
 			return (int)size;
 		for (ssize_t at = 0; at < size;) {

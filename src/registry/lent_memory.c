@@ -14,10 +14,16 @@
 #include "os/os.h"
 #include "registry/file.h"
 
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
+#define PAGE 4096
+
 struct lent_block {
 	uint64_t file; /* 0: free */
 	unsigned char *memory;
 	size_t size;
+	int32_t pid; /* a child made by fork has the table, but not the memory */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,7 +44,7 @@ int lent_memory_add(uint64_t file, void *memory, size_t size)
 	(void)pthread_mutex_lock(&lock);
 	block = find(0);
 	if (block)
-		*block = (struct lent_block){file, memory, size};
+		*block = (struct lent_block){file, memory, size, os->get_pid()};
 	(void)pthread_mutex_unlock(&lock);
 	return block ? 0 : -EMFILE;
 }
@@ -127,7 +133,7 @@ static bool find_local(uint64_t file, unsigned char **ret_memory, size_t *ret_si
 
 	(void)pthread_mutex_lock(&lock);
 	block = find(file);
-	found = block && file;
+	found = block && file && block->pid == os->get_pid();
 	if (found) {
 		*ret_memory = block->memory;
 		*ret_size = block->size;
@@ -155,6 +161,21 @@ static int map_remote(const struct record_shared *seen, const char *path,
 	return region_attach(ret_mapping, fd, 1, false, error);
 }
 
+/* The block inside its object. What its owner has not touched has no memory yet: populating
+ * gives it some, or says that it cannot. */
+static int find_inside(const struct region *mapping, const struct record_shared *seen,
+		       unsigned char **ret_memory)
+{
+	uint64_t offset = seen->map_offset + (seen->address - seen->map_begin);
+	uint64_t page = offset & ~(uint64_t)(PAGE - 1);
+
+	if (offset > mapping->size || seen->size > mapping->size - offset ||
+	    offset % FLOE_CACHELINE)
+		return -EPROTO;
+	*ret_memory = mapping->base + offset;
+	return os->advise(mapping->base + page, offset - page + seen->size, MADV_POPULATE_READ);
+}
+
 int lent_memory_attach(uint64_t file, const struct record_shared *seen, const char *path,
 		       struct region *ret_mapping, unsigned char **ret_memory, size_t *ret_size,
 		       struct floe_error *error)
@@ -177,11 +198,12 @@ int lent_memory_attach(uint64_t file, const struct record_shared *seen, const ch
 	r = map_remote(seen, path, ret_mapping, error);
 	if (r < 0)
 		return r;
-	*ret_memory = region_at(ret_mapping, seen->map_offset + (seen->address - seen->map_begin),
-				seen->size);
+	r = find_inside(ret_mapping, seen, ret_memory);
+	if (r < 0) {
+		region_close(ret_mapping);
+		return error_set(error, -EPROTO, "'%.100s' speaks of memory that is not there",
+				 path);
+	}
 	*ret_size = seen->size;
-	if (*ret_memory)
-		return 0;
-	region_close(ret_mapping);
-	return error_set(error, -EPROTO, "'%.100s' speaks of memory that is not there", path);
+	return 0;
 }
