@@ -21,7 +21,7 @@ enum echo_format {
 };
 
 static struct {
-	const char *format;
+	char *format;
 	uint64_t count;
 	uint64_t history;
 	bool once;

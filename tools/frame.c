@@ -105,7 +105,7 @@ static bool parse_seconds(const char *text, int64_t *ret_ns)
 /* What a text option said before is given up: the last one counts. */
 static void keep_text(const struct frame_option *option, char *text)
 {
-	free((char *)(uintptr_t)*option->text);
+	free(*option->text);
 	*option->text = text;
 }
 
@@ -244,10 +244,12 @@ static bool take_options(struct frame *frame, int *ret_status)
 
 static bool take_operands(struct frame *frame, int *ret_status)
 {
+	static const char *const none[] = {NULL};
 	const struct command *command = frame->command;
+	const char **operands = poptGetArgs(frame->parser);
 
-	frame->operands = poptGetArgs(frame->parser);
-	while (frame->operands && frame->operands[frame->operands_count])
+	frame->operands = operands ? operands : none;
+	while (frame->operands[frame->operands_count])
 		frame->operands_count++;
 
 	if (frame->operands_count < command->operands_min)
@@ -376,8 +378,8 @@ int frame_end(struct frame *frame, int status)
 	floe_view_close(frame->view);
 	poptFreeContext(frame->parser);
 	free(frame->tables);
-	free((char *)(uintptr_t)frame->dir);
-	free((char *)(uintptr_t)frame->domain);
+	free(frame->dir);
+	free(frame->domain);
 	*frame = (struct frame){0};
 	return status;
 }

@@ -39,7 +39,7 @@ struct frame_option {
 		uint64_t *number;
 		int64_t *ns;
 		double *rate;
-		const char **text;
+		char **text; /* owned by who reads it; kept until the process ends */
 	};
 	const char *value; /* its name in the help; NULL for flags */
 	const char *help;
@@ -47,24 +47,24 @@ struct frame_option {
 
 /* clang-format off */
 #define OPTION_FLAG(name, letter, target, help) \
-	{name, letter, FRAME_FLAG, {.flag = target}, NULL, help}
+	{name, letter, FRAME_FLAG, {.flag = (target)}, NULL, help}
 /* 1 and more */
 #define OPTION_COUNT(name, letter, target, value, help) \
-	{name, letter, FRAME_COUNT, {.number = target}, value, help}
+	{name, letter, FRAME_COUNT, {.number = (target)}, value, help}
 /* 0 and more */
 #define OPTION_NUMBER(name, letter, target, value, help) \
-	{name, letter, FRAME_NUMBER, {.number = target}, value, help}
+	{name, letter, FRAME_NUMBER, {.number = (target)}, value, help}
 /* bytes, 1 and more; K, M, G may stand behind */
 #define OPTION_SIZE(name, letter, target, value, help) \
-	{name, letter, FRAME_SIZE, {.number = target}, value, help}
+	{name, letter, FRAME_SIZE, {.number = (target)}, value, help}
 /* seconds with decimals, stored as ns */
 #define OPTION_SECONDS(name, letter, target, value, help) \
-	{name, letter, FRAME_SECONDS, {.ns = target}, value, help}
+	{name, letter, FRAME_SECONDS, {.ns = (target)}, value, help}
 /* times a second, more than 0 */
 #define OPTION_RATE(name, letter, target, value, help) \
-	{name, letter, FRAME_RATE, {.rate = target}, value, help}
+	{name, letter, FRAME_RATE, {.rate = (target)}, value, help}
 #define OPTION_TEXT(name, letter, target, value, help) \
-	{name, letter, FRAME_TEXT, {.text = target}, value, help}
+	{name, letter, FRAME_TEXT, {.text = (target)}, value, help}
 /* clang-format on */
 
 struct frame;
@@ -83,8 +83,8 @@ struct command {
 
 struct frame {
 	const struct command *command;
-	const char *dir;    /* NULL: the library's default */
-	const char *domain; /* NULL: the library's default */
+	char *dir;    /* NULL: the library's default */
+	char *domain; /* NULL: the library's default */
 	bool json;
 	const char *const *operands; /* valid until frame_end */
 	size_t operands_count;

@@ -171,11 +171,12 @@ static int stat_above(char *path, struct statfs *ret)
 
 int look_space(struct look_space *ret, const char *path)
 {
-	char *copy = frame_alloc(strlen(path) + 1, 1);
+	char *copy = strdup(path);
 	struct statfs stat;
 	int r;
 
-	strcpy(copy, path);
+	if (!copy)
+		return -ENOMEM;
 	r = stat_above(copy, &stat);
 	free(copy);
 	if (r < 0)

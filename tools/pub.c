@@ -36,7 +36,7 @@
 #define PIPE_BYTES (1 << 20)
 
 static struct {
-	const char *message;
+	char *message;
 	uint64_t frame_size;
 	uint64_t count;
 	double rate;
@@ -46,7 +46,7 @@ static struct {
 	uint64_t payload_max;
 	bool timestamps;
 	uint64_t wait_for;
-	const char *type;
+	char *type;
 	int64_t keep_alive_ns;
 	bool quiet;
 } wish = {.keep_alive_ns = KEEP_ALIVE_NS};

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "look.h"
+#include "census.h"
 #include "object.h"
 #include "table.h"
 #include "text.h"
@@ -29,161 +29,31 @@ static const struct frame_option options[] = {
 	{0},
 };
 
-enum top_sort {
-	TOP_BY_NAME,
-	TOP_BY_RATE,
-	TOP_BY_LOST,
-	TOP_BY_BEHIND,
-	TOP_BY_MEMORY,
-	TOP_SORTS,
-};
-
-static const char *const sort_names[TOP_SORTS] = {
-	[TOP_BY_NAME] = "name",     [TOP_BY_RATE] = "rate",     [TOP_BY_LOST] = "lost",
-	[TOP_BY_BEHIND] = "behind", [TOP_BY_MEMORY] = "memory",
-};
-
-/* A topic and the sums that it is sorted by. */
-struct top_row {
-	const struct look_topic *topic;
-	const struct look_topic *before; /* one look ago, NULL: it was not there */
-	double rate;
-	uint64_t lost;
-	uint64_t held;
-	uint64_t behind;
+static const char *const order_names[CENSUS_ORDERS] = {
+	[CENSUS_BY_NAME] = "name",     [CENSUS_BY_RATE] = "rate",     [CENSUS_BY_LOST] = "lost",
+	[CENSUS_BY_BEHIND] = "behind", [CENSUS_BY_MEMORY] = "memory",
 };
 
 struct top {
 	struct frame *frame;
-	struct look_topics now;
-	struct look_topics before;
-	size_t nodes_count;
-	struct look_space space;
-	int64_t now_ns;
-	int64_t before_ns;
-
-	struct top_row *rows;
-	enum top_sort sort;
+	struct census census;
 	bool is_paused;
 	size_t scrolled; /* rows of the table above the screen */
 };
 
 /*
- * Looking
- */
-
-/* What went on between two looks; a counter that is smaller now belongs to somebody new. */
-static double rate_of(const struct top *top, uint64_t now, uint64_t before)
-{
-	double seconds = (double)(top->now_ns - top->before_ns) / 1e9;
-
-	return now > before && top->before_ns ? (double)(now - before) / seconds : 0;
-}
-
-static struct top_row make_row(const struct top *top, const struct look_topic *topic)
-{
-	struct top_row row = {
-		.topic = topic,
-		.before = look_find(&top->before, topic->info.name),
-	};
-
-	if (row.before)
-		row.rate = rate_of(top, topic->info.published, row.before->info.published);
-	for (size_t i = 0; i < topic->subscribers_count; i++) {
-		const struct floe_subscriber_info *subscriber = &topic->subscribers[i];
-
-		row.lost += subscriber->lost;
-		row.held += subscriber->held;
-		if (subscriber->behind > row.behind)
-			row.behind = subscriber->behind;
-	}
-	return row;
-}
-
-static enum top_sort sort_order;
-
-/* Largest first, except names. */
-static int compare_rows(const void *a, const void *b)
-{
-	const struct top_row *left = a;
-	const struct top_row *right = b;
-	double l = 0;
-	double r = 0;
-
-	switch (sort_order) {
-	case TOP_BY_RATE:
-		l = left->rate;
-		r = right->rate;
-		break;
-	case TOP_BY_LOST:
-		l = (double)left->lost;
-		r = (double)right->lost;
-		break;
-	case TOP_BY_BEHIND:
-		l = (double)left->behind;
-		r = (double)right->behind;
-		break;
-	case TOP_BY_MEMORY:
-		l = (double)left->topic->info.memory;
-		r = (double)right->topic->info.memory;
-		break;
-	case TOP_BY_NAME:
-	case TOP_SORTS:
-		break;
-	}
-	if (l != r)
-		return l > r ? -1 : 1;
-	return strcmp(left->topic->info.name, right->topic->info.name);
-}
-
-static void sort_rows(struct top *top)
-{
-	sort_order = top->sort;
-	qsort(top->rows, top->now.count, sizeof(*top->rows), compare_rows);
-}
-
-static void make_rows(struct top *top)
-{
-	free(top->rows);
-	top->rows = frame_alloc(top->now.count, sizeof(*top->rows));
-	for (size_t i = 0; i < top->now.count; i++)
-		top->rows[i] = make_row(top, &top->now.topics[i]);
-	sort_rows(top);
-}
-
-static int look(struct top *top)
-{
-	struct floe_view *view = top->frame->view;
-	int r;
-
-	look_topics_end(&top->before);
-	top->before = top->now;
-	top->before_ns = top->now_ns;
-	top->now = (struct look_topics){0};
-	top->now_ns = wait_now_ns();
-
-	r = look_topics(&top->now, view);
-	for (size_t i = 0; r >= 0 && i < top->now.count; i++)
-		r = look_inside(&top->now.topics[i], view);
-	if (r >= 0)
-		r = floe_view_nodes(view, NULL, sizeof(struct floe_node_info), 0);
-	if (r < 0)
-		return r;
-	top->nodes_count = (size_t)r;
-	make_rows(top);
-	return look_space(&top->space, floe_view_path(view));
-}
-
-/*
  * Text
  */
 
-static void add_text(struct table *table, bool is_known, struct text text)
+static void add_rate(struct table *table, double rate)
 {
-	table_add(table, "%s", is_known ? text.text : "");
+	if (rate < 0)
+		table_add(table, "%s", "");
+	else
+		table_add(table, "%s", text_rate(rate).text);
 }
 
-static void add_topic(const struct top_row *row, struct table *table)
+static void add_topic(const struct census_row *row, struct table *table)
 {
 	const struct floe_topic_info *info = &row->topic->info;
 
@@ -192,57 +62,53 @@ static void add_topic(const struct top_row *row, struct table *table)
 	table_add_number(table, info->subscribers);
 	table_add(table, "%s", "");
 	table_add(table, "%s", text_state(info->state));
-	add_text(table, row->before, text_rate(row->rate));
+	add_rate(table, row->rate);
 	table_add_number(table, row->lost);
 	table_add_number(table, row->held);
 	table_add_number(table, row->behind);
 	table_add(table, "%s", text_bytes(info->memory).text);
 }
 
-static void add_publisher(const struct top *top, const struct top_row *row, size_t index,
+static void add_publisher(const struct floe_publisher_info *publisher, double rate,
 			  struct table *table)
 {
-	const struct floe_publisher_info *publisher = &row->topic->publishers[index];
-	const struct floe_publisher_info *before = NULL;
-
-	for (size_t i = 0; row->before && i < row->before->publishers_count; i++)
-		if (row->before->publishers[i].index == publisher->index)
-			before = &row->before->publishers[i];
-
 	table_add(table, "  > %s", text_name(publisher->process).text);
 	table_add(table, "%s", "");
 	table_add(table, "%s", "");
 	table_add(table, "%d", publisher->pid);
 	table_add(table, "%s", text_state(publisher->state));
-	add_text(table, before,
-		 text_rate(before ? rate_of(top, publisher->sequence, before->sequence) : 0));
+	add_rate(table, rate);
 	table_add(table, "%s", "");
 	table_add_number(table, publisher->loans);
 	table_add(table, "%s", "");
 	table_add(table, "%s", text_bytes(publisher->memory).text);
 }
 
-static void add_subscriber(const struct top *top, const struct top_row *row, size_t index,
+static void add_subscriber(const struct floe_subscriber_info *subscriber, double rate,
 			   struct table *table)
 {
-	const struct floe_subscriber_info *subscriber = &row->topic->subscribers[index];
-	const struct floe_subscriber_info *before = NULL;
-
-	for (size_t i = 0; row->before && i < row->before->subscribers_count; i++)
-		if (row->before->subscribers[i].index == subscriber->index)
-			before = &row->before->subscribers[i];
-
 	table_add(table, "  < %s", text_name(subscriber->process).text);
 	table_add(table, "%s", "");
 	table_add(table, "%s", "");
 	table_add(table, "%d", subscriber->pid);
 	table_add(table, "%s", text_state(subscriber->state));
-	add_text(table, before,
-		 text_rate(before ? rate_of(top, subscriber->received, before->received) : 0));
+	add_rate(table, rate);
 	table_add_number(table, subscriber->lost);
 	table_add_number(table, subscriber->held);
 	table_add_number(table, subscriber->behind);
 	table_add(table, "%s", "");
+}
+
+static void add_row(const struct census *census, const struct census_row *row, struct table *table)
+{
+	const struct look_topic *topic = row->topic;
+
+	add_topic(row, table);
+	for (size_t i = 0; i < topic->publishers_count; i++)
+		add_publisher(&topic->publishers[i], census_publisher_rate(census, row, i), table);
+	for (size_t i = 0; i < topic->subscribers_count; i++)
+		add_subscriber(&topic->subscribers[i], census_subscriber_rate(census, row, i),
+			       table);
 }
 
 static void fill_table(const struct top *top, struct table *table)
@@ -254,22 +120,16 @@ static void fill_table(const struct top *top, struct table *table)
 	};
 
 	table_init(table, columns, FRAME_COUNT_OF(columns));
-	for (size_t i = 0; i < top->now.count; i++) {
-		const struct top_row *row = &top->rows[i];
-
-		add_topic(row, table);
-		for (size_t k = 0; k < row->topic->publishers_count; k++)
-			add_publisher(top, row, k, table);
-		for (size_t k = 0; k < row->topic->subscribers_count; k++)
-			add_subscriber(top, row, k, table);
-	}
+	for (size_t i = 0; i < top->census.now.count; i++)
+		add_row(&top->census, &top->census.rows[i], table);
 }
 
 static void print_status(const struct top *top, FILE *file)
 {
-	(void)fprintf(file, "floe top  topics %zu  nodes %zu  free %s of %s  %s\n", top->now.count,
-		      top->nodes_count, text_bytes(top->space.free).text,
-		      text_bytes(top->space.size).text,
+	(void)fprintf(file, "floe top  topics %zu  nodes %zu  free %s of %s  %s\n",
+		      top->census.now.count, top->census.nodes_count,
+		      text_bytes(top->census.space.free).text,
+		      text_bytes(top->census.space.size).text,
 		      text_name(floe_view_path(top->frame->view)).text);
 }
 
@@ -289,21 +149,22 @@ static void print_object(const struct top *top)
 	json_t *object = json_object();
 	json_t *list = json_array();
 
-	for (size_t i = 0; i < top->now.count; i++) {
-		const struct top_row *row = &top->rows[i];
+	for (size_t i = 0; i < top->census.now.count; i++) {
+		const struct census_row *row = &top->census.rows[i];
 		json_t *topic = object_inside(row->topic);
 
-		(void)json_object_set_new(topic, "rate", json_real(row->rate));
+		(void)json_object_set_new(topic, "rate", json_real(row->rate < 0 ? 0 : row->rate));
 		(void)json_object_set_new(topic, "lost", object_number(row->lost));
 		(void)json_object_set_new(topic, "held", object_number(row->held));
 		(void)json_object_set_new(topic, "behind", object_number(row->behind));
 		(void)json_array_append_new(list, topic);
 	}
 	(void)json_object_set_new(object, "folder", object_text(floe_view_path(top->frame->view)));
-	(void)json_object_set_new(object, "seconds",
-				  json_real((double)(top->now_ns - top->before_ns) / 1e9));
-	(void)json_object_set_new(object, "nodes", object_number(top->nodes_count));
-	(void)json_object_set_new(object, "tmpfs_free", object_number(top->space.free));
+	(void)json_object_set_new(
+		object, "seconds",
+		json_real((double)(top->census.now_ns - top->census.before_ns) / 1e9));
+	(void)json_object_set_new(object, "nodes", object_number(top->census.nodes_count));
+	(void)json_object_set_new(object, "tmpfs_free", object_number(top->census.space.free));
 	(void)json_object_set_new(object, "topic_list", list);
 	object_print(object);
 }
@@ -311,10 +172,10 @@ static void print_object(const struct top *top)
 /* Both ways to show it run until the end, and return 0 or -errno. */
 static int run_plain(struct top *top, uint64_t count)
 {
-	int r = look(top); /* only starts the rates */
+	int r = census_take(&top->census, top->frame->view); /* only starts the rates */
 
-	while (r >= 0 && count-- > 0 && wait_until(top->now_ns + wish.interval_ns)) {
-		r = look(top);
+	while (r >= 0 && count-- > 0 && wait_until(top->census.now_ns + wish.interval_ns)) {
+		r = census_take(&top->census, top->frame->view);
 		if (r < 0 || ferror(stdout))
 			break;
 		if (top->frame->json)
@@ -381,7 +242,7 @@ static void draw(struct top *top)
 	}
 	draw_table(top);
 	(void)mvprintw(1, 0, "q quit  p %s  s sorted by %s  arrows scroll",
-		       top->is_paused ? "go on" : "pause", sort_names[top->sort]);
+		       top->is_paused ? "go on" : "pause", order_names[top->census.order]);
 	(void)refresh();
 }
 
@@ -396,8 +257,7 @@ static bool obey_keys(struct top *top)
 			top->is_paused = !top->is_paused;
 			break;
 		case 's':
-			top->sort = (top->sort + 1) % TOP_SORTS;
-			sort_rows(top);
+			census_sort(&top->census, (top->census.order + 1) % CENSUS_ORDERS);
 			break;
 		case KEY_DOWN:
 			top->scrolled++;
@@ -421,10 +281,10 @@ static int run_screen(struct top *top, uint64_t count)
 		if (!top->is_paused && wait_now_ns() >= look_ns) {
 			if (count == 0)
 				break;
-			r = look(top);
+			r = census_take(&top->census, top->frame->view);
 			if (r < 0)
 				return r;
-			look_ns = top->now_ns + wish.interval_ns;
+			look_ns = top->census.now_ns + wish.interval_ns;
 			count--;
 		}
 		draw(top);
@@ -476,9 +336,7 @@ static int top_run(struct frame *frame)
 	if (r < 0)
 		frame_fail(frame, "cannot look into '%s': %s", floe_view_path(frame->view),
 			   frame_reason(r));
-	look_topics_end(&top.now);
-	look_topics_end(&top.before);
-	free(top.rows);
+	census_end(&top.census);
 	return r < 0 ? FRAME_FAILED : FRAME_DONE;
 }
 
