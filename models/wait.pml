@@ -92,8 +92,10 @@ inline read_members()
 #define is_member(j) (members & bit(j))
 
 /*
- * While a flag is up its epoch is not remembered: the sleeper may be anywhere between its last
- * look and futex_wait, a wake that comes too early is lost, and the next message has to wake it.
+ * While a flag is up an epoch is remembered only when it has woken twice, at the message where it
+ * was seen and at the next one: the sleeper may be anywhere between its last look and
+ * futex_wait, where a wake that comes too early is lost. The head that it expects is that of the
+ * first of these messages at the latest, so before the second wake it waits or will not wait.
  */
 inline wake_sleepers()
 {
@@ -108,7 +110,15 @@ inline wake_sleepers()
 #endif
 	do
 	:: d_step { i < SUBSCRIBERS && !(is_member(i) && sleeping[i]) -> i++ }
-	:: d_step { i < SUBSCRIBERS && is_member(i) && sleeping[i] -> i = 0; epoch = 0 };
+	:: d_step {
+		i < SUBSCRIBERS && is_member(i) && sleeping[i] ->
+		i = 0;
+		if
+		:: epoch == woken -> seen = epoch
+		:: epoch != woken -> woken = epoch
+		fi;
+		epoch = 0
+	   };
 		publisher_step(wake_all());
 		break
 	:: d_step { i == SUBSCRIBERS -> i = 0; seen = epoch; epoch = 0 };
@@ -118,11 +128,11 @@ inline wake_sleepers()
 
 active proctype publisher()
 {
-	byte next, seen, epoch, members, members_seen, i;
+	byte next, seen, woken, epoch, members, members_seen, i;
 
 adopted:
 	skip;
-	d_step { visible(stores) -> publisher_dead = false; next = slots + 1; seen = 0; epoch = 0; i = 0 }
+	d_step { visible(stores) -> publisher_dead = false; next = slots + 1; seen = 0; woken = 0; epoch = 0; i = 0 }
 	read_members();
 	publisher_step(stores!HEAD(next - 1));
 #ifndef ADOPTER_WAKES_NOBODY

@@ -129,6 +129,9 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 		return r;
 	s->placed = true;
 	topic_tell_publishers(s->topic.hints);
+	/* Publishers pay for no fence: what they published before they could see us becomes visible
+	 * now, so that the head we start from is not older than that. */
+	(void)os->barrier_all();
 	r = check_type(s, o);
 	if (r == 0)
 		r = set_up(s, o);

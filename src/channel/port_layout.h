@@ -8,7 +8,8 @@
  *
  *   +0      what it is             written before the port is open, never while it is
  *   +64     sleeping, counters
- *   +128    cursor[publisher]      next sequence that it takes; 0: has not started
+ *   +128    cursor[publisher]      next sequence that it takes; 0: has not begun with it;
+ *                                  CURSOR_NEVER: it will not
  *   +640    topic, type
  *   +1056   hold[holds_max]        what it reads now
  *
@@ -27,6 +28,10 @@
 
 #define PORT_FREE 0u
 #define PORT_OPEN 1u
+
+/* No sequence gets there. */
+#define CURSOR_MAX ((uint64_t)1 << 62)
+#define CURSOR_NEVER UINT64_MAX
 
 #define HOLD_NONE ((uint64_t)0)
 #define HOLD_OFFSET_BITS 56

@@ -151,22 +151,8 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 
 void publisher_set_members(struct publisher *pub, const struct member *members, uint32_t count)
 {
-	uint64_t floors[FLOE_SUBSCRIBERS_MAX];
-	uint64_t oldest = pub->ring.next > pub->ring.depth ? pub->ring.next - pub->ring.depth : 1;
-
-	for (uint32_t i = 0; i < count; i++) {
-		/* Whoever was there before we began may want all that is in the ring. */
-		floors[i] = pub->met ? pub->ring.next : oldest;
-		for (uint32_t j = 0; j < pub->member_count; j++)
-			if (pub->members[j].port == members[i].port)
-				floors[i] = pub->members[j].floor;
-	}
-	for (uint32_t i = 0; i < count; i++) {
-		pub->members[i] = members[i];
-		pub->members[i].floor = floors[i];
-	}
+	memcpy(pub->members, members, count * sizeof(*members));
 	pub->member_count = count;
-	pub->met = true;
 }
 
 /*
@@ -364,13 +350,19 @@ void publisher_discard(struct publisher *pub, struct floe_loan *loan)
 	publisher_unlend(pub, lent, loan);
 }
 
-/* What this subscriber lets us publish up to. */
+/*
+ * What this subscriber lets us publish up to. One that has not begun with us may want all that
+ * there is: he counts as waiting for message 1, until he says otherwise. One that may not or
+ * cannot read us is not waited for.
+ */
 static uint64_t member_limit(const struct publisher *pub, const struct member *member)
 {
 	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
 
 	/* A cursor in the future would be a lie that only hurts its author. */
-	return (cursor ? cursor : member->floor) + pub->ring.depth - 1;
+	if (cursor > CURSOR_MAX)
+		return UINT64_MAX;
+	return (cursor ? cursor : 1) + pub->ring.depth - 1;
 }
 
 /* The reliable subscriber that lags most, or NULL. */
@@ -406,15 +398,6 @@ static bool lift_dead(struct publisher *pub, struct member *member)
 	return member->gone;
 }
 
-/* The floor of one that has not started yet must be asked for again each time. */
-static void forget_unstarted(struct publisher *pub)
-{
-	for (uint32_t i = 0; i < pub->member_count; i++)
-		if (pub->members[i].reliable && !pub->members[i].gone &&
-		    load_relaxed(&pub->members[i].port->cursor[pub->index]) == 0)
-			pub->limit = 0;
-}
-
 int publisher_may_publish(struct publisher *pub)
 {
 	struct member *slowest;
@@ -424,10 +407,8 @@ int publisher_may_publish(struct publisher *pub)
 		return r;
 	do {
 		slowest = find_slowest(pub);
-		if (pub->ring.next <= pub->limit) {
-			forget_unstarted(pub);
+		if (pub->ring.next <= pub->limit)
 			return 1;
-		}
 	} while (lift_dead(pub, slowest));
 	return 0;
 }
@@ -440,13 +421,23 @@ static bool is_anyone_asleep(const struct publisher *pub)
 	return false;
 }
 
-/* Somebody announced that he sleeps: perhaps on our head. */
+/*
+ * Somebody announced that he sleeps, perhaps on our head. He may be anywhere between his last
+ * look and futex_wait, where a wake that comes too early is lost. So each announcement wakes
+ * twice, at the message where it is seen and at the next one: the head that he expects is that
+ * of the first at the latest, so by the second he waits, or will not wait.
+ */
 int publisher_wake(struct publisher *pub)
 {
-	/* Pairs with the addition in subscriber_sleep: its sleeping flag is up. */
-	pub->sleepers_seen = load_acquire(&pub->hints->sleepers);
-	if (load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen &&
-	    !pub->wants_refresh && !is_anyone_asleep(pub))
+	/* Pairs with the addition in sleep_once: its sleeping flag is up. */
+	uint64_t announced = load_acquire(&pub->hints->sleepers);
+	bool known = load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen &&
+		     !pub->wants_refresh;
+
+	if (announced == pub->sleepers_woken || (known && !is_anyone_asleep(pub)))
+		pub->sleepers_seen = announced;
+	pub->sleepers_woken = announced;
+	if (known && !is_anyone_asleep(pub))
 		return 1;
 	(void)os->wake(futex_half(&pub->ring.segment->head), INT_MAX);
 	bump(&pub->ring.segment->wakes, 1);

@@ -42,7 +42,6 @@ static_assert(sizeof(struct lent) == 128, "found by a shift");
 struct member {
 	const struct port_shared *port;
 	const void *node;   /* where the registry keeps what it knows about the process */
-	uint64_t floor;     /* reliable, has not started yet: nothing from here on is overwritten */
 	uint32_t holds_max; /* checked against the mapping when it was added */
 	bool reliable;
 	bool gone; /* its process is dead: its holds count until it is cleaned away */
@@ -63,7 +62,7 @@ struct publisher {
 	struct ring ring;
 	uint32_t *named; /* slot_chunk of ring.slot */
 	struct hints_shared *hints;
-	uint64_t sleepers_seen;
+	uint64_t sleepers_seen; /* nothing more to do for these */
 	uint64_t subscribers_seen;
 	uint64_t limit;       /* may be published without looking at cursors */
 	struct lent *lent;    /* [loans_max] */
@@ -78,12 +77,12 @@ struct publisher {
 	uint32_t flags;
 	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish */
 	bool wants_refresh; /* the last one failed */
-	bool met;           /* the members have been read at least once */
 
 	struct manager manager;
 	uint32_t *slot_chunk; /* [depth]: what each slot names */
 	uint64_t *marked;     /* [chunks]: the scan that found a hold on it */
 	uint64_t scan;
+	uint64_t sleepers_woken; /* woken once, at least */
 	uint64_t blocked_count;
 	uint32_t index; /* which publisher of the topic */
 	size_t payload_max;
@@ -120,8 +119,7 @@ struct publisher_plan {
  */
 int publisher_init(struct publisher *pub, const struct publisher_plan *plan);
 
-/* Replaces the list of subscribers, from a list of at most member_max. Floors of members that
- * stay (same port and topic place) are kept. */
+/* Replaces the list of subscribers, by at most member_max. */
 void publisher_set_members(struct publisher *pub, const struct member *members, uint32_t count);
 
 /* The straight paths below call nothing but, as their last act, one of these. */

@@ -10,10 +10,12 @@ uint64_t ring_recover(const struct segment_shared *segment)
 	uint64_t last = 0;
 
 	for (uint32_t i = 0; i < segment->depth; i++) {
-		uint64_t sequence = load_acquire(&slots[i].sequence);
+		/* 2s and 2s+1 both say that s was published last: the latter is the slot of s+1
+		 * before that was, which with a depth of 1 is the only slot. */
+		uint64_t published = load_acquire(&slots[i].sequence) / 2;
 
-		if (sequence % 2 == 0 && sequence / 2 > last)
-			last = sequence / 2;
+		if (published > last)
+			last = published;
 	}
 	return last;
 }

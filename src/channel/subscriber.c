@@ -9,6 +9,8 @@
 
 /* Where membarrier(2) is not to be had nobody can be sure to be woken: sleep in slices. */
 #define SLICE_NS 1000000
+/* A publisher that dies between its slot and its wake wakes nobody: look again now and then. */
+#define LOOK_NS 500000000
 #define TAKE_ATTEMPTS 3
 
 struct tables {
@@ -67,6 +69,16 @@ static void look_for_straight(struct subscriber *sub)
 	sub->straight = sub->feed_count == 1 && !sub->feeds[0].leaving && !sub->feeds[0].keeps_few;
 }
 
+/* The oldest message in the ring may be overwritten before our cursor can be seen: who must not
+ * lose any does not start with it. */
+static uint64_t history_to_keep(const struct subscriber *sub, const struct feed *feed,
+				uint64_t history)
+{
+	uint64_t most = feed->reader.depth - 1;
+
+	return sub->reliable && history > most ? most : history;
+}
+
 int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool joining,
 			uint64_t history)
 {
@@ -84,7 +96,8 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 	added->keeps_few = sub->depth < feed->reader.depth;
 	/* A publisher that came after us is read from its first message on: what is no longer there
 	 * when we come to look was lost. */
-	start = joining ? ring_reader_start(&added->reader, history) : 1;
+	start = joining ? ring_reader_start(&added->reader, history_to_keep(sub, added, history))
+			: 1;
 	ring_reader_seek(&added->reader, start);
 	/* From here on a reliable subscriber is waited for. */
 	store_seq_cst(added->cursor, start);
@@ -108,6 +121,8 @@ static int break_off(struct feed *feed)
 {
 	feed->broken = true;
 	feed->reader.slot = &never;
+	/* Who is reliable must not keep it waiting. */
+	store_release(feed->cursor, CURSOR_NEVER);
 	return -EPROTO;
 }
 
@@ -356,16 +371,15 @@ static int sleep_once(struct subscriber *sub, int64_t until_ns)
 {
 	struct os_wait words[FLOE_PUBLISHERS_MAX + 1];
 	unsigned count = list_words(sub, words);
+	int64_t look_ns = os->now_ns() + LOOK_NS;
 	int r = 0;
 
 	store_seq_cst(&sub->port->sleeping, 1);
 	(void)add_seq_cst(&sub->hints->sleepers, 1);
-	if (os->barrier_all() < 0) {
-		int64_t slice_ns = os->now_ns() + SLICE_NS;
-
-		if (until_ns < 0 || until_ns > slice_ns)
-			until_ns = slice_ns;
-	}
+	if (os->barrier_all() < 0)
+		look_ns += SLICE_NS - LOOK_NS;
+	if (until_ns < 0 || until_ns > look_ns)
+		until_ns = look_ns;
 	if (!is_ready(sub))
 		r = os->wait_any(words, count, until_ns);
 	if (r == -ENOSYS || r == -EINVAL) {

@@ -140,14 +140,28 @@ static int note_name(void *user, const char *name)
 	return 0;
 }
 
-/* What may pass is tried again; the rest is remembered and told once. */
-static int refuse(struct feeds *feeds, uint32_t index, uint64_t file, int r)
+/* Told once, remembered, and said to the publisher too: nobody waits for us there. */
+static void leave_alone(struct feeds *feeds, struct subscriber *sub, uint32_t index, uint64_t file)
+{
+	feeds->refused[index] = file;
+	store_release(&sub->port->cursor[index], CURSOR_NEVER);
+}
+
+/* Another file has that name now, or none has. */
+static void forget_refused(struct feeds *feeds, struct subscriber *sub, uint32_t index)
+{
+	feeds->refused[index] = 0;
+	store_release(&sub->port->cursor[index], 0);
+}
+
+/* What may pass is tried again. */
+static int refuse(struct feeds *feeds, struct subscriber *sub, uint32_t index, uint64_t file, int r)
 {
 	if (r == -ENOENT)
 		return 0;
 	if (r != -EPROTO && r != -EACCES && r != -EPERM && r != -EOPNOTSUPP)
 		return r;
-	feeds->refused[index] = file;
+	leave_alone(feeds, sub, index, file);
 	return r == -EPROTO ? r : -EACCES;
 }
 
@@ -164,17 +178,18 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, int dir, uint32
 
 	place_name(name, "pub.", index);
 	file = file_id_at(dir, name);
+	if (feeds->refused[index] && file != feeds->refused[index])
+		forget_refused(feeds, sub, index);
 	known = subscriber_find_feed(sub, file);
-	if (known || file == 0 || file == feeds->refused[index]) {
-		if (known)
-			known->seen = true;
+	if (known)
+		known->seen = true;
+	if (known || file == 0 || file == feeds->refused[index])
 		return 0;
-	}
 	r = feed_attach(&feed, dir, name, &theirs, error);
 	if (r < 0)
-		return refuse(feeds, index, file, r);
+		return refuse(feeds, sub, index, file, r);
 	if (feed.index != index || type_check(type, &theirs, "", "", NULL) < 0) {
-		feeds->refused[index] = file;
+		leave_alone(feeds, sub, index, file);
 		feed_detach(&feed);
 		return 0;
 	}
