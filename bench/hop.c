@@ -342,6 +342,7 @@ int main(int argc, char **argv)
 	struct result *results = calloc(plan_count, sizeof(*results));
 	struct disturbance before, during;
 	struct machine machine;
+	int status;
 
 	if (!results)
 		return 1;
@@ -356,5 +357,7 @@ int main(int argc, char **argv)
 
 	write_reports(&(struct report){&machine, &during, options.rounds, results, plan_count},
 		      options.json);
-	return options.check && is_a_target_missed(results) ? 1 : 0;
+	status = options.check && is_a_target_missed(results) ? 1 : 0;
+	free(results);
+	return status;
 }
