@@ -71,12 +71,10 @@ static void print_nodes(const struct look_nodes *nodes)
 static void print_domain(const char *path, const struct look_topics *topics,
 			 const struct look_nodes *nodes, const struct look_space *space)
 {
-	printf("folder      %s\n", text_name(path).text);
-	printf("topics      %zu\n", topics->count);
-	printf("nodes       %zu\n", nodes->count);
-	printf("publishers  %s\n", text_bytes(sum_topics(topics)).text);
-	printf("subscribers %s\n", text_bytes(sum_nodes(nodes)).text);
-	printf("free        %s of %s (%s)\n", text_bytes(space->free).text,
+	printf("folder  %s\n", text_name(path).text);
+	printf("topics  %zu, %s\n", topics->count, text_bytes(sum_topics(topics)).text);
+	printf("nodes   %zu, %s\n", nodes->count, text_bytes(sum_nodes(nodes)).text);
+	printf("free    %s of %s (%s)\n", text_bytes(space->free).text,
 	       text_bytes(space->size).text, space->is_tmpfs ? "tmpfs" : "not a tmpfs");
 	print_nodes(nodes);
 }
@@ -92,8 +90,8 @@ static void print_domain_object(const char *path, const struct look_topics *topi
 	(void)json_object_set_new(object, "folder", object_text(path));
 	(void)json_object_set_new(object, "topics", object_number(topics->count));
 	(void)json_object_set_new(object, "nodes", object_number(nodes->count));
-	(void)json_object_set_new(object, "publisher_memory", object_number(sum_topics(topics)));
-	(void)json_object_set_new(object, "subscriber_memory", object_number(sum_nodes(nodes)));
+	(void)json_object_set_new(object, "topic_memory", object_number(sum_topics(topics)));
+	(void)json_object_set_new(object, "node_memory", object_number(sum_nodes(nodes)));
 	(void)json_object_set_new(object, "tmpfs_size", object_number(space->size));
 	(void)json_object_set_new(object, "tmpfs_free", object_number(space->free));
 	(void)json_object_set_new(object, "node_list", list);
