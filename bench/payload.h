@@ -17,7 +17,7 @@
 /* The number that ends a turn; the others count up from 1. */
 #define PAYLOAD_STOP UINT64_MAX
 
-/* The bytes after the last whole word, none of which are the number's. */
+/* Whole words; what is left of the payload travels as single bytes. */
 static inline size_t payload_words(size_t size)
 {
 	return size / sizeof(uint64_t);
