@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the public calls do when system calls of one kind fail, or when the kernel lacks them. */
+#include "unit/failing_cast.h"
+
+#include <sys/wait.h>
+
+/*
+ * Calls by their names
+ */
+
+/* One publisher is opened with the n-th call of this kind failing: it works, or the errno is
+ * passed up as it is, with a sentence. */
+static void open_without(enum failing_call call, int code)
+{
+	title = "a writer alone";
+	failing_os_begin();
+	for (uint64_t at = 1;; at++) {
+		tried = (struct failing_plan){.call = call, .at = at, .code = code};
+		failing_os_plan(tried);
+		open_writer(0, &small);
+		(void)say(0);
+		if (failing_os.failed == 0)
+			break;
+		let_all_through();
+		expect_all_to_talk();
+		close_all();
+		expect_equal(failing_os.descriptors, 0);
+	}
+	expect(cast.writer[0]);
+	close_all();
+	failing_os_end();
+}
+
+static void open_fails(void)
+{
+	open_without(FAILING_open, -EMFILE);
+}
+
+static void link_fd_fails(void)
+{
+	open_without(FAILING_link_fd, -ENOSPC);
+}
+
+static void map_fails(void)
+{
+	open_without(FAILING_map, -ENOMEM);
+}
+
+static void reserve_fails(void)
+{
+	open_without(FAILING_reserve, -ENOSPC);
+}
+
+static void try_lock_fails(void)
+{
+	open_without(FAILING_try_lock, -ENOLCK);
+}
+
+static void advise_fails(void)
+{
+	open_without(FAILING_advise, -ENOMEM);
+}
+
+static void truncate_fails(void)
+{
+	open_without(FAILING_truncate, -ENOSPC);
+}
+
+/* The growth that failed is tried again when it is needed; until then the reason is told. */
+static void what_could_not_grow_grows_later(void)
+{
+	struct floe_loan loan;
+	size_t held = 0;
+	int r;
+
+	title = __func__;
+	tried = (struct failing_plan){
+		.call = FAILING_reserve, .at = 1, .code = -ENOSPC, .stays = true};
+	failing_os_begin();
+	open_writer(0, &small);
+	open_reader(0, &(struct floe_subscriber_options){.holds_max = 30});
+	failing_os_plan(tried);
+	while (held < 30 && say(0))
+		held += (size_t)hear_one(&cast.reader[0]);
+	expect(held < 30);
+	r = floe_loan(cast.writer[0], 64, &loan);
+	expect_equal(r, -ENOSPC);
+	let_all_through();
+	for (; held < 30; held++) {
+		expect_equal(say(0), 1);
+		expect_equal(hear_one(&cast.reader[0]), 1);
+	}
+	forget(&cast.reader[0]);
+	close_all();
+	failing_os_end();
+}
+
+/* A second process that keeps the topic in use until the descriptor that is returned is closed. */
+static int start_resident(pid_t *ret_pid)
+{
+	int ready[2], leave[2];
+	char byte;
+
+	expect_equal(pipe(ready), 0);
+	expect_equal(pipe(leave), 0);
+	*ret_pid = fork();
+	expect(*ret_pid >= 0);
+	if (*ret_pid == 0) {
+		close(leave[1]);
+		open_reader(0, &(struct floe_subscriber_options){0});
+		expect_equal(write(ready[1], "r", 1), 1);
+		expect_equal(read(leave[0], &byte, 1), 0);
+		close_all();
+		_exit(0);
+	}
+	expect_equal(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	close(leave[0]);
+	return leave[1];
+}
+
+static int count_readers(void)
+{
+	struct floe_view *view;
+	int count;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	count = floe_view_subscribers(view, TOPIC, NULL, 0, 0);
+	floe_view_close(view);
+	return count;
+}
+
+/* The process that could not remove its place ends, the topic goes on. */
+static void a_place_that_was_left_is_cleaned(void)
+{
+	int leave, status;
+	pid_t pid;
+
+	title = __func__;
+	tried = (struct failing_plan){.call = FAILING_open, .at = 1, .code = -EMFILE};
+	failing_os_begin();
+	leave = start_resident(&pid);
+	open_reader(0, &(struct floe_subscriber_options){0});
+	expect_equal(count_readers(), 2);
+	failing_os_plan(tried);
+	close_reader(0);
+	expect_equal(failing_os.failed, 1);
+	let_all_through();
+	clean();
+	expect_equal(count_readers(), 1);
+	close(leave);
+	expect_equal(waitpid(pid, &status, 0), pid);
+	expect_equal(status, 0);
+	failing_os_end();
+}
+
+/*
+ * Kernels that lack a call: two processes talk all the same.
+ */
+
+#define ROUNDS 20
+#define PAUSE_NS 2000000
+#define SOON_NS 500000000
+
+/* Takes a message at a time and tells so; the last ones it lets lie for a while. */
+static void listen_to_all(int told, int64_t sleep_ns)
+{
+	struct reader *reader = &cast.reader[0];
+
+	open_reader(0, &(struct floe_subscriber_options){.policy = FLOE_POLICY_RELIABLE});
+	expect_equal(write(told, "r", 1), 1);
+	for (uint64_t count = 0; count < ROUNDS + small.depth + 1; count++) {
+		if (count == ROUNDS)
+			os->sleep_ns(10 * PAUSE_NS);
+		while (floe_wait(reader->sub, os->now_ns() + sleep_ns) == 0)
+			;
+		expect(hear_one(reader));
+		expect_equal(reader->held[0].lost, 0);
+		forget(reader);
+		expect_equal(write(told, "m", 1), 1);
+	}
+	close_all();
+}
+
+static pid_t start_listener(int *ret_told, int64_t sleep_ns)
+{
+	int ends[2];
+	char byte;
+	pid_t pid;
+
+	expect_equal(pipe(ends), 0);
+	pid = fork();
+	expect(pid >= 0);
+	if (pid == 0) {
+		listen_to_all(ends[1], sleep_ns);
+		_exit(0);
+	}
+	close(ends[1]);
+	*ret_told = ends[0];
+	expect_equal(read(*ret_told, &byte, 1), 1);
+	return pid;
+}
+
+/* Each message is heard soon, by somebody who sleeps; and who is blocked goes on soon. */
+static void talk_to(int told)
+{
+	char byte;
+
+	for (int i = 0; i < ROUNDS; i++) {
+		int64_t begin;
+
+		os->sleep_ns(PAUSE_NS);
+		begin = os->now_ns();
+		expect_equal(say(0), 1);
+		expect_equal(read(told, &byte, 1), 1);
+		expect(os->now_ns() - begin < SOON_NS);
+	}
+	for (size_t i = 0; i < small.depth; i++)
+		expect_equal(say(0), 1);
+	expect_equal(floe_publisher_wait(cast.writer[0], os->now_ns() + SOON_NS), 1);
+	expect_equal(say(0), 1);
+}
+
+/* sleep_ns: how long one sleep of the listener may take */
+static void talk_without(struct failing_plan plan, int64_t sleep_ns)
+{
+	int status, told;
+	pid_t pid;
+
+	title = "two processes";
+	tried = plan;
+	failing_os_begin();
+	failing_os_plan(plan);
+	pid = start_listener(&told, sleep_ns);
+	open_writer(0, &small);
+	talk_to(told);
+	expect_equal(waitpid(pid, &status, 0), pid);
+	expect_equal(status, 0);
+	close(told);
+	expect(failing_os.failed > 0);
+	close_all();
+	failing_os_end();
+}
+
+static void without_registering_for_barriers_messages_flow(void)
+{
+	talk_without(
+		(struct failing_plan){
+			.call = FAILING_barrier_register, .at = 1, .code = -ENOSYS, .stays = true},
+		10 * (int64_t)SOON_NS);
+}
+
+static void without_barriers_messages_flow(void)
+{
+	talk_without(
+		(struct failing_plan){
+			.call = FAILING_barrier_all, .at = 1, .code = -EPERM, .stays = true},
+		10 * (int64_t)SOON_NS);
+}
+
+static void without_waiting_in_the_kernel_messages_flow(void)
+{
+	talk_without(
+		(struct failing_plan){
+			.call = FAILING_wait_any, .at = 1, .code = -ENOSYS, .stays = true},
+		10 * (int64_t)SOON_NS);
+}
+
+static void without_wakes_messages_are_found_in_the_end(void)
+{
+	talk_without(
+		(struct failing_plan){
+			.call = FAILING_wake, .at = 1, .code = -EFAULT, .stays = true},
+		PAUSE_NS);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(open_fails),
+		TEST(link_fd_fails),
+		TEST(map_fails),
+		TEST(reserve_fails),
+		TEST(try_lock_fails),
+		TEST(advise_fails),
+		TEST(truncate_fails),
+		TEST(what_could_not_grow_grows_later),
+		TEST(a_place_that_was_left_is_cleaned),
+		TEST(without_registering_for_barriers_messages_flow),
+		TEST(without_barriers_messages_flow),
+		TEST(without_waiting_in_the_kernel_messages_flow),
+		TEST(without_wakes_messages_are_found_in_the_end),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
