@@ -52,6 +52,44 @@ floe_inline void copy_once(void *to, const void *from, size_t size)
 	__asm__ volatile("" ::: "memory");
 }
 
+/*
+ * Words that are written while they may be read; a sequence beside them tells whether the copy is
+ * whole. They need no order among themselves, so where nobody watches each access they are moved
+ * as one block.
+ */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SHARED_WORD_BY_WORD
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(FLOE_SCHEDULED)
+#define SHARED_WORD_BY_WORD
+#endif
+
+floe_inline void words_store(shared_u64 *to, const uint64_t *from, unsigned count)
+{
+#ifdef SHARED_WORD_BY_WORD
+	for (unsigned i = 0; i < count; i++)
+		store_relaxed(&to[i], from[i]);
+#else
+	__asm__ volatile("" ::: "memory");
+	memcpy((void *)to, from, count * sizeof(*from));
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
+floe_inline void words_load(uint64_t *to, const shared_u64 *from, unsigned count)
+{
+#ifdef SHARED_WORD_BY_WORD
+	for (unsigned i = 0; i < count; i++)
+		to[i] = load_relaxed(&from[i]);
+#else
+	__asm__ volatile("" ::: "memory");
+	memcpy(to, (const void *)from, count * sizeof(*to));
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
 /* Between two looks at a word that somebody else is about to change. */
 floe_inline void relax(void)
 {

@@ -214,11 +214,11 @@ static void give_all(struct publisher *pub)
 {
 	const uint32_t *retired = pub->retired;
 	uint32_t count = pub->retired_count;
-	struct pool *only = pub->manager.pool_count == 1 ? &pub->manager.pool[0] : NULL;
 
-	for (uint32_t i = 0; i < count; i++)
-		(void)(only ? pool_give(only, retired[i])
-			    : manager_give(&pub->manager, retired[i]));
+	if (pub->manager.pool_count == 1)
+		pool_give_all(&pub->manager.pool[0], retired, count);
+	for (uint32_t i = 0; pub->manager.pool_count > 1 && i < count; i++)
+		(void)manager_give(&pub->manager, retired[i]);
 	pub->retired_count = 0;
 }
 
@@ -286,7 +286,15 @@ static int find_chunk(struct publisher *pub, size_t size, struct chunk *ret_chun
 	if (r != 0)
 		return r;
 	r = reclaim(pub);
-	return r < 0 ? r : manager_take(&pub->manager, size, ret_chunk);
+	if (r < 0)
+		return r;
+	r = manager_take(&pub->manager, size, ret_chunk);
+	if (r == 0 && pub->shortage) {
+		/* Perhaps there is memory again next time. */
+		pub->wants_refresh = true;
+		return pub->shortage;
+	}
+	return r;
 }
 
 int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan)

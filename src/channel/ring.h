@@ -124,12 +124,12 @@ floe_inline enum ring_state ring_look(const struct ring_reader *r)
 	return sequence < 2 * r->next ? RING_EMPTY : RING_LAPPED;
 }
 
-/* Were all words read since ring_look of one message? */
-floe_inline bool ring_still(const struct ring_reader *r)
+/* Were all words of this slot, read since ring_look, of message `next`? */
+floe_inline bool ring_still(const struct slot_shared *slot, uint64_t next)
 {
 	/* Pairs with the release fence in ring_begin. */
 	fence_acquire();
-	return load_relaxed(&r->slot->sequence) == 2 * r->next;
+	return load_relaxed(&slot->sequence) == 2 * next;
 }
 
 floe_inline void ring_reader_advance(struct ring_reader *r)

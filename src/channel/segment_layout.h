@@ -42,6 +42,7 @@
 /* Not inline: `what` is the chunk's offset in the segment, and word[] is */
 #define SLOT_CHUNK_SIZE 0
 #define SLOT_CHUNK_TIME 1
+#define SLOT_CHUNK_NEXT 2 /* offset of the chunk that probably comes next, to be prefetched */
 
 struct slot_shared {
 	FLOE_CACHELINE_ALIGNED shared_u64 sequence;

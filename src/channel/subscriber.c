@@ -44,6 +44,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.port = port,
 		.hints = plan->hints,
 		.publishers_seen = SEEN_NONE,
+		.straight_at = SEEN_NONE,
 		.depth = port->depth ? port->depth : UINT64_MAX,
 		.turn = (struct feed *)(void *)(memory + t.feeds),
 		.feeds = (struct feed *)(void *)(memory + t.feeds),
@@ -64,9 +65,12 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		sub->places[i] = i;
 }
 
+/* Called after every change of what decides it. */
 static void look_for_straight(struct subscriber *sub)
 {
-	sub->straight = sub->feed_count == 1 && !sub->feeds[0].leaving && !sub->feeds[0].keeps_few;
+	bool straight = sub->feed_count == 1 && !sub->feeds[0].leaving && !sub->feeds[0].keeps_few;
+
+	sub->straight_at = straight ? sub->publishers_seen : SEEN_NONE;
 }
 
 /* The oldest message in the ring may be overwritten before our cursor can be seen: who must not
@@ -90,6 +94,7 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 	added = &sub->feeds[sub->feed_count];
 	*added = *feed;
 	added->base = feed->region.base;
+	added->coming = feed->region.base;
 	added->reserved = feed->region.reserved;
 	added->tag = hold_make(feed->index, 0);
 	added->cursor = &sub->port->cursor[feed->index];
@@ -201,6 +206,7 @@ int subscriber_refresh(struct subscriber *sub)
 		sub->publishers_seen = epoch;
 	if (sub->leaving_count)
 		subscriber_drop_feeds(sub);
+	look_for_straight(sub);
 	return r;
 }
 
@@ -233,7 +239,7 @@ static int find_payload(struct subscriber *sub, struct feed *feed)
 	uint64_t what = load_relaxed(&slot->what);
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
 
-	if (!ring_still(&feed->reader))
+	if (!ring_still(slot, feed->reader.next))
 		return 0;
 	if (what & SLOT_INLINE)
 		return (what & SLOT_SIZE_MASK) - 1 < FLOE_INLINE_MAX ? 1 : -EPROTO;
@@ -284,6 +290,16 @@ static int take_from(struct subscriber *sub, struct feed *feed, struct floe_samp
 			return r;
 	}
 	return 0;
+}
+
+int subscriber_take_chunk_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
+{
+	uint32_t place = sub->places[sub->held_count];
+	uint64_t what = load_relaxed(&feed->reader.slot->what);
+
+	if (floe_unlikely(!subscriber_take_chunk(sub, feed, place, what, ret)))
+		return subscriber_take_slow(sub, ret);
+	return subscriber_keep(sub, feed, place, ret);
 }
 
 int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
@@ -418,5 +434,8 @@ int subscriber_wait(struct subscriber *sub, int64_t deadline_ns)
 		r = sleep_once(sub, deadline_ns);
 		if (r == -EINTR)
 			return r;
+		/* Nobody came for long: a publisher may have died before it said that it is there. */
+		if (r == -ETIMEDOUT)
+			sub->publishers_seen = SEEN_NONE;
 	}
 }

@@ -22,19 +22,20 @@
 
 /* A publisher, as a subscriber sees it. */
 struct feed {
-	struct ring_reader reader; /* what every message needs comes first */
-	unsigned char *base;       /* of the region */
-	size_t reserved;           /* bytes that are known to have memory */
-	shared_u64 *cursor;        /* in our port; once it is leaving, in `nowhere` */
-	uint64_t tag;              /* of the holds on its chunks */
-	uint64_t lost;             /* since the last sample that was taken */
-	bool keeps_few;            /* the subscriber's depth is less than the ring's */
-	bool leaving;              /* its file is gone: dropped when empty and not held */
-	bool broken;               /* it was not what it must be: it reads as empty from then on */
-	bool lent;                 /* it lies in a block of this process */
-	bool seen;                 /* when the folder was read last */
-	uint32_t index;            /* which publisher of the topic */
-	uint64_t file;             /* which file it is: its inode */
+	struct ring_reader reader;   /* what every message needs comes first */
+	unsigned char *base;         /* of the region */
+	const unsigned char *coming; /* where the next payload will probably lie */
+	size_t reserved;             /* bytes that are known to have memory */
+	shared_u64 *cursor;          /* in our port; once it is leaving, in `nowhere` */
+	uint64_t tag;                /* of the holds on its chunks */
+	uint64_t lost;               /* since the last sample that was taken */
+	bool keeps_few;              /* the subscriber's depth is less than the ring's */
+	bool leaving;                /* its file is gone: dropped when empty and not held */
+	bool broken;    /* it was not what it must be: it reads as empty from then on */
+	bool lent;      /* it lies in a block of this process */
+	bool seen;      /* when the folder was read last */
+	uint32_t index; /* which publisher of the topic */
+	uint64_t file;  /* which file it is: its inode */
 	shared_u64 nowhere;
 	struct region region;  /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
@@ -64,9 +65,10 @@ struct subscriber_calls {
 struct subscriber {
 	/* What every message needs comes first. */
 	struct hints_shared *hints;
-	uint64_t publishers_seen; /* SEEN_NONE: look again in any case */
-	struct feed *turn;        /* feed that is asked first */
-	struct feed *feeds;       /* [FLOE_PUBLISHERS_MAX] */
+	uint64_t straight_at; /* publishers_seen, if there is one feed and nothing special about it,
+			       * else SEEN_NONE */
+	struct feed *turn;    /* feed that is asked first */
+	struct feed *feeds;   /* [FLOE_PUBLISHERS_MAX] */
 	uint32_t feed_count;
 	uint32_t leaving_count;
 	uint32_t holds_max;
@@ -76,7 +78,7 @@ struct subscriber {
 	unsigned char *copies; /* [holds_max], a cache line each: inline payloads */
 	struct port_shared *port;
 	uint64_t copied;
-	bool straight; /* one feed, and nothing about it is special */
+	uint64_t publishers_seen; /* SEEN_NONE: look again in any case */
 	bool reliable;
 	bool fenced; /* membarrier(2) is not to be had */
 
@@ -164,10 +166,8 @@ floe_inline int subscriber_take_inline(struct subscriber *sub, struct feed *feed
 	uint64_t *copy = (uint64_t *)(void *)(sub->copies + (size_t)place * FLOE_CACHELINE);
 	uint64_t size = what & SLOT_SIZE_MASK;
 
-#pragma GCC unroll 8
-	for (unsigned i = 0; i < SLOT_WORDS; i++)
-		copy[i] = load_relaxed(&slot->word[i]);
-	if (floe_unlikely(!ring_still(&feed->reader) || size - 1 >= FLOE_INLINE_MAX))
+	words_load(copy, slot->word, SLOT_WORDS);
+	if (floe_unlikely(!ring_still(slot, feed->reader.next) || size - 1 >= FLOE_INLINE_MAX))
 		return 0;
 	ret->data = copy;
 	ret->size = size;
@@ -183,13 +183,15 @@ floe_inline int subscriber_take_chunk(struct subscriber *sub, struct feed *feed,
 	const struct slot_shared *slot = feed->reader.slot;
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
 	uint64_t time_ns = load_relaxed(&slot->word[SLOT_CHUNK_TIME]);
+	uint64_t next = load_relaxed(&slot->word[SLOT_CHUNK_NEXT]);
 
 	/* The payload's first line is on its way while the hold becomes visible; an address that is
-	 * none does no harm here. */
+	 * none does no harm here, and no more when the next is fetched. */
 	__builtin_prefetch(feed->base + offset);
 	if (floe_unlikely(offset > feed->reserved || size > feed->reserved - offset || size == 0 ||
 			  offset % FLOE_CACHELINE))
 		return 0;
+	feed->coming = feed->base + next;
 
 	/* Pairs with the fence in the publisher's reclaim: either it finds this hold, or the next
 	 * load finds the slot overwritten. Dying after this store pins a chunk that the publisher
@@ -205,35 +207,35 @@ floe_inline int subscriber_take_chunk(struct subscriber *sub, struct feed *feed,
 	return 1;
 }
 
-/* The message that is ready in this feed. 1, or what subscriber_take_other says */
-floe_inline int subscriber_take_ready(struct subscriber *sub, struct feed *feed,
-				      struct floe_sample *ret)
-{
-	uint32_t place = sub->places[sub->held_count];
-	uint64_t what = load_relaxed(&feed->reader.slot->what);
-	int r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, place, what, ret)
-				   : subscriber_take_chunk(sub, feed, place, what, ret);
-
-	if (floe_unlikely(!r))
-		return subscriber_take_slow(sub, ret);
-	return subscriber_keep(sub, feed, place, ret);
-}
+/* The message that is ready in this feed lies in a chunk. */
+int subscriber_take_chunk_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret);
 
 /* 1; 0 nothing there; -ENOBUFS; -EPROTO; or what refreshing said */
 floe_inline int subscriber_take(struct subscriber *sub, struct floe_sample *ret)
 {
 	struct feed *feed = sub->turn;
+	enum ring_state state;
+	uint32_t place;
+	uint64_t what;
 
-	if (floe_likely(load_relaxed(&sub->hints->publishers) == sub->publishers_seen &&
-			sub->straight)) {
-		enum ring_state state = ring_look(&feed->reader);
+	/* Two lines are fetched at once, not one after the other. */
+	__builtin_prefetch(feed->coming);
+	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->straight_at ||
+			  sub->held_count == sub->holds_max))
+		return subscriber_take_slow(sub, ret);
+	state = ring_look(&feed->reader);
+	if (state == RING_EMPTY)
+		return 0;
+	if (floe_unlikely(state == RING_LAPPED))
+		return subscriber_take_slow(sub, ret);
 
-		if (state == RING_EMPTY)
-			return sub->held_count == sub->holds_max ? -ENOBUFS : 0;
-		if (floe_likely(state == RING_READY && sub->held_count != sub->holds_max))
-			return subscriber_take_ready(sub, feed, ret);
-	}
-	return subscriber_take_slow(sub, ret);
+	what = load_relaxed(&feed->reader.slot->what);
+	if (!(what & SLOT_INLINE))
+		return subscriber_take_chunk_ready(sub, feed, ret);
+	place = sub->places[sub->held_count];
+	if (floe_unlikely(!subscriber_take_inline(sub, feed, place, what, ret)))
+		return subscriber_take_slow(sub, ret);
+	return subscriber_keep(sub, feed, place, ret);
 }
 
 /* Which held sample this is; NULL: none of ours. */
@@ -262,6 +264,7 @@ floe_inline void subscriber_release(struct subscriber *sub, struct floe_sample *
 	sub->held_count--;
 	sub->places[sub->held_count] = place;
 	sample->data = NULL;
+	sample->size = 0;
 	sample->ticket = 0;
 }
 
