@@ -415,11 +415,6 @@ static void check_kernel(struct doctor *doctor)
 		     "Linux %s is older than 5.16 (futex_waitv): a subscriber cannot "
 		     "sleep on several publishers at once, it looks again and again.",
 		     name.release);
-	if (version < 6007)
-		tell(doctor, DOCTOR_NOTE,
-		     "Linux %s is older than 6.7 (futex waits of io_uring): "
-		     "floe_subscriber_fd says ENOSYS.",
-		     name.release);
 	if (!doctor->told)
 		tell(doctor, DOCTOR_OK, "Linux %s has all that is used.", name.release);
 }

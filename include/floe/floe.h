@@ -167,8 +167,9 @@ struct floe_sample {
 FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *topic,
 				    const struct floe_publisher_options *options);
 
-/* What can still be taken stays readable while there are subscribers. Loans that are still out
- * are lost with it. NULL is fine. */
+/* What can still be taken stays readable while there are subscribers; in a caller's block it does
+ * not, for the block is the caller's again. Loans that are still out are lost with it. NULL is
+ * fine. */
 FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub);
 
 /* Exact bytes that a caller's block needs for these options; -EINVAL, -E2BIG as open. */
@@ -183,8 +184,10 @@ FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_l
 
 /*
  * Sends what was lent and empties the loan.
- *   1 sent; 0 would block: a reliable subscriber has not yet taken what this would overwrite,
- *   the loan stays yours: publish it again, or discard it; -EINVAL not a loan of this publisher.
+ *   1 sent; 0 would block: a reliable subscriber has not yet taken what this would overwrite; the
+ *   loan stays yours: publish it again, or discard it; if all loans are out, the next floe_loan
+ *   takes the oldest such loan back; -EINVAL not a loan of this publisher.
+ * While it would block, it asks the kernel once a millisecond whether who blocks it is alive.
  * `loan->size` may have been made smaller (not 0): that much is sent.
  */
 FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan);
@@ -193,7 +196,7 @@ FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan)
 FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan);
 
 /* Waits until floe_publish would not block. deadline_ns: CLOCK_MONOTONIC, -1 for ever.
- *   1 it would not; 0 deadline; -EINVAL; -EINTR a signal. */
+ *   1 it would not; 0 deadline; -EINVAL; -EINTR a signal; or what floe_publish would say. */
 FLOE_PUBLIC int floe_publisher_wait(struct floe_publisher *pub, int64_t deadline_ns);
 
 /*
@@ -220,7 +223,7 @@ FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_opt
 FLOE_PUBLIC int floe_take(struct floe_subscriber *sub, struct floe_sample *ret);
 
 /* Waits until floe_take would not say "nothing there". deadline_ns: CLOCK_MONOTONIC, -1 for ever.
- *   1 ready; 0 deadline; -EINVAL; -EINTR a signal. */
+ *   1 ready; 0 deadline; -EINVAL; -EINTR a signal; or what floe_take would say. */
 FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns);
 
 /* Gives the sample back and empties it. An empty sample is fine. */

@@ -51,9 +51,10 @@ static void grow(struct publication *p, struct publisher *pub)
 	struct pool_plan *last = &p->file.plan.pool[p->file.plan.pool_count - 1];
 	uint32_t holds = members_count_holds(&p->members);
 
+	pub->shortage = 0;
 	if (p->fixed || holds <= p->holds_reserved)
 		return;
-	(void)ring_file_grow(&p->file, &p->topic, p->chunks_needed + holds);
+	pub->shortage = ring_file_grow(&p->file, &p->topic, p->chunks_needed + holds);
 	if (last->chunk_count > pub->manager.pool[p->file.plan.pool_count - 1].chunk_count)
 		(void)manager_grow(&pub->manager, p->file.plan.pool_count - 1, last->chunk_count);
 }

@@ -9,11 +9,14 @@
  *   +8   subscribers    goes up when a subscriber comes or goes; a futex word
  *   +16  sleepers       goes up before a subscriber sleeps
  *
- * This is the exception to "one writer per word", and harmless: each word only makes others look
- * again at words that do have one writer. Whoever adds too often costs the others system calls;
- * who sets one back, or adds too late, can delay a wake-up or hide himself, nothing else.
+ * This is the exception to "one writer per word". Each word only makes others look again at words
+ * that do have one writer. Whoever adds too often costs the others system calls. Whoever sets a
+ * word back can delay a wake-up, or hide one who has just joined: then what that one holds may be
+ * written under his eyes. That is wrong bytes for him, never a wrong chunk list, a crash or a
+ * hang for anybody.
  *
- * Dying after the change that it announces and before the addition: cleaning up adds again.
+ * Dying after the change that it announces and before the addition: a place is announced again
+ * when it is cleaned away; a publisher is found by who waits, within half a second.
  */
 
 #include <stddef.h>

@@ -10,6 +10,7 @@
 #include "os/os.h"
 #include "registry/file.h"
 #include "registry/lent_memory.h"
+#include "registry/peer.h"
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22 /* Linux 5.14 */
@@ -38,7 +39,8 @@ static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret
 }
 
 /* A record leads to a segment in the publisher's own memory. */
-static int follow_record(struct feed *feed, const char *path, struct floe_error *error)
+static int follow_record(struct feed *feed, const struct domain *domain, const char *path,
+			 struct floe_error *error)
 {
 	floe_cleanup(region_close) struct region record = feed->mapping;
 	struct record_shared seen;
@@ -52,6 +54,8 @@ static int follow_record(struct feed *feed, const char *path, struct floe_error 
 			   error);
 	if (r < 0)
 		return r;
+	if (peer_is_alive(domain, seen.owner) == 0)
+		return -ENOENT;
 	r = lent_memory_attach(feed->file, &seen, path, &feed->mapping, &memory, &size, error);
 	if (r < 0)
 		return r;
@@ -63,8 +67,8 @@ static int follow_record(struct feed *feed, const char *path, struct floe_error 
 	return 0;
 }
 
-int feed_attach(struct feed *ret_feed, int dir, const char *name, struct type_shared *ret_type,
-		struct floe_error *error)
+int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, const char *name,
+		struct type_shared *ret_type, struct floe_error *error)
 {
 	floe_cleanup(os_close_fdp) int fd = file_open(dir, name, O_RDONLY, error);
 	struct feed feed = {.mapping = REGION_NULL};
@@ -80,7 +84,7 @@ int feed_attach(struct feed *ret_feed, int dir, const char *name, struct type_sh
 	copy_once(&magic, feed.mapping.base, sizeof(magic));
 	feed.region = feed.mapping;
 	if (magic == RECORD_MAGIC)
-		r = follow_record(&feed, name, error);
+		r = follow_record(&feed, domain, name, error);
 	if (r == 0)
 		r = fill(&feed, name, ret_type, error);
 	if (r < 0) {
@@ -165,8 +169,8 @@ static int refuse(struct feeds *feeds, struct subscriber *sub, uint32_t index, u
 	return r == -EPROTO ? r : -EACCES;
 }
 
-static int add_feed(struct feeds *feeds, struct subscriber *sub, int dir, uint32_t index,
-		    const struct type_shared *type, bool joining, uint64_t history,
+static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct topic *topic, int dir,
+		    uint32_t index, const struct type_shared *type, bool joining, uint64_t history,
 		    struct floe_error *error)
 {
 	struct type_shared theirs;
@@ -185,7 +189,7 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, int dir, uint32
 		known->seen = true;
 	if (known || file == 0 || file == feeds->refused[index])
 		return 0;
-	r = feed_attach(&feed, dir, name, &theirs, error);
+	r = feed_attach(&feed, topic->domain, dir, name, &theirs, error);
 	if (r < 0)
 		return refuse(feeds, sub, index, file, r);
 	if (feed.index != index || type_check(type, &theirs, "", "", NULL) < 0) {
@@ -217,8 +221,9 @@ int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *
 	for (uint32_t i = 0; i < sub->feed_count; i++)
 		sub->feeds[i].seen = false;
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
-		r = names.taken[i] ? add_feed(feeds, sub, dir, i, type, joining, history, error)
-				   : 0;
+		r = names.taken[i]
+			    ? add_feed(feeds, sub, topic, dir, i, type, joining, history, error)
+			    : 0;
 		if (r < 0 && r != -EPROTO && r != -EACCES)
 			return r;
 		if (r < 0)

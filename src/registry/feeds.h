@@ -25,10 +25,10 @@ int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *
 	       const struct type_shared *type, bool joining, uint64_t history,
 	       struct floe_error *error);
 
-/* Maps one publisher's segment for reading; fills everything but the start. `path` is for the
- * sentence. */
-int feed_attach(struct feed *ret_feed, int dir, const char *name, struct type_shared *ret_type,
-		struct floe_error *error);
+/* Maps one publisher's segment for reading; fills everything but the start. -ENOENT: it is gone,
+ * or it lay in memory of a process that is. */
+int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, const char *name,
+		struct type_shared *ret_type, struct floe_error *error);
 void feed_detach(struct feed *feed);
 
 /* The publisher reserved more memory since it was mapped: makes `region` reach as far. */

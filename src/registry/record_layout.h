@@ -6,10 +6,9 @@
  * Record: stands in the topic's folder for a segment that lies in a caller's block.
  *
  *   +0    identity
- *   +16   owner, generation    where a segment has them, see ring_file_owner
- *   +32   whose memory: process, address, size
- *   +56   the object behind it, when it is a shared mapping: where the block lies in the
- *         process's mapping of it
+ *   +16   owner
+ *   +24   whose memory: process, at +32 its address and size there
+ *   +48   the shared mapping that the block lies in, so that others can map its object
  *
  * Written before the file has a name, never again. The memory goes with its process, so a
  * record whose owner is dead leads nowhere and is removed, not adopted.

@@ -164,30 +164,42 @@ static int list_names(int dir, struct names *ret_names)
 	return again < 0 ? again : file_list(again, note_name, ret_names);
 }
 
+/* Has every subscriber read this ring to its end? A record leads to memory that went with its
+ * process: there is nothing to read. */
+static bool is_read(int fd, uint32_t index, const struct members *members)
+{
+	struct segment_shared seen;
+
+	if (os->read_at(fd, &seen, sizeof(seen), 0) != (ssize_t)sizeof(seen) ||
+	    seen.identity.magic != SEGMENT_MAGIC)
+		return true;
+	for (uint32_t i = 0; i < members->count; i++)
+		if (load_acquire(&members->member[i].port->cursor[index]) <=
+		    load_relaxed(&seen.head))
+			return false;
+	return true;
+}
+
 /* A ring of another plan whose publisher is gone, and which every subscriber has read to its end
  * (or, if `any`, no matter who has not): its name goes, mappings of it stay. */
 static void remove_stale(const struct node *node, int dir, uint32_t index,
 			 const struct members *members, bool any)
 {
 	floe_cleanup(os_close_fdp) int fd = -1;
-	struct segment_shared seen;
 	char name[PLACE_NAME_MAX];
 	uint64_t owner;
 
 	place_name(name, "pub.", index);
+	fd = file_open(dir, name, O_RDWR, NULL);
+	if (fd < 0 || os->try_lock(fd, OS_LOCK_EXCLUSIVE) != 1 ||
+	    file_id_at(dir, name) != file_id(fd))
+		return;
+	/* With the lock nobody adopts it any more. */
 	if (ring_file_owner(dir, name, &owner) < 0 ||
 	    (owner && peer_is_alive(&node->domain, owner) != 0))
 		return;
-	fd = file_open(dir, name, O_RDWR, NULL);
-	if (fd < 0 || os->try_lock(fd, OS_LOCK_EXCLUSIVE) != 1)
-		return;
-	if (os->read_at(fd, &seen, sizeof(seen), 0) != (ssize_t)sizeof(seen))
-		return;
-	for (uint32_t i = 0; i < members->count && !any; i++)
-		if (load_acquire(&members->member[i].port->cursor[index]) <=
-		    load_relaxed(&seen.head))
-			return;
-	(void)os->unlink(dir, name);
+	if (any || is_read(fd, index, members))
+		(void)os->unlink(dir, name);
 }
 
 static int adopt_any(struct ring_file *ret_file, const struct ring_file_options *options,
@@ -302,7 +314,10 @@ static int create_outside(struct ring_file *ret_file, const struct ring_file_opt
 	r = lent_memory_record(fd, node->id, options->memory, sizes.size, error);
 	if (r < 0)
 		return r;
-	lent_memory_add(ret_file->file, options->memory, sizes.size);
+	r = lent_memory_add(ret_file->file, options->memory, sizes.size);
+	if (r < 0)
+		return error_set(error, r, "this process has %d publishers in blocks of its own",
+				 LENT_MEMORY_MAX);
 	r = link_somewhere(ret_file, fd, dir, node, members, error);
 	if (r < 0)
 		lent_memory_remove(ret_file->file);

@@ -13,6 +13,7 @@
 #include "registry/file.h"
 #include "registry/node.h"
 #include "registry/peer.h"
+#include "registry/ring_file.h"
 #include "registry/topic.h"
 
 static uint32_t state_of(int r)
@@ -42,6 +43,7 @@ struct list {
 	size_t room;
 	int count;
 	uint64_t topic_id;
+	struct type_shared type; /* of the first that names one */
 };
 
 static void *next(struct list *list)
@@ -164,6 +166,13 @@ static void describe_segment(const struct segment_shared *segment, struct floe_p
 	copy_text(info->type, sizeof(info->type), segment->type.name);
 }
 
+static void note_type(struct list *list, const struct type_shared *type)
+{
+	if (!list->type.name[0])
+		copy_once(&list->type, type, sizeof(list->type));
+	list->type.name[sizeof(list->type.name) - 1] = 0;
+}
+
 static int add_publisher(void *user, const char *name)
 {
 	struct list *list = user;
@@ -183,19 +192,23 @@ static int add_publisher(void *user, const char *name)
 	info->mode = seen.st_mode & 07777;
 	info->uid = seen.st_uid;
 	info->memory = (uint64_t)seen.st_blocks * 512;
-	r = feed_attach(&feed, list->dir, name, &type, NULL);
+	r = feed_attach(&feed, list->domain, list->dir, name, &type, NULL);
 	if (r < 0) {
 		info->state = state_of(r);
+		/* A record tells its owner, also when the memory cannot be had. */
+		if (r != -EPROTO && ring_file_owner(list->dir, name, &info->node) == 0)
+			describe_owner(list->domain, info);
 		return 0;
 	}
 	describe_segment(feed.reader.segment, info);
 	describe_owner(list->domain, info);
+	note_type(list, &type);
 	feed_detach(&feed);
 	return 0;
 }
 
-int view_publishers(const struct domain *domain, const char *topic, struct floe_publisher_info *ret,
-		    size_t count)
+static int list_publishers(const struct domain *domain, const char *topic,
+			   struct floe_publisher_info *ret, size_t count, struct type_shared *type)
 {
 	struct list list = {
 		.domain = domain,
@@ -204,9 +217,19 @@ int view_publishers(const struct domain *domain, const char *topic, struct floe_
 		.room = count,
 	};
 	char path[DOMAIN_NAME_MAX];
+	int r;
 
 	domain_path(domain, "topics", topic, path);
-	return walk(&list, path, add_publisher);
+	r = walk(&list, path, add_publisher);
+	if (type)
+		*type = list.type;
+	return r;
+}
+
+int view_publishers(const struct domain *domain, const char *topic, struct floe_publisher_info *ret,
+		    size_t count)
+{
+	return list_publishers(domain, topic, ret, count, NULL);
 }
 
 static void describe_port(const struct port_shared *port, uint32_t holds_max,
@@ -223,7 +246,7 @@ static void describe_port(const struct port_shared *port, uint32_t holds_max,
 }
 
 /* What this port has not yet taken, of all publishers that it has begun with. */
-static uint64_t count_behind(int dir, const struct port_shared *port)
+static uint64_t count_behind(const struct list *list, const struct port_shared *port)
 {
 	uint64_t behind = 0;
 
@@ -235,7 +258,8 @@ static uint64_t count_behind(int dir, const struct port_shared *port)
 		uint64_t head;
 
 		place_name(name, "pub.", i);
-		if (cursor == 0 || feed_attach(&feed, dir, name, &type, NULL) < 0)
+		if (cursor == 0 || cursor > CURSOR_MAX ||
+		    feed_attach(&feed, list->domain, list->dir, name, &type, NULL) < 0)
 			continue;
 		head = ring_reader_head(&feed.reader);
 		behind += head >= cursor ? head + 1 - cursor : 0;
@@ -280,7 +304,8 @@ static int add_subscriber(void *user, const char *name)
 		return 0;
 	}
 	describe_port(port, holds_max, info);
-	info->behind = count_behind(list->dir, port);
+	note_type(list, &port->type);
+	info->behind = count_behind(list, port);
 	return 0;
 }
 
@@ -303,8 +328,9 @@ static uint64_t read_topic_id(const char *path)
 	return seen.id;
 }
 
-int view_subscribers(const struct domain *domain, const char *topic,
-		     struct floe_subscriber_info *ret, size_t count)
+static int list_subscribers(const struct domain *domain, const char *topic,
+			    struct floe_subscriber_info *ret, size_t count,
+			    struct type_shared *type)
 {
 	struct list list = {
 		.domain = domain,
@@ -313,10 +339,20 @@ int view_subscribers(const struct domain *domain, const char *topic,
 		.room = count,
 	};
 	char path[DOMAIN_NAME_MAX];
+	int r;
 
 	domain_path(domain, "topics", topic, path);
 	list.topic_id = read_topic_id(path);
-	return walk(&list, path, add_subscriber);
+	r = walk(&list, path, add_subscriber);
+	if (type)
+		*type = list.type;
+	return r;
+}
+
+int view_subscribers(const struct domain *domain, const char *topic,
+		     struct floe_subscriber_info *ret, size_t count)
+{
+	return list_subscribers(domain, topic, ret, count, NULL);
 }
 
 struct names {
@@ -347,47 +383,24 @@ int view_each_topic(const struct domain *domain, int (*each)(void *user, const c
 	return file_list(dir, pass_name, &names);
 }
 
-/* The type as the first participant tells it that has one. */
-static void describe_type(const struct domain *domain, const char *topic,
-			  struct floe_topic_info *ret, const struct view_room *room, int publishers,
-			  int subscribers)
+static void describe_type(struct floe_topic_info *ret, const struct type_shared *type)
 {
-	for (int i = 0; i < publishers; i++) {
-		struct type_shared type;
-		struct feed feed;
-		char path[DOMAIN_NAME_MAX];
-		char name[PLACE_NAME_MAX];
-		int dir;
-
-		if (!room->publisher[i].type[0])
-			continue;
-		domain_path(domain, "topics", topic, path);
-		place_name(name, "pub.", room->publisher[i].index);
-		dir = file_open_dir(AT_FDCWD, path, NULL);
-		if (dir >= 0 && feed_attach(&feed, dir, name, &type, NULL) == 0) {
-			ret->type.size = type.size;
-			ret->type.alignment = type.alignment;
-			ret->type.hash = type.hash;
-			feed_detach(&feed);
-		}
-		os_close_fdp(&dir);
-		memcpy(ret->type.name, room->publisher[i].type, sizeof(ret->type.name));
-		return;
-	}
-	for (int i = 0; i < subscribers; i++) {
-		if (!room->subscriber[i].type[0])
-			continue;
-		memcpy(ret->type.name, room->subscriber[i].type, sizeof(ret->type.name));
-		return;
-	}
+	ret->type.size = type->size;
+	ret->type.alignment = type->alignment;
+	ret->type.hash = type->hash;
+	memcpy(ret->type.name, type->name, sizeof(ret->type.name));
 }
 
 int view_topic(const struct domain *domain, const char *topic, struct view_room *room,
 	       struct floe_topic_info *ret)
 {
 	char path[DOMAIN_NAME_MAX];
-	int publishers = view_publishers(domain, topic, room->publisher, FLOE_PUBLISHERS_MAX);
-	int subscribers = view_subscribers(domain, topic, room->subscriber, FLOE_SUBSCRIBERS_MAX);
+	struct type_shared sent = {0};
+	struct type_shared wanted = {0};
+	int publishers = list_publishers(domain, topic, room->publisher, FLOE_PUBLISHERS_MAX,
+					 &sent);
+	int subscribers = list_subscribers(domain, topic, room->subscriber, FLOE_SUBSCRIBERS_MAX,
+					   &wanted);
 
 	memset(ret, 0, sizeof(*ret));
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", topic);
@@ -406,12 +419,13 @@ int view_topic(const struct domain *domain, const char *topic, struct view_room 
 	if (read_topic_id(path))
 		ret->state = ret->publishers + ret->subscribers ? FLOE_STATE_ALIVE
 								: FLOE_STATE_DEAD;
-	describe_type(domain, topic, ret, room, publishers, subscribers);
+	describe_type(ret, sent.name[0] ? &sent : &wanted);
 	return 0;
 }
 
 /* First publisher's schema that is there. */
 struct schema {
+	const struct domain *domain;
 	int dir;
 	char *ret;
 	size_t size;
@@ -426,7 +440,7 @@ static int read_schema(void *user, const char *name)
 	size_t length;
 
 	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0 ||
-	    feed_attach(&feed, schema->dir, name, &type, NULL) < 0)
+	    feed_attach(&feed, schema->domain, schema->dir, name, &type, NULL) < 0)
 		return 0;
 	/* feed_attach has checked that the schema ends before the slots. */
 	length = type.schema_size;
@@ -444,7 +458,7 @@ static int read_schema(void *user, const char *name)
 ssize_t view_schema(const struct domain *domain, const char *topic, char *ret, size_t size)
 {
 	floe_cleanup(os_close_fdp) int dir = -1;
-	struct schema schema = {.ret = ret, .size = size};
+	struct schema schema = {.domain = domain, .ret = ret, .size = size};
 	char path[DOMAIN_NAME_MAX];
 	int r;
 
