@@ -249,17 +249,26 @@ static bool flip(const char *path, size_t way)
 	return true;
 }
 
-/* Words that are too large, negative, or almost right. */
-static bool set_word(const char *path, size_t way)
+/* Words that are too large, negative, or almost right; from `begin` on. */
+static bool set_word(const char *path, size_t way, uint64_t begin, uint64_t end)
 {
-	static const uint64_t words[] = {0,          1,          0x7fffffff,
-					 0xffffffff, UINT64_MAX, (uint64_t)1 << 63};
-	size_t offset = way / COUNT(words) * 8;
+	static const uint64_t words[] = {0, 0xffffffff, UINT64_MAX, (uint64_t)1 << 63};
+	uint64_t offset = begin + way / COUNT(words) * 8;
 
-	if (offset >= 320 || offset + 8 > size_of(path))
+	if (offset >= end || offset + 8 > size_of(path))
 		return false;
 	file_write(path, offset, &words[way % COUNT(words)], 8);
 	return true;
+}
+
+static bool set_early_word(const char *path, size_t way)
+{
+	return set_word(path, way, 0, 128);
+}
+
+static bool set_later_word(const char *path, size_t way)
+{
+	return set_word(path, way, 128, 320);
 }
 
 static bool scramble(const char *path, size_t way)
@@ -319,9 +328,14 @@ static void files_of_the_living_with_a_flipped_byte_are_survived(void)
 	survive(flip, "flipped byte", LIVING);
 }
 
-static void files_that_the_dead_left_with_a_wrong_word_are_survived(void)
+static void files_that_the_dead_left_with_a_wrong_early_word_are_survived(void)
 {
-	survive(set_word, "word", DEAD);
+	survive(set_early_word, "early word", DEAD);
+}
+
+static void files_that_the_dead_left_with_a_wrong_later_word_are_survived(void)
+{
+	survive(set_later_word, "later word", DEAD);
 }
 
 static void files_that_the_dead_left_full_of_noise_are_survived(void)
@@ -542,7 +556,8 @@ int main(int argc, char **argv)
 		TEST(files_that_the_dead_left_cut_off_are_survived),
 		TEST(files_that_the_dead_left_with_a_flipped_byte_are_survived),
 		TEST(files_of_the_living_with_a_flipped_byte_are_survived),
-		TEST(files_that_the_dead_left_with_a_wrong_word_are_survived),
+		TEST(files_that_the_dead_left_with_a_wrong_early_word_are_survived),
+		TEST(files_that_the_dead_left_with_a_wrong_later_word_are_survived),
 		TEST(files_that_the_dead_left_full_of_noise_are_survived),
 		TEST(files_of_the_living_full_of_noise_are_survived),
 		TEST(things_that_are_no_files_are_survived),
