@@ -216,7 +216,7 @@ FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_opt
 
 /*
  * Takes the next message; publishers are served in turn.
- *   1; 0 nothing there; -EINVAL; -ENOBUFS holds_max samples are held;
+ *   1; 0 nothing there; -EINVAL; -ENOBUFS there is one, but holds_max samples are held;
  *   -EPROTO, -EACCES once for each publisher whose memory is not what it must be or may not be
  *   read: it is left out from then on.
  */

@@ -39,8 +39,26 @@ typedef _Atomic uint32_t shared_u32;
 #define fence_release() (FLOE_SHARED_POINT(), atomic_thread_fence(memory_order_release))
 #define fence_seq_cst() (FLOE_SHARED_POINT(), atomic_thread_fence(memory_order_seq_cst))
 
-/* A word that only its owner adds to, for counters: no locked instruction. */
-#define bump(word, value) store_relaxed((word), load_relaxed(word) + (value))
+/* Builds that watch each access. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SHARED_WORD_BY_WORD
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__) || defined(FLOE_SCHEDULED)
+#define SHARED_WORD_BY_WORD
+#endif
+
+/* A word that only its owner adds to, for counters: no locked instruction. Others read it whole,
+ * for a store of an aligned word is one. */
+floe_inline void bump(shared_u64 *word, uint64_t value)
+{
+#if defined(__x86_64__) && !defined(SHARED_WORD_BY_WORD)
+	__asm__("addq %1, %0" : "+m"(*word) : "er"(value) : "cc");
+#else
+	store_relaxed(word, load_relaxed(word) + value);
+#endif
+}
 
 /*
  * A peer's plain bytes are copied once and only the copy is looked at: without the barrier the
@@ -57,15 +75,6 @@ floe_inline void copy_once(void *to, const void *from, size_t size)
  * whole. They need no order among themselves, so where nobody watches each access they are moved
  * as one block.
  */
-#if defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SHARED_WORD_BY_WORD
-#endif
-#endif
-#if defined(__SANITIZE_THREAD__) || defined(FLOE_SCHEDULED)
-#define SHARED_WORD_BY_WORD
-#endif
-
 floe_inline void words_store(shared_u64 *to, const uint64_t *from, unsigned count)
 {
 #ifdef SHARED_WORD_BY_WORD

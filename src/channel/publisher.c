@@ -13,7 +13,7 @@
 
 /* The tables, largest alignment first; one order for the size and for the addresses. */
 struct tables {
-	size_t lent, marked, members, slot_chunk, retired, loans_free, end;
+	size_t marked, members, loans_free, slot_chunk, retired, end;
 };
 
 static struct tables lay_out(uint32_t depth, uint32_t loans_max, uint32_t chunk_count_max,
@@ -23,10 +23,10 @@ static struct tables lay_out(uint32_t depth, uint32_t loans_max, uint32_t chunk_
 
 	t.marked = size_mul(loans_max, sizeof(struct lent));
 	t.members = size_add(t.marked, size_mul(chunk_count_max, sizeof(uint64_t)));
-	t.slot_chunk = size_add(t.members, size_mul(member_max, sizeof(struct member)));
+	t.loans_free = size_add(t.members, size_mul(member_max, sizeof(struct member)));
+	t.slot_chunk = size_add(t.loans_free, size_mul(loans_max, sizeof(struct lent *)));
 	t.retired = size_add(t.slot_chunk, size_mul(depth, sizeof(uint32_t)));
-	t.loans_free = size_add(t.retired, size_mul(chunk_count_max, sizeof(uint32_t)));
-	t.end = size_add(t.loans_free, size_mul(loans_max, sizeof(uint32_t)));
+	t.end = size_add(t.retired, size_mul(chunk_count_max, sizeof(uint32_t)));
 	return t;
 }
 
@@ -128,19 +128,19 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 					? segment->payload_max
 					: plan->manager.pool[0].chunk_size,
 		.loans_max = segment->loans_max,
-		.lent = (struct lent *)(memory + t.lent),
+		.lent = (struct lent *)(void *)memory,
 		.marked = (uint64_t *)(memory + t.marked),
 		.members = (struct member *)(memory + t.members),
 		.member_max = plan->member_max,
 		.slot_chunk = (uint32_t *)(memory + t.slot_chunk),
 		.retired = (uint32_t *)(memory + t.retired),
-		.loans_free = (uint32_t *)(memory + t.loans_free),
+		.loans_free = (struct lent **)(void *)(memory + t.loans_free),
 		.manager = plan->manager,
 		.calls = plan->calls,
 		.user = plan->user,
 	};
 	for (uint32_t i = 0; i < pub->loans_max; i++) {
-		pub->loans_free[i] = i;
+		pub->loans_free[i] = &pub->lent[i];
 		pub->lent[i].ticket = 2 * TICKET_OUT | i; /* no ticket is 0 */
 	}
 	start_at(pub, segment, 1);
@@ -311,7 +311,7 @@ int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *re
 			return -ENOBUFS;
 		take_back(pub, lent);
 	}
-	lent = &pub->lent[pub->loans_free[pub->loans_out]];
+	lent = pub->loans_free[pub->loans_out];
 	if (size <= pub->inline_max) {
 		publisher_lend(pub, lent, lent->words, CHUNK_NONE, size, ret_loan);
 	} else {
@@ -328,6 +328,18 @@ int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *re
 	return 1;
 }
 
+/* Pairs with the addition in sleep_once where there is no membarrier(2). */
+static int send_fenced(struct publisher *pub, struct lent *lent, struct floe_loan *loan,
+		       uint64_t time_ns)
+{
+	int r = publisher_send(pub, lent, loan, time_ns);
+
+	fence_seq_cst();
+	if (load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen)
+		(void)publisher_wake(pub);
+	return r;
+}
+
 int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan, uint64_t time_ns)
 {
 	struct lent *lent = publisher_find(pub, loan);
@@ -338,7 +350,8 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan, uint64
 	r = publisher_may_publish(pub);
 	if (r > 0) {
 		lent->blocked = 0;
-		return publisher_send(pub, lent, loan, time_ns);
+		return pub->fenced ? send_fenced(pub, lent, loan, time_ns)
+				   : publisher_send(pub, lent, loan, time_ns);
 	}
 	lent->blocked = ++pub->blocked_count;
 	if (r == 0)
@@ -415,8 +428,11 @@ int publisher_may_publish(struct publisher *pub)
 		return r;
 	do {
 		slowest = find_slowest(pub);
-		if (pub->ring.next <= pub->limit)
-			return 1;
+		if (pub->ring.next > pub->limit)
+			continue;
+		if (pub->fenced)
+			pub->limit = 0;
+		return 1;
 	} while (lift_dead(pub, slowest));
 	return 0;
 }

@@ -65,10 +65,10 @@ struct publisher {
 	struct hints_shared *hints;
 	uint64_t sleepers_seen; /* nothing more to do for these */
 	uint64_t subscribers_seen;
-	uint64_t limit;       /* may be published without looking at cursors */
-	struct lent *lent;    /* [loans_max] */
-	uint32_t *loans_free; /* [loans_max]: from loans_out on, those that are not out */
-	size_t straight_max;  /* size of a payload that the first pool can take */
+	uint64_t limit;           /* may be published without looking at cursors */
+	struct lent *lent;        /* [loans_max] */
+	struct lent **loans_free; /* [loans_max]: from loans_out on, those that are not out */
+	size_t straight_max;      /* size of a payload that the first pool can take */
 	uint32_t loans_max;
 	uint32_t loans_out;
 	uint32_t loans_high;
@@ -76,7 +76,8 @@ struct publisher {
 	uint32_t *retired; /* [chunks] */
 	uint32_t retired_count;
 	uint32_t flags;
-	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish */
+	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish, whose limit
+			     * is 0 so that it takes the slow path */
 	bool wants_refresh; /* the last one failed */
 
 	struct manager manager;
@@ -169,7 +170,7 @@ floe_inline void publisher_unlend(struct publisher *pub, struct lent *lent, stru
 
 	lent->ticket = ticket;
 	pub->loans_out = out;
-	pub->loans_free[out] = (uint32_t)(ticket & TICKET_INDEX);
+	pub->loans_free[out] = lent;
 	store_relaxed(&pub->ring.segment->loans, out);
 	loan->data = NULL;
 	loan->size = 0;
@@ -188,7 +189,7 @@ floe_inline int publisher_loan(struct publisher *pub, size_t size, struct floe_l
 	/* loans_high is at most loans_max: the slow path raises it. */
 	if (floe_unlikely(size - 1 >= pub->straight_max || out >= pub->loans_high))
 		return publisher_loan_slow(pub, size, ret_loan);
-	lent = &pub->lent[pub->loans_free[out]];
+	lent = pub->loans_free[out];
 	if (size <= pub->inline_max) {
 		publisher_lend(pub, lent, lent->words, CHUNK_NONE, size, ret_loan);
 		return 1;
@@ -251,9 +252,7 @@ floe_inline int publisher_send(struct publisher *pub, struct lent *lent, struct 
 	publisher_unlend(pub, lent, loan);
 
 	/* Pairs with the membarrier in sleep_once: either we see its addition here, or it sees our
-	 * slot. Only where there is no membarrier a fence has to be paid for. */
-	if (floe_unlikely(pub->fenced))
-		fence_seq_cst();
+	 * slot. Where there is no membarrier the slow path pays for a fence. */
 	if (floe_unlikely(load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen))
 		return publisher_wake(pub);
 	return 1;

@@ -78,6 +78,7 @@ uint64_t ring_recover(const struct segment_shared *segment);
 
 struct ring_reader {
 	const struct slot_shared *slot; /* where the message that it wants will be */
+	uint64_t want;                  /* what its slot says when it is there: 2 * next */
 	uint64_t next;                  /* sequence of that message */
 	const struct slot_shared *slots;
 	const struct slot_shared *end;
@@ -95,6 +96,7 @@ enum ring_state {
 static inline void ring_reader_seek(struct ring_reader *r, uint64_t next)
 {
 	r->next = next;
+	r->want = 2 * next;
 	r->slot = r->slots + next % r->depth;
 }
 
@@ -119,22 +121,23 @@ floe_inline enum ring_state ring_look(const struct ring_reader *r)
 	/* Pairs with the release in ring_commit. */
 	uint64_t sequence = load_acquire(&r->slot->sequence);
 
-	if (floe_likely(sequence == 2 * r->next))
-		return RING_READY;
-	return sequence < 2 * r->next ? RING_EMPTY : RING_LAPPED;
+	if (sequence < r->want)
+		return RING_EMPTY;
+	return floe_likely(sequence == r->want) ? RING_READY : RING_LAPPED;
 }
 
-/* Were all words of this slot, read since ring_look, of message `next`? */
-floe_inline bool ring_still(const struct slot_shared *slot, uint64_t next)
+/* Were all words of this slot, read since ring_look, of the message that it had then? */
+floe_inline bool ring_still(const struct slot_shared *slot, uint64_t want)
 {
 	/* Pairs with the release fence in ring_begin. */
 	fence_acquire();
-	return load_relaxed(&slot->sequence) == 2 * next;
+	return load_relaxed(&slot->sequence) == want;
 }
 
 floe_inline void ring_reader_advance(struct ring_reader *r)
 {
 	r->next++;
+	r->want += 2;
 	r->slot = r->slot + 1 == r->end ? r->slots : r->slot + 1;
 }
 

@@ -14,17 +14,16 @@
 #define TAKE_ATTEMPTS 3
 
 struct tables {
-	size_t feeds, held, places, end;
+	size_t feeds, places, end;
 };
 
 static struct tables lay_out(uint32_t holds_max)
 {
 	struct tables t = {0};
 
-	t.feeds = (size_t)holds_max * FLOE_CACHELINE;
-	t.held = t.feeds + FLOE_PUBLISHERS_MAX * sizeof(struct feed);
-	t.places = t.held + holds_max * sizeof(struct held);
-	t.end = t.places + holds_max * sizeof(uint32_t);
+	t.feeds = holds_max * sizeof(struct held);
+	t.places = t.feeds + FLOE_PUBLISHERS_MAX * sizeof(struct feed);
+	t.end = t.places + holds_max * sizeof(struct held *);
 	return t;
 }
 
@@ -49,9 +48,8 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.turn = (struct feed *)(void *)(memory + t.feeds),
 		.feeds = (struct feed *)(void *)(memory + t.feeds),
 		.holds_max = port->holds_max,
-		.places = (uint32_t *)(memory + t.places),
-		.held = (struct held *)(memory + t.held),
-		.copies = memory,
+		.places = (struct held **)(void *)(memory + t.places),
+		.held = (struct held *)(void *)memory,
 		.spin_ns = plan->spin_ns,
 		.reliable = port->policy == FLOE_POLICY_RELIABLE,
 		.fenced = plan->fenced,
@@ -59,10 +57,11 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.user = plan->user,
 	};
 	/* Tickets of different subscribers differ, so that samples are not mixed up. */
-	for (uint32_t i = 0; i < sub->holds_max; i++)
+	for (uint32_t i = 0; i < sub->holds_max; i++) {
 		sub->held[i].ticket = plan->serial * 2 * PLACE_IN_USE | i;
-	for (uint32_t i = 0; i < sub->holds_max; i++)
-		sub->places[i] = i;
+		sub->held[i].hold = &port->hold[i];
+		sub->places[i] = &sub->held[i];
+	}
 }
 
 /* Called after every change of what decides it. */
@@ -239,7 +238,7 @@ static int find_payload(struct subscriber *sub, struct feed *feed)
 	uint64_t what = load_relaxed(&slot->what);
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
 
-	if (!ring_still(slot, feed->reader.next))
+	if (!ring_still(slot, feed->reader.want))
 		return 0;
 	if (what & SLOT_INLINE)
 		return (what & SLOT_SIZE_MASK) - 1 < FLOE_INLINE_MAX ? 1 : -EPROTO;
@@ -254,7 +253,7 @@ static int find_payload(struct subscriber *sub, struct feed *feed)
 
 static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
-	uint32_t place = sub->places[sub->held_count];
+	struct held *held = sub->places[sub->held_count];
 	uint64_t what;
 	int r = find_payload(sub, feed);
 
@@ -263,9 +262,9 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 	if (r == 0)
 		return 0;
 	what = load_relaxed(&feed->reader.slot->what);
-	r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, place, what, ret)
-			       : subscriber_take_chunk(sub, feed, place, what, ret);
-	return r ? subscriber_keep(sub, feed, place, ret) : 0;
+	r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, held, what, ret)
+			       : subscriber_take_chunk(feed, held, what, ret);
+	return r ? subscriber_keep(sub, feed, held, ret) : 0;
 }
 
 /* 1; 0 nothing there; -EPROTO */
@@ -292,14 +291,22 @@ static int take_from(struct subscriber *sub, struct feed *feed, struct floe_samp
 	return 0;
 }
 
+static bool is_ready(const struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (ring_look(&sub->feeds[i].reader) != RING_EMPTY)
+			return true;
+	return false;
+}
+
 int subscriber_take_chunk_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
-	uint32_t place = sub->places[sub->held_count];
+	struct held *held = sub->places[sub->held_count];
 	uint64_t what = load_relaxed(&feed->reader.slot->what);
 
-	if (floe_unlikely(!subscriber_take_chunk(sub, feed, place, what, ret)))
+	if (floe_unlikely(!subscriber_take_chunk(feed, held, what, ret)))
 		return subscriber_take_slow(sub, ret);
-	return subscriber_keep(sub, feed, place, ret);
+	return subscriber_keep(sub, feed, held, ret);
 }
 
 int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
@@ -311,7 +318,7 @@ int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
 			return r;
 	}
 	if (sub->held_count == sub->holds_max)
-		return -ENOBUFS;
+		return is_ready(sub) ? -ENOBUFS : 0;
 
 	for (uint32_t n = sub->feed_count; n; n--) {
 		struct feed *feed = sub->turn;
@@ -335,14 +342,6 @@ int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed)
 	if (load_relaxed(&feed->reader.segment->sleeping))
 		(void)os->wake(futex_half(feed->cursor), INT_MAX);
 	return 1;
-}
-
-static bool is_ready(const struct subscriber *sub)
-{
-	for (uint32_t i = 0; i < sub->feed_count; i++)
-		if (ring_look(&sub->feeds[i].reader) != RING_EMPTY)
-			return true;
-	return false;
 }
 
 static bool is_changed(const struct subscriber *sub)

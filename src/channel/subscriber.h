@@ -47,9 +47,12 @@ struct feed {
 #define PLACE_IN_USE 0x100u
 
 struct held {
-	uint64_t ticket;
+	FLOE_CACHELINE_ALIGNED uint64_t ticket;
 	struct feed *feed;
+	shared_u64 *hold; /* in our port: the chunk, while this is in use */
+	FLOE_CACHELINE_ALIGNED uint64_t words[SLOT_WORDS]; /* a copy of an inline payload */
 };
+static_assert(sizeof(struct held) == 128, "found by a shift");
 
 struct subscriber;
 
@@ -73,9 +76,8 @@ struct subscriber {
 	uint32_t leaving_count;
 	uint32_t holds_max;
 	uint32_t held_count;
-	uint32_t *places;      /* [holds_max]: from held_count on, those that are free */
-	struct held *held;     /* [holds_max] */
-	unsigned char *copies; /* [holds_max], a cache line each: inline payloads */
+	struct held **places; /* [holds_max]: from held_count on, those that are free */
+	struct held *held;    /* [holds_max] */
 	struct port_shared *port;
 	uint64_t copied;
 	uint64_t publishers_seen; /* SEEN_NONE: look again in any case */
@@ -134,10 +136,9 @@ int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed); /* 1 *
 /* 1 ready; 0 deadline; -EINTR */
 int subscriber_wait(struct subscriber *sub, int64_t deadline_ns);
 
-floe_inline int subscriber_keep(struct subscriber *sub, struct feed *feed, uint32_t place,
+floe_inline int subscriber_keep(struct subscriber *sub, struct feed *feed, struct held *held,
 				struct floe_sample *ret)
 {
-	struct held *held = &sub->held[place];
 	uint64_t ticket = held->ticket | PLACE_IN_USE;
 
 	ret->ticket = ticket;
@@ -159,26 +160,27 @@ floe_inline int subscriber_keep(struct subscriber *sub, struct feed *feed, uint3
 }
 
 /* 1, or 0: it was overwritten under our eyes */
-floe_inline int subscriber_take_inline(struct subscriber *sub, struct feed *feed, uint32_t place,
+floe_inline int subscriber_take_inline(struct subscriber *sub, struct feed *feed, struct held *held,
 				       uint64_t what, struct floe_sample *ret)
 {
 	const struct slot_shared *slot = feed->reader.slot;
-	uint64_t *copy = (uint64_t *)(void *)(sub->copies + (size_t)place * FLOE_CACHELINE);
 	uint64_t size = what & SLOT_SIZE_MASK;
 
-	words_load(copy, slot->word, SLOT_WORDS);
-	if (floe_unlikely(!ring_still(slot, feed->reader.next) || size - 1 >= FLOE_INLINE_MAX))
+	words_load(held->words, slot->word, SLOT_WORDS);
+	if (floe_unlikely(!ring_still(slot, feed->reader.want) || size - 1 >= FLOE_INLINE_MAX))
 		return 0;
-	ret->data = copy;
+	ret->data = held->words;
 	ret->size = size;
-	ret->time_ns = what & SLOT_TIMED ? copy[SLOT_WORDS - 1] : 0;
+	ret->time_ns = 0;
+	if (what & SLOT_TIMED)
+		ret->time_ns = held->words[SLOT_WORDS - 1];
 	sub->copied += size;
 	return 1;
 }
 
 /* 1, or 0: it was overwritten under our eyes, or it lies where no memory is known to be */
-floe_inline int subscriber_take_chunk(struct subscriber *sub, struct feed *feed, uint32_t place,
-				      uint64_t offset, struct floe_sample *ret)
+floe_inline int subscriber_take_chunk(struct feed *feed, struct held *held, uint64_t offset,
+				      struct floe_sample *ret)
 {
 	const struct slot_shared *slot = feed->reader.slot;
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
@@ -196,9 +198,9 @@ floe_inline int subscriber_take_chunk(struct subscriber *sub, struct feed *feed,
 	/* Pairs with the fence in the publisher's reclaim: either it finds this hold, or the next
 	 * load finds the slot overwritten. Dying after this store pins a chunk that the publisher
 	 * has reserved for us, until we are cleaned away. */
-	store_seq_cst(&sub->port->hold[place], feed->tag | offset);
-	if (floe_unlikely(load_seq_cst(&slot->sequence) != 2 * feed->reader.next)) {
-		store_release(&sub->port->hold[place], HOLD_NONE);
+	store_seq_cst(held->hold, feed->tag | offset);
+	if (floe_unlikely(load_seq_cst(&slot->sequence) != feed->reader.want)) {
+		store_release(held->hold, HOLD_NONE);
 		return 0;
 	}
 	ret->data = feed->base + offset;
@@ -215,27 +217,26 @@ floe_inline int subscriber_take(struct subscriber *sub, struct floe_sample *ret)
 {
 	struct feed *feed = sub->turn;
 	enum ring_state state;
-	uint32_t place;
+	struct held *held;
 	uint64_t what;
 
 	/* Two lines are fetched at once, not one after the other. */
 	__builtin_prefetch(feed->coming);
-	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->straight_at ||
-			  sub->held_count == sub->holds_max))
+	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->straight_at))
 		return subscriber_take_slow(sub, ret);
 	state = ring_look(&feed->reader);
 	if (state == RING_EMPTY)
 		return 0;
-	if (floe_unlikely(state == RING_LAPPED))
+	if (floe_unlikely(state == RING_LAPPED || sub->held_count == sub->holds_max))
 		return subscriber_take_slow(sub, ret);
 
 	what = load_relaxed(&feed->reader.slot->what);
 	if (!(what & SLOT_INLINE))
 		return subscriber_take_chunk_ready(sub, feed, ret);
-	place = sub->places[sub->held_count];
-	if (floe_unlikely(!subscriber_take_inline(sub, feed, place, what, ret)))
+	held = sub->places[sub->held_count];
+	if (floe_unlikely(!subscriber_take_inline(sub, feed, held, what, ret)))
 		return subscriber_take_slow(sub, ret);
-	return subscriber_keep(sub, feed, place, ret);
+	return subscriber_keep(sub, feed, held, ret);
 }
 
 /* Which held sample this is; NULL: none of ours. */
@@ -252,17 +253,16 @@ floe_inline struct held *subscriber_find(struct subscriber *sub, const struct fl
 floe_inline void subscriber_release(struct subscriber *sub, struct floe_sample *sample)
 {
 	struct held *held = subscriber_find(sub, sample);
-	uint32_t place;
+	uint32_t count = sub->held_count - 1;
 
 	if (floe_unlikely(!held))
 		return;
-	place = (uint32_t)(sample->ticket & PLACE_INDEX);
 	/* Pairs with the acquire in the publisher's scan_holds: our last read of the payload comes
 	 * before its next write. */
-	store_release(&sub->port->hold[place], HOLD_NONE);
+	store_release(held->hold, HOLD_NONE);
 	held->ticket += PLACE_IN_USE; /* the carry counts the next use */
-	sub->held_count--;
-	sub->places[sub->held_count] = place;
+	sub->held_count = count;
+	sub->places[count] = held;
 	sample->data = NULL;
 	sample->size = 0;
 	sample->ticket = 0;
