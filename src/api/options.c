@@ -72,6 +72,16 @@ static void set_default(size_t *value, size_t standard)
 		*value = standard;
 }
 
+/* Where chunks are small, more of them cost little and make reclaiming rarer. */
+static size_t default_holds(size_t payload_max)
+{
+	size_t fit = SMALL_CHUNKS_SIZE / size_align(payload_max, FLOE_CACHELINE);
+
+	if (fit > PUBLISHER_HOLDS_SMALL)
+		return PUBLISHER_HOLDS_SMALL;
+	return fit > PUBLISHER_HOLDS_DEFAULT ? fit : PUBLISHER_HOLDS_DEFAULT;
+}
+
 static int check_range(size_t value, size_t max, const char *what, struct floe_error *error)
 {
 	if (value > max)
@@ -134,7 +144,7 @@ int options_read_publisher(struct floe_publisher_options *ret,
 	set_default(&o->depth, DEPTH_DEFAULT);
 	set_default(&o->loans_max, LOANS_DEFAULT);
 	set_default(&o->payload_max, o->pools ? largest_pool(o) : PAYLOAD_DEFAULT);
-	set_default(&o->holds_max, PUBLISHER_HOLDS_DEFAULT);
+	set_default(&o->holds_max, default_holds(o->payload_max));
 	o->mode = o->mode ? (o->mode & 0444) | 0600 : 0600;
 	if (o->flags & ~FLOE_TIMESTAMPS)
 		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");

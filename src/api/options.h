@@ -18,6 +18,8 @@
 #define LOANS_DEFAULT 4
 #define PAYLOAD_DEFAULT 65536
 #define PUBLISHER_HOLDS_DEFAULT 8
+#define PUBLISHER_HOLDS_SMALL 32 /* while these together take no more than */
+#define SMALL_CHUNKS_SIZE 16384
 #define SUBSCRIBER_HOLDS_DEFAULT 4
 #define SPIN_DEFAULT_NS 20000
 
