@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "channel_world.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <string.h>
+
+#include "actors.h"
+#include "base/arith.h"
+#include "bookkeeping.h"
+#include "frame/frame.h"
+
+struct block {
+	struct block *next;
+	struct bookkeeping memory;
+};
+
+static void *allocate(struct world *w, size_t size)
+{
+	struct block *block = malloc(sizeof(*block));
+
+	expect(block != NULL);
+	block->memory = bookkeeping_make(size_align(size, FLOE_CACHELINE));
+	memset(block->memory.memory, 0, block->memory.size);
+	block->next = w->blocks;
+	w->blocks = block;
+	return block->memory.memory;
+}
+
+void world_begin(struct world *w)
+{
+	memset(w, 0, sizeof(*w));
+	for (uint32_t i = 0; i < READERS_MAX; i++)
+		w->reader[i].world = w;
+}
+
+void world_end(struct world *w)
+{
+	while (w->blocks) {
+		struct block *block = w->blocks;
+
+		w->blocks = block->next;
+		bookkeeping_end(&block->memory);
+		free(block);
+	}
+}
+
+/*
+ * Points
+ */
+
+static struct {
+	uint64_t left; /* accesses until something happens; 0: nothing will */
+	void (*action)(void *user);
+	void *user;
+	jmp_buf death;
+} stop;
+
+void shared_point(void)
+{
+	actors_point();
+	if (stop.left == 0 || --stop.left)
+		return;
+	if (!stop.action)
+		longjmp(stop.death, 1);
+	stop.action(stop.user);
+}
+
+bool world_at(uint64_t at, void (*action)(void *user), void (*step)(void *user), void *user)
+{
+	bool reached;
+
+	stop.left = at;
+	stop.action = action;
+	stop.user = user;
+	step(user);
+	reached = stop.left == 0;
+	stop.left = 0;
+	return reached;
+}
+
+bool world_kill_at(uint64_t at, void (*step)(void *user), void *user)
+{
+	if (setjmp(stop.death))
+		return true;
+	return world_at(at, NULL, step, user);
+}
+
+/*
+ * Messages
+ */
+
+/* Sizes that follow each other look like chance, and are the same in every run. */
+size_t message_size(const struct writer *writer, uint64_t sequence)
+{
+	uint64_t mixed = sequence * 0x9e3779b97f4a7c15u;
+	uint32_t inline_max = writer->publisher.inline_max;
+	bool is_inline = writer->kinds == KIND_BOTH ? mixed >> 63 : writer->kinds == KIND_INLINE;
+
+	mixed = (mixed >> 32) & 0xffff;
+	return is_inline ? 8 + mixed % (inline_max - 7)
+			 : inline_max + 1 + mixed % (CHUNK_SIZE - inline_max);
+}
+
+/* The first word is far from any size or offset, so that one taken for the other is noticed. */
+static uint64_t first_word(uint64_t sequence)
+{
+	return ~sequence;
+}
+
+void message_fill(void *data, size_t size, uint64_t sequence)
+{
+	uint64_t first = first_word(sequence);
+	unsigned char *bytes = data;
+
+	memcpy(bytes, &first, sizeof(first));
+	for (size_t i = sizeof(first); i < size; i++)
+		bytes[i] = (unsigned char)(sequence * 31 + i);
+}
+
+bool message_is(const void *data, size_t size, uint64_t sequence)
+{
+	unsigned char wanted[CHUNK_SIZE];
+
+	if (size < sizeof(uint64_t) || size > sizeof(wanted))
+		return false;
+	message_fill(wanted, size, sequence);
+	return memcmp(data, wanted, size) == 0;
+}
+
+/*
+ * Writers
+ */
+
+static int refresh_members(void *user, struct publisher *pub)
+{
+	struct writer *writer = user;
+	struct member members[READERS_MAX];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < READERS_MAX; i++) {
+		const struct reader *reader = &writer->world->reader[i];
+
+		if (reader->present)
+			members[count++] = (struct member){
+				.port = reader->port,
+				.node = reader,
+				.holds_max = reader->port->holds_max,
+				.reliable = reader->port->policy == FLOE_POLICY_RELIABLE,
+			};
+	}
+	publisher_set_members(pub, members, count);
+	return 0;
+}
+
+static int is_member_alive(void *user, const struct member *member)
+{
+	(void)user;
+	return ((const struct reader *)member->node)->alive;
+}
+
+static const struct publisher_calls publisher_calls = {
+	.refresh = refresh_members,
+	.is_alive = is_member_alive,
+};
+
+int writer_adopt(struct writer *writer)
+{
+	struct segment_shared *segment = (struct segment_shared *)(void *)writer->memory;
+	struct publisher_plan plan = {
+		.segment = segment,
+		.hints = &writer->world->hints,
+		.member_max = READERS_MAX,
+		.calls = &publisher_calls,
+		.user = writer,
+	};
+	size_t manager_size = size_align(manager_memory_size(writer->plan.pool, 1), FLOE_CACHELINE);
+	unsigned char *tables;
+	int r;
+
+	plan.memory_size = publisher_memory_size(writer->plan.depth, writer->plan.loans_max,
+						 writer->plan.pool[0].chunk_count_max, READERS_MAX);
+	tables = allocate(writer->world, manager_size + plan.memory_size);
+	plan.memory = tables + manager_size;
+	r = manager_init(&plan.manager, tables, manager_size, writer->plan.pool, 1);
+	expect_equal(r, 0);
+	r = publisher_init(&writer->publisher, &plan);
+	if (r == 0)
+		writer->sent = writer->publisher.ring.next - 1;
+	return r;
+}
+
+struct writer *writer_begin(struct world *w, uint32_t i, const struct writer_options *options)
+{
+	struct writer *writer = &w->writer[i];
+	uint32_t depth = options->depth ? options->depth : 4;
+	uint32_t loans_max = options->loans_max ? options->loans_max : 1;
+	uint32_t chunks = depth + loans_max + options->holds + options->spare;
+	struct segment_sizes sizes;
+
+	*writer = (struct writer){
+		.world = w,
+		.named = true,
+		.file = ++w->files,
+		.kinds = options->kinds ? options->kinds : KIND_BOTH,
+		.plan =
+			{
+				.depth = depth,
+				.loans_max = loans_max,
+				.flags = options->flags,
+				.index = i,
+				.payload_max = CHUNK_SIZE,
+				.pool_count = 1,
+				.pool[0] =
+					{
+						.chunk_size = CHUNK_SIZE,
+						.chunk_count = chunks,
+						.chunk_count_max = chunks,
+					},
+			},
+	};
+	sizes = segment_lay_out(&writer->plan);
+	writer->size = sizes.size;
+	writer->memory = allocate(w, sizes.size);
+	segment_format((struct segment_shared *)(void *)writer->memory, &writer->plan, &sizes);
+	expect_equal(writer_adopt(writer), 0);
+	(void)add_seq_cst(&w->hints.publishers, 1);
+	return writer;
+}
+
+void writer_leave(struct writer *writer)
+{
+	writer->named = false;
+	(void)add_seq_cst(&writer->world->hints.publishers, 1);
+}
+
+static void expect_nobody_holds(const struct world *w, const void *data)
+{
+	for (uint32_t i = 0; i < READERS_MAX; i++)
+		for (uint32_t h = 0; h < w->reader[i].held_count; h++)
+			expect(!w->reader[i].alive || w->reader[i].held[h].data != data);
+}
+
+int writer_send(struct writer *writer)
+{
+	uint64_t sequence = writer->publisher.ring.next;
+	struct floe_loan loan;
+	int r = publisher_loan(&writer->publisher, message_size(writer, sequence), &loan);
+
+	if (r != 1)
+		return r;
+	expect_nobody_holds(writer->world, loan.data);
+	message_fill(loan.data, loan.size, sequence);
+	r = publisher_publish(&writer->publisher, &loan, 0);
+	if (r == 1)
+		writer->sent = sequence;
+	else
+		publisher_discard(&writer->publisher, &loan);
+	return r;
+}
+
+void writer_send_many(struct writer *writer, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		expect_equal(writer_send(writer), 1);
+}
+
+void writer_check(const struct writer *writer)
+{
+	const char *wrong = NULL;
+
+	expect_equal(manager_check(&writer->publisher.manager), 0);
+	if (publisher_check(&writer->publisher, &wrong) < 0)
+		frame_fail(__FILE__, __LINE__, wrong);
+}
+
+/*
+ * Readers
+ */
+
+static void add_feed(struct reader *reader, const struct writer *writer)
+{
+	struct feed feed = {
+		.index = writer->plan.index,
+		.file = writer->file,
+		.mapping = REGION_NULL,
+		.region = REGION_NULL,
+	};
+	const struct segment_shared *segment = (const void *)writer->memory;
+	struct account *account = &reader->account[writer->plan.index];
+	const struct feed *added;
+
+	feed.region.base = writer->memory;
+	feed.region.size = feed.region.reserved = writer->size;
+	ring_reader_init(&feed.reader, segment, segment->slots_offset, segment->depth);
+	expect_equal(
+		subscriber_add_feed(&reader->subscriber, &feed, reader->joining, reader->history),
+		0);
+	added = subscriber_find_feed(&reader->subscriber, writer->file);
+	*account = (struct account){
+		.last = added->reader.next - 1,
+		.start = added->reader.next - 1,
+		.begun = true,
+	};
+}
+
+static int refresh_feeds(void *user, struct subscriber *sub)
+{
+	struct reader *reader = user;
+
+	for (uint32_t i = 0; i < WRITERS_MAX; i++) {
+		const struct writer *writer = &reader->world->writer[i];
+		struct feed *feed = writer->memory ? subscriber_find_feed(sub, writer->file) : NULL;
+
+		if (feed && !writer->named)
+			subscriber_let_go(sub, feed);
+		if (!feed && writer->memory && writer->named)
+			add_feed(reader, writer);
+	}
+	return 0;
+}
+
+static int look_again(void *user, struct feed *feed)
+{
+	(void)user;
+	(void)feed;
+	return 0;
+}
+
+static void detach(void *user, struct feed *feed)
+{
+	struct reader *reader = user;
+
+	(void)feed;
+	reader->world->detached++;
+}
+
+static const struct subscriber_calls subscriber_calls = {
+	.refresh = refresh_feeds,
+	.look_again = look_again,
+	.detach = detach,
+};
+
+struct reader *reader_join(struct world *w, uint32_t i, const struct reader_options *options)
+{
+	struct reader *reader = &w->reader[i];
+	uint32_t holds_max = options->holds_max ? options->holds_max : 2;
+	struct subscriber_plan plan = {
+		.hints = &w->hints,
+		.calls = &subscriber_calls,
+		.user = reader,
+	};
+
+	*reader = (struct reader){
+		.world = w,
+		.port = allocate(w, port_size(holds_max)),
+		.history = options->history,
+		.joining = true,
+	};
+	reader->port->size = port_size(holds_max);
+	reader->port->index = i;
+	reader->port->holds_max = holds_max;
+	reader->port->policy = options->policy;
+	reader->port->depth = options->depth;
+	store_release(&reader->port->state, PORT_OPEN);
+	reader->present = reader->alive = true;
+	(void)add_seq_cst(&w->hints.subscribers, 1);
+	plan.port = reader->port;
+	plan.memory = allocate(w, subscriber_memory_size(holds_max));
+	subscriber_init(&reader->subscriber, &plan);
+	expect_equal(subscriber_refresh(&reader->subscriber), 0);
+	reader->joining = false;
+	return reader;
+}
+
+/* The port's memory stays: a publisher may look at it until it has heard of this. */
+static void forget(struct reader *reader)
+{
+	struct world *w = reader->world;
+
+	*reader = (struct reader){.world = w};
+	(void)add_seq_cst(&w->hints.subscribers, 1);
+}
+
+void reader_leave(struct reader *reader)
+{
+	subscriber_deinit(&reader->subscriber);
+	store_release(&reader->port->state, PORT_FREE);
+	forget(reader);
+}
+
+void reader_die(struct reader *reader)
+{
+	reader->alive = false;
+	reader->held_count = 0;
+}
+
+void reader_clean(struct reader *reader)
+{
+	forget(reader);
+}
+
+/* Which publisher this sample is of, from the feed that it is held of. */
+static uint32_t index_of(struct reader *reader, const struct floe_sample *sample)
+{
+	struct subscriber *sub = &reader->subscriber;
+	const struct held *held = subscriber_find(sub, sample);
+
+	expect(held != NULL);
+	expect(held->feed >= sub->feeds);
+	expect(held->feed < sub->feeds + sub->feed_count);
+	return held->feed->index;
+}
+
+uint32_t reader_publisher(struct reader *reader, uint32_t i)
+{
+	return index_of(reader, &reader->held[i]);
+}
+
+int reader_take(struct reader *reader)
+{
+	struct floe_sample sample = {0};
+	struct account *account;
+	int r = subscriber_take(&reader->subscriber, &sample);
+
+	if (r != 1) {
+		reader->world->refused += r == -EPROTO;
+		return r;
+	}
+	account = &reader->account[index_of(reader, &sample)];
+	account->received++;
+	account->lost += sample.lost;
+	expect_equal(sample.sequence, account->last + sample.lost + 1);
+	expect(message_is(sample.data, sample.size, sample.sequence));
+	account->last = sample.sequence;
+	reader->held[reader->held_count++] = sample;
+	return 1;
+}
+
+void reader_check(const struct reader *reader)
+{
+	for (uint32_t i = 0; i < reader->held_count; i++)
+		expect(message_is(reader->held[i].data, reader->held[i].size,
+				  reader->held[i].sequence));
+}
+
+void reader_release(struct reader *reader, uint32_t i)
+{
+	reader_check(reader);
+	subscriber_release(&reader->subscriber, &reader->held[i]);
+	expect(reader->held[i].data == NULL);
+	reader->held[i] = reader->held[--reader->held_count];
+}
+
+void reader_release_all(struct reader *reader)
+{
+	while (reader->held_count)
+		reader_release(reader, reader->held_count - 1);
+}
+
+void reader_drain(struct reader *reader)
+{
+	int r;
+
+	reader_release_all(reader);
+	while ((r = reader_take(reader)) == 1)
+		reader_release_all(reader);
+	expect_equal(r, 0);
+}
+
+void expect_exact(const struct reader *reader, const struct writer *writer)
+{
+	const struct account *account = &reader->account[writer->plan.index];
+
+	expect(account->begun);
+	expect_equal(account->last, writer->sent);
+	expect_equal(account->received + account->lost, account->last - account->start);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef UNIT_CHANNEL_WORLD_H
+#define UNIT_CHANNEL_WORLD_H
+
+/*
+ * A topic without files: segments, ports and hints in this process's memory, publishers and
+ * subscribers on them, and an account of what each must get.
+ *
+ * Time stands still but for what the test does. world_at() lets one action happen right before
+ * the n-th access to a shared word; an action may be another participant's step, or the death of
+ * the one who is stopped there.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "channel/publisher.h"
+#include "channel/segment.h"
+#include "channel/subscriber.h"
+
+#define WRITERS_MAX 3
+#define READERS_MAX 4
+#define CHUNK_SIZE 128
+
+struct world;
+struct block;
+
+/* A publisher, and the segment that outlives it. */
+struct writer {
+	struct world *world;
+	struct segment_plan plan;
+	unsigned char *memory; /* of the segment */
+	size_t size;
+	struct publisher publisher;
+	uint64_t sent;  /* that are known to be sent */
+	bool named;     /* subscribers can find it */
+	uint64_t file;  /* which one it is for them */
+	uint32_t kinds; /* of payloads: KIND_... */
+};
+
+#define KIND_INLINE 1u
+#define KIND_CHUNK 2u
+#define KIND_BOTH 3u
+
+/* What a subscriber has got of one publisher. */
+struct account {
+	uint64_t start; /* sequence before the first one that it is to get */
+	uint64_t last;  /* sequence before the next expected one */
+	uint64_t received;
+	uint64_t lost;
+	bool begun;
+};
+
+struct reader {
+	struct world *world;
+	struct port_shared *port;
+	struct subscriber subscriber;
+	struct account account[WRITERS_MAX];
+	struct floe_sample held[FLOE_HOLDS_MAX];
+	uint32_t held_count;
+	uint64_t history;
+	bool joining;
+	bool present; /* in the list of members */
+	bool alive;
+};
+
+struct world {
+	struct hints_shared hints;
+	struct block *blocks; /* all memory, each with a guard behind it, until world_end */
+	struct writer writer[WRITERS_MAX];
+	struct reader reader[READERS_MAX];
+	uint64_t files;
+	uint32_t refused; /* takes that said -EPROTO */
+	uint32_t detached;
+};
+
+struct writer_options {
+	uint32_t depth; /* 4 */
+	uint32_t loans_max;
+	uint32_t holds;
+	uint32_t spare;
+	uint32_t flags;
+	uint32_t kinds; /* KIND_BOTH */
+};
+
+void world_begin(struct world *w);
+void world_end(struct world *w);
+
+/* A fresh ring of index `i` with depth + loans_max + holds chunks. */
+struct writer *writer_begin(struct world *w, uint32_t i, const struct writer_options *options);
+/* A successor: all private state is new. What publisher_init says. */
+int writer_adopt(struct writer *writer);
+/* Its file goes; nobody finds it any more. */
+void writer_leave(struct writer *writer);
+/* Loans, fills and publishes one message: 1, or what loan or publish said; not sent is discarded. */
+int writer_send(struct writer *writer);
+void writer_send_many(struct writer *writer, uint32_t count);
+/* Walks all tables. */
+void writer_check(const struct writer *writer);
+
+/* The size and the bytes of message `sequence`. */
+size_t message_size(const struct writer *writer, uint64_t sequence);
+void message_fill(void *data, size_t size, uint64_t sequence);
+bool message_is(const void *data, size_t size, uint64_t sequence);
+
+struct reader_options {
+	uint32_t policy;
+	uint32_t depth;
+	uint32_t holds_max; /* 2 */
+	uint64_t history;
+};
+
+/* The port is laid out and told of; then the publishers are found. */
+struct reader *reader_join(struct world *w, uint32_t i, const struct reader_options *options);
+void reader_leave(struct reader *reader);
+/* Its process is gone; its port is as it was. */
+void reader_die(struct reader *reader);
+void reader_clean(struct reader *reader);
+/* Takes one, compares it with the account, and keeps it: 1, 0, <0 as floe_take. */
+int reader_take(struct reader *reader);
+/* Which publisher the i-th held sample is of. */
+uint32_t reader_publisher(struct reader *reader, uint32_t i);
+void reader_release(struct reader *reader, uint32_t i);
+void reader_release_all(struct reader *reader);
+/* Takes and releases until nothing is there. */
+void reader_drain(struct reader *reader);
+/* What it holds is what it was when taken. */
+void reader_check(const struct reader *reader);
+/* All that `writer` sent is received or lost. */
+void expect_exact(const struct reader *reader, const struct writer *writer);
+
+/*
+ * Runs `step` with `action` before its `at`-th access to a shared word, from 1: true; false: it
+ * has fewer. The action's own accesses do not count.
+ */
+bool world_at(uint64_t at, void (*action)(void *user), void (*step)(void *user), void *user);
+
+/* The same with the death of whoever does the step. */
+bool world_kill_at(uint64_t at, void (*step)(void *user), void *user);
+
+#endif
