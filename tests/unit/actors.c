@@ -30,7 +30,8 @@ static unsigned actor_count;
 static struct actor *current; /* NULL: the scheduler's own thread of control */
 static ucontext_t scheduler;
 static uint64_t chance;
-static uint32_t patience; /* accesses in a row, on average */
+static uint32_t patience;   /* accesses in a row, on average */
+static uint32_t steps_left; /* 0: chance decides */
 static int64_t now_ns;
 static struct os played;
 
@@ -213,8 +214,26 @@ bool actors_run(void)
 	return true;
 }
 
+bool actor_run_until(unsigned which, uint32_t accesses)
+{
+	struct actor *actor = &actors[which];
+
+	if (actor->done)
+		return false;
+	steps_left = accesses;
+	current = actor;
+	(void)swapcontext(&scheduler, &actor->context);
+	steps_left = 0;
+	return !actor->done;
+}
+
 void actors_point(void)
 {
+	if (current && steps_left) {
+		if (--steps_left == 0)
+			actor_yield();
+		return;
+	}
 	if (current && actors_chance(patience) == 0)
 		actor_yield();
 }

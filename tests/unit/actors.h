@@ -28,6 +28,9 @@ bool actors_run(void);
 void actors_pass_time(int64_t ns);
 int64_t actors_time_passed(void);
 
+/* Lets this one go on for so many accesses, then stops it: true; false: it has returned. */
+bool actor_run_until(unsigned which, uint32_t accesses);
+
 /* Lets the others act; in an actor. */
 void actor_yield(void);
 

@@ -403,6 +403,43 @@ static void messages_sent_at_any_point_of_taking_disturb_nothing(void)
 						;
 }
 
+/* The publisher gets as far as `sent` accesses into a message, the subscriber as far as `taken`
+ * into a take; then the publisher ends his step, then the subscriber. false: neither got so far. */
+static bool overtake(uint32_t depth, uint32_t lag, uint32_t sent, uint32_t taken)
+{
+	struct writer *writer;
+	struct reader *reader;
+	bool reached;
+
+	actors_begin(1);
+	world_begin(&world);
+	writer = writer_begin(&world, 0, WRITER(.depth = depth, .holds = 2));
+	reader = reader_join(&world, 0, READER(.holds_max = 2));
+	writer_send_many(writer, lag);
+	(void)actor_add(send_one, writer);
+	(void)actor_add(take_one, reader);
+	reached = actor_run_until(0, sent);
+	reached |= actor_run_until(1, taken);
+	(void)actor_run_until(0, UINT32_MAX);
+	(void)actor_run_until(1, UINT32_MAX);
+	expect_equal(world.refused, 0);
+	reader_check(reader);
+	reader_drain(reader);
+	expect_exact(reader, writer);
+	world_end(&world);
+	actors_end();
+	return reached;
+}
+
+static void a_message_and_a_take_that_overtake_each_other_disturb_nothing(void)
+{
+	for (uint32_t depth = 1; depth <= 3; depth++)
+		for (uint32_t lag = 0; lag <= 12; lag++)
+			for (uint32_t sent = 1; overtake(depth, lag, sent, UINT32_MAX); sent++)
+				for (uint32_t taken = 1; taken <= 40; taken++)
+					(void)overtake(depth, lag, sent, taken);
+}
+
 /*
  * All at once
  */
@@ -1060,6 +1097,7 @@ int main(int argc, char **argv)
 		TEST(a_subscriber_that_dies_while_taking_keeps_one_chunk_at_most),
 		TEST(messages_sent_at_any_point_of_taking_disturb_nothing),
 		TEST(readers_that_come_and_go_at_any_time_are_exact),
+		TEST(a_message_and_a_take_that_overtake_each_other_disturb_nothing),
 		TEST(reliable_readers_that_come_at_any_time_lose_nothing),
 		TEST(reliable_and_loose_readers_do_not_disturb_each_other),
 		TEST(a_publisher_may_die_while_others_come_and_take),
