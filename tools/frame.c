@@ -3,11 +3,13 @@
 
 #include <errno.h>
 #include <math.h>
+#include <poll.h>
 #include <popt.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* popt reports an option by a number of our choice: its place in one of these lists, plus the
  * list's base. */
@@ -369,10 +371,18 @@ void *frame_alloc(size_t count, size_t size)
 	return memory;
 }
 
+/* Asked of the pipe, because the error may be of a write long ago. */
+static bool has_reader_left(void)
+{
+	struct pollfd fd = {.fd = STDOUT_FILENO, .events = 0};
+
+	return poll(&fd, 1, 0) > 0 && (fd.revents & (POLLERR | POLLHUP));
+}
+
 int frame_end(struct frame *frame, int status)
 {
 	errno = 0;
-	if ((fflush(stdout) != 0 || ferror(stdout)) && errno != EPIPE)
+	if ((fflush(stdout) != 0 || ferror(stdout)) && !has_reader_left())
 		status = frame_fail(frame, "cannot write the output: %s",
 				    errno ? strerror(errno) : "an earlier write failed");
 	floe_view_close(frame->view);

@@ -71,12 +71,12 @@ static void report_object(const struct measure_topic *topic, const struct measur
 static void report_text(const struct measure_topic *topic, const struct measure *measure)
 {
 	printf("%s: ", text_name(topic->watch.topic).text);
-	if (!topic->watch.observer)
-		printf("there is no such topic yet");
-	else if (topic->messages == 0)
+	if (topic->messages > 0)
+		measure->print(topic);
+	else if (topic->watch.observer)
 		printf("no new message");
 	else
-		measure->print(topic);
+		printf("there is no such topic");
 	if (topic->lost)
 		printf(", %llu not seen", (unsigned long long)topic->lost);
 	(void)putchar('\n');
