@@ -269,7 +269,8 @@ static void check_publisher(struct doctor *doctor, const char *topic,
 	if (publisher->state != FLOE_STATE_ALIVE)
 		return;
 
-	if (publisher->loans_max && publisher->loans >= publisher->loans_max)
+	/* With one loan it is usual to fill it at leisure. */
+	if (publisher->loans_max > 1 && publisher->loans >= publisher->loans_max)
 		tell(doctor, DOCTOR_NOTE,
 		     "Publisher %u of '%s' (%s, process %d) has all of its %llu loans out: the next "
 		     "floe_loan fails unless it publishes or discards one.",

@@ -210,7 +210,7 @@ static int echo_run(struct frame *frame)
 	if (!frame_view(frame))
 		return FRAME_FAILED;
 
-	wait_begin();
+	wait_begin(true);
 	echo.count_max = wish.once ? 1 : wish.count ? wish.count : UINT64_MAX;
 	echo.deadline_ns = wish.timeout_ns < 0 ? WAIT_FOREVER : wait_now_ns() + wish.timeout_ns;
 	watch_init(&echo.watch, frame, frame->operands[0], wish.history);

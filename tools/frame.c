@@ -16,6 +16,10 @@
 #define OWN_BASE 1
 #define COMMON_BASE 1000
 
+/* Once in eleven days, and once a nanosecond: what a clock in nanoseconds can do. */
+#define RATE_MIN 1e-6
+#define RATE_MAX 1e9
+
 static bool help_wanted;
 
 static struct frame_option common_options(struct frame *frame, size_t index)
@@ -128,7 +132,8 @@ static bool parse_value(const struct frame_option *option, const char *text)
 	case FRAME_SECONDS:
 		return parse_seconds(text, option->ns);
 	case FRAME_RATE:
-		return parse_real(text, option->rate) && *option->rate > 0;
+		return parse_real(text, option->rate) && *option->rate >= RATE_MIN &&
+		       *option->rate <= RATE_MAX;
 	case FRAME_TEXT:
 		return true;
 	}
@@ -268,8 +273,8 @@ bool frame_begin(struct frame *ret_frame, const struct command *command, int arg
 		 const char **argv, int *ret_status)
 {
 	struct frame *frame = ret_frame;
+	static char name[32]; /* popt does not copy argv */
 	char usage[80];
-	static char name[32];
 
 	*frame = (struct frame){.command = command};
 	(void)snprintf(name, sizeof(name), "floe %s", command->name);

@@ -60,7 +60,7 @@ struct frame_option {
 /* seconds with decimals, stored as ns */
 #define OPTION_SECONDS(name, letter, target, value, help) \
 	{name, letter, FRAME_SECONDS, {.ns = (target)}, value, help}
-/* times a second, more than 0 */
+/* times a second, 1e-6 to 1e9 */
 #define OPTION_RATE(name, letter, target, value, help) \
 	{name, letter, FRAME_RATE, {.rate = (target)}, value, help}
 #define OPTION_TEXT(name, letter, target, value, help) \

@@ -151,7 +151,7 @@ int measure_run(struct frame *frame, const struct measure *measure)
 	if (!frame_view(frame))
 		return FRAME_FAILED;
 
-	wait_begin();
+	wait_begin(true);
 	topics = frame_alloc(frame->operands_count, sizeof(*topics));
 	for (size_t i = 0; i < frame->operands_count; i++) {
 		watch_init(&topics[i].watch, frame, frame->operands[i], 0);

@@ -467,7 +467,7 @@ static int pub_run(struct frame *frame)
 	if (status != FRAME_DONE || !frame_view(frame))
 		return status != FRAME_DONE ? status : FRAME_FAILED;
 
-	wait_begin();
+	wait_begin(false);
 	pub.payload_max = choose_payload_max();
 	status = open_publisher(&pub);
 	if (status != FRAME_DONE)

@@ -325,7 +325,7 @@ static int top_run(struct frame *frame)
 	if (!frame_view(frame))
 		return FRAME_FAILED;
 
-	wait_begin();
+	wait_begin(true);
 	if (!frame->json && !wish.once && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
 		screen = open_screen();
 	r = screen ? run_screen(&top, count) : run_plain(&top, count);

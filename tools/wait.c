@@ -10,6 +10,7 @@
 
 static volatile sig_atomic_t stopped;
 static int stop_fd = -1;
+static int reader_fd = -1; /* -1: nobody reads what we print, or it does not matter */
 
 /* The descriptor closes the gap between looking at the flag and going to sleep. */
 static void on_signal(int number)
@@ -24,7 +25,7 @@ static void on_signal(int number)
 	errno = saved;
 }
 
-void wait_begin(void)
+void wait_begin(bool for_reader)
 {
 	struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
 
@@ -32,6 +33,8 @@ void wait_begin(void)
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
+	if (for_reader)
+		reader_fd = STDOUT_FILENO;
 }
 
 bool wait_is_stopped(void)
@@ -72,7 +75,7 @@ bool wait_until(int64_t deadline_ns)
 	/* No events asked for: what is left is that the reader went away. */
 	struct pollfd fds[] = {
 		{.fd = stop_fd, .events = POLLIN},
-		{.fd = STDOUT_FILENO, .events = 0},
+		{.fd = reader_fd, .events = 0},
 	};
 	int r;
 
@@ -81,7 +84,7 @@ bool wait_until(int64_t deadline_ns)
 		if (r > 0 && (fds[1].revents & (POLLERR | POLLHUP)))
 			stopped = 1;
 		if (r > 0 && (fds[1].revents & POLLNVAL))
-			fds[1].fd = -1;
+			fds[1].fd = reader_fd = -1;
 	} while (!stopped && r != 0);
 	return !stopped;
 }

@@ -17,8 +17,8 @@
 #define WAIT_FOREVER INT64_MAX
 
 /* From now on the first signal asks to stop, the second one kills; SIGPIPE is an error of
- * write(2). */
-void wait_begin(void);
+ * write(2). for_reader: without one for our output there is nothing to go on for. */
+void wait_begin(bool for_reader);
 
 bool wait_is_stopped(void);
 int64_t wait_now_ns(void); /* CLOCK_MONOTONIC */
