@@ -74,7 +74,11 @@ struct floe_type {
 	const char *schema; /* text for tools and recorders, up to 64 KiB, or NULL */
 };
 
-/* Chunks of one size. A loan gets the first pool whose chunks are large enough. */
+/*
+ * Chunks of one size. A loan gets the first pool whose chunks are large enough. The ring keeps the
+ * last `depth` messages with their chunks: a single pool needs more than that, and lends without
+ * fail with depth + loans_max + all that subscribers may hold.
+ */
 struct floe_pool {
 	size_t chunk_size; /* bytes; rounded up to 64 */
 	size_t chunk_count;
@@ -178,7 +182,8 @@ FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_optio
 /*
  * Lends memory for one message of `size` bytes, 1 to payload_max.
  *   1; 0: no chunk is free now (only with fixed pools or memory that cannot grow);
- *   -EINVAL arguments; -ENOBUFS loans_max loans are out; -ENOSPC tmpfs is full.
+ *   -EINVAL arguments; -ENOBUFS loans_max loans are out; -ENOSPC tmpfs is full; -EMFILE, -ENOMEM and
+ *   the like: somebody joined and could not be looked at for now, which floe_publish says too.
  */
 FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_loan *ret);
 
@@ -218,7 +223,8 @@ FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_opt
  * Takes the next message; publishers are served in turn.
  *   1; 0 nothing there; -EINVAL; -ENOBUFS there is one, but holds_max samples are held;
  *   -EPROTO, -EACCES once for each publisher whose memory is not what it must be or may not be
- *   read: it is left out from then on.
+ *   read: it is left out from then on; -EMFILE, -ENOMEM and the like: there may be a publisher that
+ *   could not be looked at for now.
  */
 FLOE_PUBLIC int floe_take(struct floe_subscriber *sub, struct floe_sample *ret);
 

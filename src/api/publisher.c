@@ -52,8 +52,11 @@ static void grow(struct publication *p, struct publisher *pub)
 	uint32_t holds = members_count_holds(&p->members);
 
 	pub->shortage = 0;
-	if (p->fixed || holds <= p->holds_reserved)
+	if (p->fixed)
 		return;
+	if (holds < p->holds_reserved)
+		holds = p->holds_reserved;
+	/* No more than there is already costs nothing. */
 	pub->shortage = ring_file_grow(&p->file, &p->topic, p->chunks_needed + holds);
 	if (last->chunk_count > pub->manager.pool[p->file.plan.pool_count - 1].chunk_count)
 		(void)manager_grow(&pub->manager, p->file.plan.pool_count - 1, last->chunk_count);
@@ -159,6 +162,24 @@ static int join(struct publication *p, const char *topic, const struct floe_publ
 	return census_check(&p->topic, &type, &p->members, o->error);
 }
 
+/* The ring that a dead publisher left is damaged: it goes, and a new one takes its place. */
+static int start_anew(struct publication *p, const struct floe_publisher_options *o,
+		      struct ring_file_options *wanted)
+{
+	int r;
+
+	free(p->tables);
+	p->tables = NULL;
+	ring_file_close(&p->file, &p->topic, false);
+	p->file = RING_FILE_NULL;
+	wanted->fresh = true;
+	r = ring_file_open(&p->file, wanted, p->node, &p->topic, &p->members, o->error);
+	if (r < 0)
+		return r;
+	topic_tell_subscribers(p->topic.hints);
+	return set_up(p, &p->file.plan);
+}
+
 static int open_publication(struct publication *p, const char *topic,
 			    const struct floe_publisher_options *o)
 {
@@ -180,13 +201,9 @@ static int open_publication(struct publication *p, const char *topic,
 	if (r < 0)
 		return r;
 	r = set_up(p, &p->file.plan);
-	if (r == -EPROTO)
-		return error_set(
-			o->error, r,
-			"the ring that a dead publisher left in topic '%.100s' is damaged: run "
-			"'floe clean'",
-			topic);
-	topic_unlock(&p->topic);
+	if (r == -EPROTO && p->file.adopted)
+		r = start_anew(p, o, &wanted);
+	topic_settle(&p->topic);
 	return r;
 }
 
@@ -205,6 +222,7 @@ FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *top
 		r = name_check(topic, "topic name", FLOE_TOPIC_NAME_MAX, o.error);
 	if (r < 0)
 		return r;
+	error_clear(o.error);
 
 	p = aligned_alloc(FLOE_CACHELINE, size_align(sizeof(*p), FLOE_CACHELINE));
 	if (!p)
@@ -216,6 +234,7 @@ FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *top
 	if (r == 0)
 		r = handle_open(&handle, HANDLE_PUBLISHER, p);
 	if (r < 0) {
+		error_complete(o.error, r, "open", topic);
 		end(p, p->file.adopted);
 		return r;
 	}

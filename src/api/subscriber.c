@@ -170,6 +170,7 @@ FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *t
 		r = name_check(topic, "topic name", FLOE_TOPIC_NAME_MAX, o.error);
 	if (r < 0)
 		return r;
+	error_clear(o.error);
 
 	s = aligned_alloc(FLOE_CACHELINE, size_align(sizeof(*s), FLOE_CACHELINE));
 	if (!s)
@@ -184,10 +185,11 @@ FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *t
 	if (r == 0)
 		r = handle_open(&handle, HANDLE_SUBSCRIBER, s);
 	if (r < 0) {
+		error_complete(o.error, r, "open", topic);
 		end(s);
 		return r;
 	}
-	topic_unlock(&s->topic);
+	topic_settle(&s->topic);
 	s->joining = false;
 	s->error = NULL;
 	*ret = handle;

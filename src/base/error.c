@@ -50,3 +50,15 @@ int error_system(struct floe_error *error, int code, const char *action, const c
 	return error_set(error, code, "cannot %s '%s': %s", action, what,
 			 advice ? advice : "unknown error");
 }
+
+void error_clear(struct floe_error *error)
+{
+	if (error)
+		error->text[0] = 0;
+}
+
+void error_complete(struct floe_error *error, int code, const char *action, const char *what)
+{
+	if (error && !error->text[0])
+		(void)error_system(error, code, action, what);
+}

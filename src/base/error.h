@@ -17,4 +17,9 @@ int error_set(struct floe_error *error, int code, const char *format, ...) floe_
 /* The same for a system call that failed on `what`; the sentence ends with the system's text. */
 int error_system(struct floe_error *error, int code, const char *action, const char *what);
 
+/* For a call with many steps: clear it first, and complete it at the end if no step that failed
+ * has said anything. */
+void error_clear(struct floe_error *error);
+void error_complete(struct floe_error *error, int code, const char *action, const char *what);
+
 #endif

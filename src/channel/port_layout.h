@@ -29,9 +29,7 @@
 #define PORT_FREE 0u
 #define PORT_OPEN 1u
 
-/* No sequence gets there. */
-#define CURSOR_MAX ((uint64_t)1 << 62)
-#define CURSOR_NEVER UINT64_MAX
+#define CURSOR_NEVER UINT64_MAX /* above SEQUENCE_MAX, as no cursor is */
 
 #define HOLD_NONE ((uint64_t)0)
 #define HOLD_OFFSET_BITS 56

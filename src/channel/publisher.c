@@ -91,13 +91,14 @@ static int take_up(struct publisher *pub)
 {
 	struct segment_shared *segment = pub->ring.segment;
 	uint64_t last = ring_recover(segment);
-	int r = claim_ring(pub);
+	int r = ring_check(segment, segment->slots_offset, segment->depth);
 
+	if (r == 0)
+		r = claim_ring(pub);
 	if (r < 0)
 		return r;
-	if (last == 0)
-		return 0;
-	retire_rest(pub);
+	if (last)
+		retire_rest(pub);
 	start_at(pub, segment, last + 1);
 	store_release(&segment->head, last);
 	return 0;
@@ -264,7 +265,8 @@ static struct lent *find_blocked(struct publisher *pub)
 	for (uint32_t i = 0; i < pub->loans_max; i++) {
 		struct lent *lent = &pub->lent[i];
 
-		if (lent->ticket & TICKET_OUT && lent->blocked &&
+		/* Another ticket than the blocked one's is a later loan in the same place. */
+		if (lent->ticket & TICKET_OUT && lent->ticket == lent->blocked_ticket &&
 		    (!oldest || lent->blocked < oldest->blocked))
 			oldest = lent;
 	}
@@ -348,12 +350,11 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan, uint64
 	if (!lent || loan->size - 1 >= lent->size)
 		return -EINVAL;
 	r = publisher_may_publish(pub);
-	if (r > 0) {
-		lent->blocked = 0;
+	if (r > 0)
 		return pub->fenced ? send_fenced(pub, lent, loan, time_ns)
 				   : publisher_send(pub, lent, loan, time_ns);
-	}
 	lent->blocked = ++pub->blocked_count;
+	lent->blocked_ticket = lent->ticket;
 	if (r == 0)
 		bump(&pub->ring.segment->would_block, 1);
 	return r;
@@ -367,7 +368,6 @@ void publisher_discard(struct publisher *pub, struct floe_loan *loan)
 		return;
 	if (lent->chunk != CHUNK_NONE)
 		(void)manager_give(&pub->manager, lent->chunk);
-	lent->blocked = 0;
 	publisher_unlend(pub, lent, loan);
 }
 
@@ -381,7 +381,7 @@ static uint64_t member_limit(const struct publisher *pub, const struct member *m
 	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
 
 	/* A cursor in the future would be a lie that only hurts its author. */
-	if (cursor > CURSOR_MAX)
+	if (cursor > SEQUENCE_MAX)
 		return UINT64_MAX;
 	return (cursor ? cursor : 1) + pub->ring.depth - 1;
 }

@@ -31,9 +31,10 @@
 struct lent {
 	FLOE_CACHELINE_ALIGNED void *data;
 	uint64_t ticket;
-	size_t size;      /* that was asked for: no more of it is sent */
-	uint64_t blocked; /* when it last met "would block", 0: never; a count, not a time */
-	uint32_t chunk;   /* CHUNK_NONE: the payload is in words[] and travels inline */
+	size_t size;             /* that was asked for: no more of it is sent */
+	uint64_t blocked;        /* when it last met "would block"; a count, not a time */
+	uint64_t blocked_ticket; /* and as which loan */
+	uint32_t chunk;          /* CHUNK_NONE: the payload is in words[] and travels inline */
 	FLOE_CACHELINE_ALIGNED uint64_t words[SLOT_WORDS];
 };
 static_assert(sizeof(struct lent) == 128, "found by a shift");

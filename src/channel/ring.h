@@ -76,6 +76,10 @@ floe_inline bool ring_commit(struct ring *r, struct slot_shared *slot)
  */
 uint64_t ring_recover(const struct segment_shared *segment);
 
+/* Do the slots hold what a publisher leaves: each its own messages, none older than the ring is
+ * deep, none being written but the next? 0, or -EPROTO. */
+int ring_check(const struct segment_shared *segment, uint32_t slots_offset, uint32_t depth);
+
 struct ring_reader {
 	const struct slot_shared *slot; /* where the message that it wants will be */
 	uint64_t want;                  /* what its slot says when it is there: 2 * next */

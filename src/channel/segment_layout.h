@@ -32,6 +32,9 @@
 #include "base/identity.h"
 #include "base/shared.h"
 
+/* No sequence gets there: at ten million a second it takes fourteen thousand years. */
+#define SEQUENCE_MAX ((uint64_t)1 << 62)
+
 #define SEGMENT_MAGIC IDENTITY_MAGIC('r', 'i', 'n', 'g')
 
 /* slot.what: where the payload is. */

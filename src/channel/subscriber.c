@@ -125,6 +125,7 @@ static int break_off(struct feed *feed)
 {
 	feed->broken = true;
 	feed->reader.slot = &never;
+	feed->reader.want = UINT64_MAX;
 	/* Who is reliable must not keep it waiting. */
 	store_release(feed->cursor, CURSOR_NEVER);
 	return -EPROTO;
@@ -223,7 +224,7 @@ static void skip_old(struct subscriber *sub, struct feed *feed)
 	uint64_t head = ring_reader_head(reader);
 	uint64_t count;
 
-	if (head < reader->next || head - reader->next < sub->depth)
+	if (head > SEQUENCE_MAX || head < reader->next || head - reader->next < sub->depth)
 		return;
 	count = head - sub->depth + 1 - reader->next;
 	ring_reader_seek(reader, reader->next + count);
@@ -231,12 +232,13 @@ static void skip_old(struct subscriber *sub, struct feed *feed)
 }
 
 /* Is the payload where it can be read? The publisher may have grown its memory since we looked.
- * 1; 0 overwritten meanwhile; -EPROTO it is nowhere */
+ * 1; 0 overwritten meanwhile; -EPROTO it is nowhere; or what may pass */
 static int find_payload(struct subscriber *sub, struct feed *feed)
 {
 	const struct slot_shared *slot = feed->reader.slot;
 	uint64_t what = load_relaxed(&slot->what);
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
+	int r;
 
 	if (!ring_still(slot, feed->reader.want))
 		return 0;
@@ -246,7 +248,9 @@ static int find_payload(struct subscriber *sub, struct feed *feed)
 		return -EPROTO;
 	if (region_at(&feed->region, what, size))
 		return 1;
-	(void)sub->calls->look_again(sub->user, feed);
+	r = sub->calls->look_again(sub->user, feed);
+	if (r < 0 && r != -EPROTO)
+		return r;
 	feed->reserved = feed->region.reserved;
 	return region_at(&feed->region, what, size) ? 1 : -EPROTO;
 }
@@ -257,10 +261,10 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 	uint64_t what;
 	int r = find_payload(sub, feed);
 
-	if (r < 0)
+	if (r == -EPROTO)
 		return break_off(feed);
-	if (r == 0)
-		return 0;
+	if (r <= 0)
+		return r;
 	what = load_relaxed(&feed->reader.slot->what);
 	r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, held, what, ret)
 			       : subscriber_take_chunk(feed, held, what, ret);
@@ -270,6 +274,8 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 /* 1; 0 nothing there; -EPROTO */
 static int take_from(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
+	if (feed->broken)
+		return 0;
 	for (unsigned attempt = 0; attempt < TAKE_ATTEMPTS; attempt++) {
 		enum ring_state state;
 		int r;
@@ -283,6 +289,9 @@ static int take_from(struct subscriber *sub, struct feed *feed, struct floe_samp
 			if (ring_reader_check(&feed->reader) < 0)
 				return break_off(feed);
 			leave_out(sub, feed, ring_reader_jump(&feed->reader, attempt));
+			/* Where it landed may be empty, or overwritten again. */
+			if (ring_look(&feed->reader) != RING_READY)
+				continue;
 		}
 		r = take_ready(sub, feed, ret);
 		if (r)
@@ -311,12 +320,13 @@ int subscriber_take_chunk_ready(struct subscriber *sub, struct feed *feed, struc
 
 int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
 {
-	if (load_relaxed(&sub->hints->publishers) != sub->publishers_seen) {
-		int r = subscriber_refresh(sub);
+	int refreshed = 0;
 
-		if (r < 0)
-			return r;
-	}
+	/* What cannot be read now is told when there is nothing else; what is there is taken. */
+	if (load_relaxed(&sub->hints->publishers) != sub->publishers_seen)
+		refreshed = subscriber_refresh(sub);
+	if (refreshed == -EPROTO || refreshed == -EACCES)
+		return refreshed;
 	if (sub->held_count == sub->holds_max)
 		return is_ready(sub) ? -ENOBUFS : 0;
 
@@ -331,7 +341,7 @@ int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
 	}
 	if (sub->leaving_count)
 		subscriber_drop_feeds(sub);
-	return 0;
+	return refreshed < 0 ? refreshed : 0;
 }
 
 int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed)
@@ -354,7 +364,8 @@ static bool spin(const struct subscriber *sub, int64_t until_ns)
 {
 	do {
 		for (unsigned i = 0; i < 64; i++) {
-			if (is_ready(sub) || is_changed(sub))
+			/* In this order: a publisher that left may have taken its memory along. */
+			if (is_changed(sub) || is_ready(sub))
 				return true;
 			relax();
 		}

@@ -131,6 +131,21 @@ struct walk {
 	bool lives;
 };
 
+/* With the node all its open places go; a name whose port was free already, because giving it
+ * back had failed, goes here. */
+static void remove_dead_place(struct walk *walk, int fd, const char *name)
+{
+	int r = clean_open_node(walk->domain, fd, walk->cleanup);
+
+	/* Somebody else is at it: until he is done the name is his. */
+	if (r == 0)
+		walk->lives = true;
+	if (r == 1 && file_id_at(walk->dir, name) == file_id(fd) &&
+	    found(walk->cleanup, "topic '%s': %s is left of a process that is dead", walk->topic,
+		  name))
+		(void)os->unlink(walk->dir, name);
+}
+
 static int visit_place(void *user, const char *name)
 {
 	struct walk *walk = user;
@@ -141,12 +156,13 @@ static int visit_place(void *user, const char *name)
 	fd = file_open(walk->dir, name, O_RDWR, NULL);
 	if (fd == -EACCES)
 		fd = file_open(walk->dir, name, O_RDONLY, NULL);
-	if (fd < 0)
+	if (fd == -ENOENT || fd == -EPROTO)
 		return 0;
-	if (os->is_locked(fd) != 0)
+	/* Who cannot be looked at may be alive. */
+	if (fd < 0 || os->is_locked(fd) != 0)
 		walk->lives = true;
 	else if (!is_dry(walk->cleanup))
-		(void)clean_open_node(walk->domain, fd, walk->cleanup);
+		remove_dead_place(walk, fd, name);
 	return 0;
 }
 
@@ -180,9 +196,11 @@ static int visit_publisher(void *user, const char *name)
 
 	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0)
 		return 0;
-	if (ring_file_owner(walk->dir, name, &owner) < 0 || owner == 0)
+	alive = ring_file_owner(walk->dir, name, &owner);
+	if (alive == -ENOENT || alive == -EPROTO || (alive == 0 && owner == 0))
 		return 0;
-	alive = peer_is_alive(walk->domain, owner);
+	if (alive == 0)
+		alive = peer_is_alive(walk->domain, owner);
 	if (alive != 0)
 		walk->lives = true;
 	else if (!is_dry(walk->cleanup))
@@ -199,7 +217,7 @@ static int remove_file(void *user, const char *name)
 		return 0;
 	if (found(walk->cleanup, "topic '%s': %s is left of a participant that is gone",
 		  walk->topic, name))
-		(void)os->unlink(walk->dir, name);
+		return os->unlink(walk->dir, name);
 	return 0;
 }
 
@@ -210,7 +228,10 @@ static int remove_topic(const struct domain *domain, const char *topic, struct w
 	char path[DOMAIN_NAME_MAX];
 	char file[DOMAIN_NAME_MAX + 16];
 
-	(void)walk_topic(domain, topic, walk, remove_file);
+	int r = walk_topic(domain, topic, walk, remove_file);
+
+	if (r < 0)
+		return r;
 	domain_path(domain, "topics", topic, path);
 	(void)snprintf(file, sizeof(file), "%s/topic", path);
 	if (!found(walk->cleanup, "topic '%s' has no living participant", topic))
@@ -243,8 +264,11 @@ int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup
 	if (file_id_at(AT_FDCWD, file) != file_id(fd))
 		return 0;
 
-	(void)walk_topic(domain, topic, &walk, visit_place);
-	(void)walk_topic(domain, topic, &walk, visit_publisher);
+	r = walk_topic(domain, topic, &walk, visit_place);
+	if (r == 0)
+		r = walk_topic(domain, topic, &walk, visit_publisher);
+	if (r < 0)
+		return r;
 	return walk.lives ? 0 : remove_topic(domain, topic, &walk);
 }
 
@@ -270,6 +294,8 @@ static int visit_topic(void *user, const char *name)
 {
 	struct walk *walk = user;
 
+	/* Where somebody lives, the topic stays, but not the places of the dead. */
+	(void)cleanup_places(walk->domain, name, walk->cleanup);
 	(void)cleanup_topic(walk->domain, name, walk->cleanup);
 	return 0;
 }

@@ -77,7 +77,9 @@ int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, con
 
 	if (fd < 0)
 		return fd;
-	feed.file = file_id(fd);
+	r = file_get_id(fd, &feed.file);
+	if (r < 0)
+		return r;
 	r = file_map(&feed.mapping, fd, sizeof(struct record_shared), false, name, error);
 	if (r < 0)
 		return r;
@@ -124,8 +126,9 @@ int feed_look_again(struct feed *feed)
 	if (end <= feed->region.reserved || end > feed->region.size)
 		return -EPROTO;
 	r = os->advise(feed->region.base + from, end - from, MADV_POPULATE_READ);
+	/* EFAULT: there is nothing behind it; EINVAL: before Linux 5.14 */
 	if (r < 0)
-		return r;
+		return r == -EFAULT || r == -EINVAL ? -EPROTO : r;
 	feed->region.reserved = end;
 	return 0;
 }
@@ -181,11 +184,14 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 	int r;
 
 	place_name(name, "pub.", index);
-	file = file_id_at(dir, name);
+	r = file_find_id(dir, name, &file);
+	if (r < 0 && r != -ENOENT)
+		return r;
 	if (feeds->refused[index] && file != feeds->refused[index])
 		forget_refused(feeds, sub, index);
 	known = subscriber_find_feed(sub, file);
-	if (known)
+	/* A block that was given back is not looked at any more, whatever name it still has. */
+	if (known && (!known->lent || lent_memory_has(file)))
 		known->seen = true;
 	if (known || file == 0 || file == feeds->refused[index])
 		return 0;

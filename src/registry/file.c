@@ -139,18 +139,38 @@ int file_index(const char *name, const char *prefix, unsigned count)
 	return (int)index;
 }
 
-uint64_t file_id(int fd)
+int file_get_id(int fd, uint64_t *ret_id)
 {
 	struct stat seen;
+	int r = os->stat(fd, &seen);
 
-	return os->stat(fd, &seen) < 0 ? 0 : seen.st_ino;
+	*ret_id = r < 0 ? 0 : seen.st_ino;
+	return r;
+}
+
+int file_find_id(int dirfd, const char *name, uint64_t *ret_id)
+{
+	struct stat seen;
+	int r = os->stat_at(dirfd, name, &seen);
+
+	*ret_id = r < 0 ? 0 : seen.st_ino;
+	return r;
+}
+
+uint64_t file_id(int fd)
+{
+	uint64_t id;
+
+	(void)file_get_id(fd, &id);
+	return id;
 }
 
 uint64_t file_id_at(int dirfd, const char *name)
 {
-	struct stat seen;
+	uint64_t id;
 
-	return os->stat_at(dirfd, name, &seen) < 0 ? 0 : seen.st_ino;
+	(void)file_find_id(dirfd, name, &id);
+	return id;
 }
 
 int file_map(struct region *ret_region, int fd, size_t size_min, bool writable, const char *name,

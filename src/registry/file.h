@@ -35,7 +35,11 @@ int file_list(int dirfd, int (*each)(void *user, const char *name), void *user);
 /* "pub.12" with prefix "pub." is 12; -1: another name, or not below count. */
 int file_index(const char *name, const char *prefix, unsigned count);
 
-/* Which file it is; 0: it cannot be told. */
+/* Which file it is: 0 or -errno. */
+int file_get_id(int fd, uint64_t *ret_id);
+int file_find_id(int dirfd, const char *name, uint64_t *ret_id);
+
+/* The same where "it cannot be told" is an answer: 0. */
 uint64_t file_id(int fd);
 uint64_t file_id_at(int dirfd, const char *name);
 

@@ -142,6 +142,14 @@ static bool find_local(uint64_t file, unsigned char **ret_memory, size_t *ret_si
 	return found;
 }
 
+bool lent_memory_has(uint64_t file)
+{
+	unsigned char *memory;
+	size_t size;
+
+	return find_local(file, &memory, &size);
+}
+
 /* Maps the owner's object, as far as the block lies in it. */
 static int map_remote(const struct record_shared *seen, const char *path,
 		      struct region *ret_mapping, struct floe_error *error)

@@ -24,6 +24,7 @@ int lent_memory_record(int fd, uint64_t owner, const void *memory, size_t size,
 /* `file`: which record file it is. -EMFILE: LENT_MEMORY_MAX blocks are in use. */
 int lent_memory_add(uint64_t file, void *memory, size_t size);
 void lent_memory_remove(uint64_t file);
+bool lent_memory_has(uint64_t file);
 
 /*
  * Finds the segment that a record speaks of: *ret_memory and *ret_size; *ret_mapping is what must

@@ -36,8 +36,7 @@ static struct peer *find_peer(struct members *members, uint64_t file)
 	return NULL;
 }
 
-/* The node behind a place, mapped now or before; if before, looked at again, for it may have
- * grown. */
+/* Maps the node behind a place, or looks at it again, for it may have grown. */
 static int attach(struct members *members, int dir, const char *name, struct peer **ret_peer)
 {
 	floe_cleanup(os_close_fdp) int fd = file_open(dir, name, O_RDONLY, NULL);
@@ -59,49 +58,46 @@ static int attach(struct members *members, int dir, const char *name, struct pee
 	return r;
 }
 
-/* Whom we know already, if his port is still that of this place. */
-static const struct member *find_member(const struct members *members, const struct topic *topic,
-					uint32_t place, uint64_t file)
-{
-	for (uint32_t i = 0; i < members->count; i++) {
-		const struct member *member = &members->member[i];
-
-		if (members->place[i] == place &&
-		    ((const struct peer *)member->node)->file == file &&
-		    port_is(member->port, topic->id, place))
-			return member;
-	}
-	return NULL;
-}
-
-static int read_member(struct members *members, const struct topic *topic, int dir, uint32_t place,
-		       struct member *ret_member)
+/* The port of this place, in a node that is mapped already or else now. NULL: it has none. */
+static int find_port(struct members *members, const struct topic *topic, int dir, uint32_t place,
+		     struct member *ret_member)
 {
 	char name[PLACE_NAME_MAX];
-	const struct member *known;
-	struct peer *peer = NULL;
-	uint32_t holds_max = 0;
-	const struct port_shared *port;
+	struct peer *peer;
+	uint64_t file;
 	int r;
 
 	place_name(name, "sub.", place);
-	known = find_member(members, topic, place, file_id_at(dir, name));
-	if (known) {
-		*ret_member = *known;
-		return 1;
+	r = file_find_id(dir, name, &file);
+	if (r < 0)
+		return r;
+	peer = find_peer(members, file);
+	ret_member->port = NULL;
+	if (peer)
+		ret_member->port = peer_find_port(peer, topic->id, place, &ret_member->holds_max);
+	if (!ret_member->port) {
+		r = attach(members, dir, name, &peer);
+		if (r < 0)
+			return r;
+		ret_member->port = peer_find_port(peer, topic->id, place, &ret_member->holds_max);
 	}
-	r = attach(members, dir, name, &peer);
+	ret_member->node = peer;
+	return 0;
+}
+
+/* All of it is read anew: the same port may be another subscriber's by now. */
+static int read_member(struct members *members, const struct topic *topic, int dir, uint32_t place,
+		       struct member *ret_member)
+{
+	int r;
+
+	*ret_member = (struct member){0};
+	r = find_port(members, topic, dir, place, ret_member);
 	if (r < 0)
 		return is_his_fault(r) ? 0 : r;
-	port = peer_find_port(peer, topic->id, place, &holds_max);
-	if (!port)
+	if (!ret_member->port)
 		return 0;
-	*ret_member = (struct member){
-		.port = port,
-		.node = peer,
-		.holds_max = holds_max,
-		.reliable = port->policy == FLOE_POLICY_RELIABLE,
-	};
+	ret_member->reliable = ret_member->port->policy == FLOE_POLICY_RELIABLE;
 	return 1;
 }
 

@@ -125,8 +125,10 @@ static int open_node(struct node *node, struct floe_error *error)
 
 	for (int i = 0; i < ATTEMPTS && r == -ENOENT; i++) {
 		r = domain_create(&node->domain, error);
+		if (r == -ENOENT)
+			continue;
 		if (r < 0)
-			return r;
+			break;
 		node->fd = -1;
 		node->region = REGION_NULL;
 		node->pid = os->get_pid();
@@ -136,6 +138,8 @@ static int open_node(struct node *node, struct floe_error *error)
 		if (r < 0)
 			drop(node);
 	}
+	if (r < 0)
+		domain_remove_empty(&node->domain);
 	return r;
 }
 

@@ -76,7 +76,7 @@ static bool is_gone(const struct node *node, const struct segment_shared *segmen
 
 /*
  * Becomes the owner of an open, mapped segment. Only the holder of the lock decides; it is free
- * again when we close the file, for from then on our node's lock stands for us.
+ * again when that is done, for from then on our node's lock stands for us.
  *
  * Dying before the store: still the dead one's. After it: ours, and we are dead: the same again.
  */
@@ -92,9 +92,19 @@ static int take_over(const struct node *node, struct segment_shared *segment, in
 	before = load_relaxed(&segment->owner);
 	store_release(&segment->owner, node->id);
 	bump(&segment->generation, 1);
+	/* Closing alone would not unlock it: the mapping keeps the open file, and that its locks. */
+	(void)os->try_lock(fd, OS_LOCK_NONE);
 	if (before)
 		(void)cleanup_node(&node->domain, before, NULL);
 	return 1;
+}
+
+/* Another user, who may still have it mapped, could write into what we publish. */
+static bool is_ours(int fd)
+{
+	struct stat seen;
+
+	return os->stat(fd, &seen) == 0 && seen.st_uid == os->get_uid();
 }
 
 /* 1 it is ours now; 0 not to be had */
@@ -110,7 +120,7 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 
 	place_name(name, "pub.", index);
 	fd = file_open(dir, name, O_RDWR, NULL);
-	if (fd < 0 || file_map(&region, fd, sizeof(seen), true, name, NULL) < 0)
+	if (fd < 0 || !is_ours(fd) || file_map(&region, fd, sizeof(seen), true, name, NULL) < 0)
 		return 0;
 	copy_once(&seen, region.base, sizeof(seen));
 	if (segment_check(&seen, region.reserved, name, NULL) < 0 || seen.size > region.size ||
@@ -118,12 +128,16 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 		return 0;
 
 	segment = (struct segment_shared *)(void *)region.base;
+	if (ring_check(segment, seen.slots_offset, seen.depth) < 0)
+		return 0;
 	if (!is_gone(node, segment) || file_id_at(dir, name) != file_id(fd))
 		return 0;
 	segment_read_plan(&seen, &ret_file->plan);
 	if (segment_size_with(&ret_file->plan,
 			      ret_file->plan.pool[seen.pool_count - 1].chunk_count) >
 	    region.reserved)
+		return 0;
+	if (file_get_id(fd, &ret_file->file) < 0)
 		return 0;
 	r = take_over(node, segment, fd);
 	if (r <= 0)
@@ -133,10 +147,13 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 		store_release(&segment->owner, 0);
 		return 0;
 	}
+	/* Its publisher may have grown it before it died. */
+	(void)region_look_again(&region, fd);
+	copy_once(&seen, region.base, sizeof(seen));
+	segment_read_plan(&seen, &ret_file->plan);
 	(void)os->change_mode(fd, options->mode);
 	ret_file->region = take_region(&region);
 	ret_file->index = index;
-	ret_file->file = file_id(fd);
 	ret_file->adopted = true;
 	return 1;
 }
@@ -286,7 +303,9 @@ static int create(struct ring_file *ret_file, const struct ring_file_options *op
 	if (r < 0)
 		return r;
 	format(ret_file, options, &sizes, node);
-	ret_file->file = file_id(fd);
+	r = file_get_id(fd, &ret_file->file);
+	if (r < 0)
+		return r;
 	r = link_somewhere(ret_file, fd, dir, node, members, error);
 	ret_file->region.source.fd = -1;
 	return r;
@@ -310,7 +329,9 @@ static int create_outside(struct ring_file *ret_file, const struct ring_file_opt
 		return r;
 	ret_file->outside = true;
 	format(ret_file, options, &sizes, node);
-	ret_file->file = file_id(fd);
+	r = file_get_id(fd, &ret_file->file);
+	if (r < 0)
+		return r;
 	r = lent_memory_record(fd, node->id, options->memory, sizes.size, error);
 	if (r < 0)
 		return r;
@@ -334,7 +355,8 @@ int ring_file_open(struct ring_file *ret_file, const struct ring_file_options *o
 	*ret_file = RING_FILE_NULL;
 	if (dir < 0)
 		return dir;
-	r = options->memory ? 0 : adopt_any(ret_file, options, node, dir, members);
+	r = options->memory || options->fresh ? 0
+					      : adopt_any(ret_file, options, node, dir, members);
 	if (r != 0)
 		return r < 0 ? r : 0;
 
@@ -352,6 +374,7 @@ int ring_file_grow(struct ring_file *file, const struct topic *topic, uint32_t c
 	floe_cleanup(os_close_fdp) int dir = -1;
 	floe_cleanup(os_close_fdp) int fd = -1;
 	char name[PLACE_NAME_MAX];
+	uint64_t id;
 	int r;
 
 	if (chunk_count > last->chunk_count_max)
@@ -363,8 +386,10 @@ int ring_file_grow(struct ring_file *file, const struct topic *topic, uint32_t c
 	fd = dir < 0 ? dir : file_open(dir, name, O_RDWR, NULL);
 	if (fd < 0)
 		return fd;
-	if (file_id(fd) != file->file)
-		return -ESTALE;
+	r = file_get_id(fd, &id);
+	/* Somebody took our name: those who read us go on, but it does not grow any more. */
+	if (r < 0 || id != file->file)
+		return r;
 
 	file->region.source.fd = fd;
 	r = region_reserve(&file->region, segment_size_with(&file->plan, chunk_count), NULL);

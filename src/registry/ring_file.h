@@ -33,6 +33,7 @@ struct ring_file_options {
 	mode_t mode;
 	void *memory; /* the caller's block, or NULL */
 	size_t memory_size;
+	bool fresh; /* adopt nothing */
 };
 
 /* Adopts or makes. The topic is locked; its members have been read: their places tell which

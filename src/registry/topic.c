@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/error.h"
 #include "os/os.h"
@@ -147,12 +148,14 @@ static int try_open(struct topic *topic, int64_t *deadline_ns, struct floe_error
 	r = topic_map(&topic->region, fd, topic->path, &topic->id, error);
 	if (r < 0)
 		return r;
+	/* A child made by fork takes no part, and must not seem to. */
+	(void)os->advise(topic->region.base, topic->region.size, MADV_DONTFORK);
 	topic->hints = &((struct topic_shared *)(void *)topic->region.base)->hints;
 	topic->lock = take_fd(&fd);
 	return 0;
 }
 
-int topic_open(struct topic *ret_topic, const struct domain *domain, const char *name,
+int topic_open(struct topic *ret_topic, struct domain *domain, const char *name,
 	       struct floe_error *error)
 {
 	int64_t deadline_ns = 0;
@@ -162,15 +165,22 @@ int topic_open(struct topic *ret_topic, const struct domain *domain, const char 
 	ret_topic->domain = domain;
 	(void)snprintf(ret_topic->name, sizeof(ret_topic->name), "%s", name);
 	domain_path(domain, "topics", name, ret_topic->path);
-	for (int i = 0; i < ATTEMPTS * 10 && r == -EAGAIN; i++)
+	for (int i = 0; i < ATTEMPTS * 10 && r == -EAGAIN; i++) {
 		r = try_open(ret_topic, &deadline_ns, error);
+		/* Who closed last elsewhere may have removed the empty folders above it. */
+		if (r == -EAGAIN)
+			(void)domain_create(domain, NULL);
+	}
+	/* What is not ours is not ours to remove. */
+	if (r < 0 && r != -EPROTO)
+		(void)cleanup_topic(domain, name, NULL);
 	if (r == -EAGAIN)
 		return error_set(error, -EBUSY, "topic '%.100s' is made and removed all the time",
 				 name);
 	return r;
 }
 
-void topic_unlock(struct topic *topic)
+void topic_settle(struct topic *topic)
 {
 	os_close_fdp(&topic->lock);
 }
@@ -179,7 +189,7 @@ void topic_close(struct topic *topic)
 {
 	if (!topic->region.base)
 		return;
-	topic_unlock(topic);
+	topic_settle(topic);
 	region_close(&topic->region);
 	(void)cleanup_topic(topic->domain, topic->name, NULL);
 	*topic = TOPIC_NULL;

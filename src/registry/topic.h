@@ -6,9 +6,12 @@
  * Topic: a folder in the domain with the files of its participants.
  *
  * Joining: under a shared lock on the file `topic`, so that nobody removes the folder meanwhile;
- * then a place is claimed by making a name that must not exist. Removing: under the exclusive
- * lock, when no place is left. Either may die anywhere: the locks go with it, names made are
- * complete, names left are found and removed by the next one.
+ * then a place is claimed by making a name that must not exist. The lock stays for as long as the
+ * file is mapped, also without its descriptor (the mapping keeps the open file, and that its
+ * locks), so it ends when the topic is closed or its process is gone. Removing: under the exclusive
+ * lock, which so only the last user can have; of two who leave at once, whoever gets it finds
+ * the other's place gone. Either may die anywhere: names made are complete, names left are found
+ * and removed by the next one.
  *
  * struct topic is this process's view, one for each publisher and subscriber.
  */
@@ -24,18 +27,18 @@ struct topic {
 	struct region region;
 	struct hints_shared *hints;
 	uint64_t id;
-	int lock; /* descriptor that holds the shared lock while joining, else -1 */
+	int lock; /* its descriptor while joining, else -1 */
 };
 
 #define TOPIC_NULL ((struct topic){.region = REGION_NULL, .lock = -1})
 
 /* Opens the topic, made if it is missing, and locks it shared. The name is checked by the caller.
  * -EBUSY: somebody keeps the lock for more than a second. */
-int topic_open(struct topic *ret_topic, const struct domain *domain, const char *name,
+int topic_open(struct topic *ret_topic, struct domain *domain, const char *name,
 	       struct floe_error *error);
 
-/* The place is claimed (or given up): others may remove the folder again when it is empty. */
-void topic_unlock(struct topic *topic);
+/* Joined: the descriptor is not needed any more. */
+void topic_settle(struct topic *topic);
 
 /* Removes the topic if nobody alive is left in it, and ends this view. TOPIC_NULL is fine. */
 void topic_close(struct topic *topic);

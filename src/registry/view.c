@@ -258,7 +258,7 @@ static uint64_t count_behind(const struct list *list, const struct port_shared *
 		uint64_t head;
 
 		place_name(name, "pub.", i);
-		if (cursor == 0 || cursor > CURSOR_MAX ||
+		if (cursor == 0 || cursor > SEQUENCE_MAX ||
 		    feed_attach(&feed, list->domain, list->dir, name, &type, NULL) < 0)
 			continue;
 		head = ring_reader_head(&feed.reader);
