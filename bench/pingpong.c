@@ -47,6 +47,7 @@ struct end {
 
 	struct floe_publisher *pub;
 	struct floe_subscriber *sub;
+	struct floe_loan loan;     /* for what goes out next */
 	struct floe_sample sample; /* that came in last */
 };
 
@@ -104,13 +105,15 @@ static uint64_t receive_buffer(struct end *end)
 	return payload_read(next_buffer(&end->in, end), end->payload, end->touch);
 }
 
+/* The next loan is taken when a message is on its way, as a program does that waits for its turn;
+ * only the first is taken before. */
 static void send_floe(struct end *end, uint64_t number)
 {
-	struct floe_loan loan;
-
-	topic_loan(end->pub, end->payload, &loan);
-	payload_write(loan.data, end->payload, end->touch, number);
-	topic_publish(end->pub, &loan);
+	if (!end->loan.data)
+		topic_loan(end->pub, end->payload, &end->loan);
+	payload_write(end->loan.data, end->payload, end->touch, number);
+	topic_publish(end->pub, &end->loan);
+	topic_loan(end->pub, end->payload, &end->loan);
 }
 
 /* What came in before is given back first: the answer to it is on its way by now. */

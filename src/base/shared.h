@@ -72,19 +72,16 @@ floe_inline void copy_once(void *to, const void *from, size_t size)
 
 /*
  * Words that are written while they may be read; a sequence beside them tells whether the copy is
- * whole. They need no order among themselves, so where nobody watches each access they are moved
+ * whole. They need no order among themselves, so where nobody watches each access they are read
  * as one block.
  */
+/* Always word by word: the caller has just written some of them, and a wider load than his store
+ * would have to wait until that has left the store buffer. */
 floe_inline void words_store(shared_u64 *to, const uint64_t *from, unsigned count)
 {
-#ifdef SHARED_WORD_BY_WORD
+#pragma GCC unroll 8
 	for (unsigned i = 0; i < count; i++)
 		store_relaxed(&to[i], from[i]);
-#else
-	__asm__ volatile("" ::: "memory");
-	memcpy((void *)to, from, count * sizeof(*from));
-	__asm__ volatile("" ::: "memory");
-#endif
 }
 
 floe_inline void words_load(uint64_t *to, const shared_u64 *from, unsigned count)
