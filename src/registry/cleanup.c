@@ -252,10 +252,9 @@ int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup
 	domain_path(domain, "topics", topic, path);
 	(void)snprintf(file, sizeof(file), "%s/topic", path);
 	fd = file_open(AT_FDCWD, file, O_RDWR, NULL);
-	if (fd == -ENOENT) {
+	/* A folder without its file: removing ended here. */
+	if (fd == -ENOENT && !is_dry(cleanup))
 		(void)os->remove_dir(AT_FDCWD, path);
-		return fd;
-	}
 	if (fd < 0)
 		return fd;
 	r = os->try_lock(fd, OS_LOCK_EXCLUSIVE);

@@ -300,6 +300,12 @@ static int create(struct ring_file *ret_file, const struct ring_file_options *op
 		return fd;
 	source = source_file(fd);
 	r = region_create(&ret_file->region, &source, sizes.size_max, sizes.size, error);
+	if (r == -ENOSPC)
+		return error_set(
+			error, r,
+			"the ring needs %zu bytes and the file system of '%.100s' is full: remove "
+			"what is not needed, enlarge it, or ask for less depth or payload_max",
+			sizes.size, node->domain.path);
 	if (r < 0)
 		return r;
 	format(ret_file, options, &sizes, node);

@@ -395,6 +395,7 @@ int view_topic(const struct domain *domain, const char *topic, struct view_room 
 	       struct floe_topic_info *ret)
 {
 	char path[DOMAIN_NAME_MAX];
+	bool hidden = false;
 	struct type_shared sent = {0};
 	struct type_shared wanted = {0};
 	int publishers = list_publishers(domain, topic, room->publisher, FLOE_PUBLISHERS_MAX,
@@ -408,6 +409,7 @@ int view_topic(const struct domain *domain, const char *topic, struct view_room 
 	if (publishers < 0 || subscribers < 0)
 		return publishers < 0 ? publishers : subscribers;
 	for (int i = 0; i < publishers; i++) {
+		hidden |= room->publisher[i].state == FLOE_STATE_HIDDEN;
 		ret->publishers += room->publisher[i].state == FLOE_STATE_ALIVE;
 		ret->published += room->publisher[i].sequence;
 		ret->memory += room->publisher[i].memory;
