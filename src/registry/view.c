@@ -419,8 +419,9 @@ int view_topic(const struct domain *domain, const char *topic, struct view_room 
 	ret->leftovers = (uint32_t)(publishers + subscribers) - ret->publishers - ret->subscribers;
 	domain_path(domain, "topics", topic, path);
 	if (read_topic_id(path))
-		ret->state = ret->publishers + ret->subscribers ? FLOE_STATE_ALIVE
-								: FLOE_STATE_DEAD;
+		ret->state = hidden ? FLOE_STATE_HIDDEN : FLOE_STATE_DEAD;
+	if (ret->publishers + ret->subscribers && ret->state != FLOE_STATE_BROKEN)
+		ret->state = FLOE_STATE_ALIVE;
 	describe_type(ret, sent.name[0] ? &sent : &wanted);
 	return 0;
 }
