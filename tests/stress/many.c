@@ -172,6 +172,59 @@ static void those_who_stay_do_not_notice_those_who_join_and_leave(void)
 	expect_folder_empty();
 }
 
+/* Publishes as fast as it can, until the stage stops. */
+static void publish_flat_out(int wire, void *argument)
+{
+	struct publisher_part part = {
+		.stage = argument,
+		.options = *PUBLISHER(.depth = 2, .payload_max = MESSAGE_SIZE_MAX),
+		.seed = random_seed(),
+	};
+
+	(void)wire;
+	play_publisher(&part);
+}
+
+static void hold_all(struct floe_subscriber *sub, struct floe_sample *held, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		expect_equal(floe_wait(sub, -1), 1);
+		expect_equal(floe_take(sub, &held[i]), 1);
+	}
+}
+
+/* Two subscribers in this process, and the publisher reads about both in one file while one of
+ * them is made anew again and again. The visitor is there to make it look at any moment. */
+static void what_is_held_stays_while_a_neighbour_is_opened_and_closed(void)
+{
+	struct stage *stage = stage_create(2);
+	struct subscriber_part visits = {.stage = stage, .options = *SUBSCRIBER(.spin_ns = 1)};
+	struct peer sender = peer_start(publish_flat_out, stage);
+	struct peer visitor = peer_start(visitor_life, &visits);
+	struct floe_subscriber *neighbour = subscriber(PARTS_TOPIC, SUBSCRIBER(.holds_max = 1));
+	struct floe_subscriber *sub = subscriber(PARTS_TOPIC, SUBSCRIBER(.holds_max = 4));
+	struct floe_sample held[4];
+	uint64_t seed = random_seed();
+
+	pthread_barrier_wait(&stage->open);
+	hold_all(sub, held, COUNT(held));
+	for (int i = 0; i < 5000; i++) {
+		size_t holds = 1 + random_next(&seed) % 4;
+
+		floe_subscriber_close(neighbour);
+		neighbour = subscriber(PARTS_TOPIC, SUBSCRIBER(.holds_max = holds));
+		for (size_t j = 0; j < COUNT(held); j++)
+			(void)message_read(held[j].data, held[j].size);
+	}
+	atomic_store(&stage->stop, true);
+	peer_end(&sender);
+	peer_end(&visitor);
+	floe_subscriber_close(neighbour);
+	floe_subscriber_close(sub);
+	stage_destroy(stage);
+	expect_folder_empty();
+}
+
 /*
  * Some are killed
  */
@@ -320,6 +373,7 @@ int main(int argc, char **argv)
 		TEST(several_to_several_reliable_is_exact),
 		TEST(reliable_and_loose_subscribers_mix),
 		TEST(those_who_stay_do_not_notice_those_who_join_and_leave),
+		TEST(what_is_held_stays_while_a_neighbour_is_opened_and_closed),
 		TEST(killed_subscribers_disturb_nobody),
 		TEST(killed_publishers_are_replaced_and_nothing_is_lost_or_doubled),
 		TEST(anybody_may_be_killed),
