@@ -26,8 +26,12 @@
 #include "base/shared.h"
 #include "channel/segment_layout.h"
 
+/* While a port is closed and laid out again, its size and holds_max stay what they are, so that who
+ * walks the ports of a node finds the next one at any time. */
 #define PORT_FREE 0u
 #define PORT_OPEN 1u
+#define PORT_TAKEN 2u   /* being laid out: no place leads here yet */
+#define PORT_LEAVING 3u /* its place may still lead here, or to another port of the node already */
 
 #define CURSOR_NEVER UINT64_MAX /* above SEQUENCE_MAX, as no cursor is */
 

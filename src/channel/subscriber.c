@@ -93,7 +93,7 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 	added = &sub->feeds[sub->feed_count];
 	*added = *feed;
 	added->base = feed->region.base;
-	added->coming = feed->region.base;
+	added->coming = (uintptr_t)feed->region.base;
 	added->reserved = feed->region.reserved;
 	added->tag = hold_make(feed->index, 0);
 	added->cursor = &sub->port->cursor[feed->index];

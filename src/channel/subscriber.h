@@ -22,20 +22,20 @@
 
 /* A publisher, as a subscriber sees it. */
 struct feed {
-	struct ring_reader reader;   /* what every message needs comes first */
-	unsigned char *base;         /* of the region */
-	const unsigned char *coming; /* where the next payload will probably lie */
-	size_t reserved;             /* bytes that are known to have memory */
-	shared_u64 *cursor;          /* in our port; once it is leaving, in `nowhere` */
-	uint64_t tag;                /* of the holds on its chunks */
-	uint64_t lost;               /* since the last sample that was taken */
-	bool keeps_few;              /* the subscriber's depth is less than the ring's */
-	bool leaving;                /* its file is gone: dropped when empty and not held */
-	bool broken;    /* it was not what it must be: it reads as empty from then on */
-	bool lent;      /* it lies in a block of this process */
-	bool seen;      /* when the folder was read last */
-	uint32_t index; /* which publisher of the topic */
-	uint64_t file;  /* which file it is: its inode */
+	struct ring_reader reader; /* what every message needs comes first */
+	unsigned char *base;       /* of the region */
+	uintptr_t coming; /* where the next payload will probably lie; perhaps no address at all */
+	size_t reserved;  /* bytes that are known to have memory */
+	shared_u64 *cursor; /* in our port; once it is leaving, in `nowhere` */
+	uint64_t tag;       /* of the holds on its chunks */
+	uint64_t lost;      /* since the last sample that was taken */
+	bool keeps_few;     /* the subscriber's depth is less than the ring's */
+	bool leaving;       /* its file is gone: dropped when empty and not held */
+	bool broken;        /* it was not what it must be: it reads as empty from then on */
+	bool lent;          /* it lies in a block of this process */
+	bool seen;          /* when the folder was read last */
+	uint32_t index;     /* which publisher of the topic */
+	uint64_t file;      /* which file it is: its inode */
 	shared_u64 nowhere;
 	struct region region;  /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
@@ -189,11 +189,11 @@ floe_inline int subscriber_take_chunk(struct feed *feed, struct held *held, uint
 
 	/* The payload's first line is on its way while the hold becomes visible; an address that is
 	 * none does no harm here, and no more when the next is fetched. */
-	__builtin_prefetch(feed->base + offset);
+	__builtin_prefetch((const void *)((uintptr_t)feed->base + offset));
 	if (floe_unlikely(offset > feed->reserved || size > feed->reserved - offset || size == 0 ||
 			  offset % FLOE_CACHELINE))
 		return 0;
-	feed->coming = feed->base + next;
+	feed->coming = (uintptr_t)feed->base + next;
 
 	/* Pairs with the fence in the publisher's reclaim: either it finds this hold, or the next
 	 * load finds the slot overwritten. Dying after this store pins a chunk that the publisher
@@ -221,7 +221,7 @@ floe_inline int subscriber_take(struct subscriber *sub, struct floe_sample *ret)
 	uint64_t what;
 
 	/* Two lines are fetched at once, not one after the other. */
-	__builtin_prefetch(feed->coming);
+	__builtin_prefetch((const void *)feed->coming);
 	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->straight_at))
 		return subscriber_take_slow(sub, ret);
 	state = ring_look(&feed->reader);

@@ -87,9 +87,12 @@ static void remove_places(const struct domain *domain, const struct peer *peer,
 	const struct port_shared *port = NULL;
 	uint32_t holds_max;
 
-	while ((port = peer_next_port(peer, port, &holds_max)))
-		if (load_acquire(&port->state) == PORT_OPEN)
+	while ((port = peer_next_port(peer, port, &holds_max))) {
+		uint32_t state = load_acquire(&port->state);
+
+		if (state == PORT_OPEN || state == PORT_LEAVING)
 			remove_place(domain, peer, port, cleanup);
+	}
 }
 
 /* `fd`: the node's file under one of its names. Its lock, once had, is kept to the end. */

@@ -211,27 +211,25 @@ void node_put(struct node *node)
 	(void)pthread_mutex_unlock(&lock);
 }
 
-/* A port of a closed subscriber that is large enough, or NULL. Our own file: what it says is what
+/* A port of a closed subscriber with as many holds, or NULL. Our own file: what it says is what
  * we wrote. */
-static struct port_shared *find_free(struct node *node, uint32_t size)
+static struct port_shared *find_free(struct node *node, uint32_t holds_max)
 {
 	uint64_t used = load_relaxed(&node->shared->used);
 	struct port_shared *port;
 
 	for (uint64_t at = offsetof(struct node_shared, ports); at < used; at += port->size) {
 		port = (struct port_shared *)(void *)(node->region.base + at);
-		if (load_relaxed(&port->state) == PORT_FREE && port->size == size)
+		if (load_relaxed(&port->state) == PORT_FREE && port->holds_max == holds_max)
 			return port;
 	}
 	return NULL;
 }
 
-/* A port that is being laid out must not be found free by another thread. */
-#define PORT_TAKEN 2u
-
-static int append(struct node *node, uint32_t size, struct port_shared **ret_port,
+static int append(struct node *node, uint32_t holds_max, struct port_shared **ret_port,
 		  struct floe_error *error)
 {
+	uint32_t size = port_size(holds_max);
 	uint64_t used = load_relaxed(&node->shared->used);
 	struct port_shared *port;
 	int r;
@@ -243,28 +241,34 @@ static int append(struct node *node, uint32_t size, struct port_shared **ret_por
 		return r;
 	port = (struct port_shared *)(void *)(node->region.base + used);
 	port->size = size;
+	port->holds_max = holds_max;
 	/* Dying before this store: the port is not there. After it: it is, and not open. */
 	store_release(&node->shared->used, used + size);
 	*ret_port = port;
 	return 0;
 }
 
+/* All but size and holds_max, which others read while they walk the ports. */
+static floe_cold void clear(struct port_shared *port)
+{
+	store_release(&port->state, PORT_TAKEN);
+	port->topic_id = 0;
+	port->index = 0;
+	memset(&port->policy, 0, port->size - offsetof(struct port_shared, policy));
+}
+
 int node_add_port(struct node *node, uint32_t holds_max, struct port_shared **ret_port,
 		  struct floe_error *error)
 {
-	uint32_t size = port_size(holds_max);
 	struct port_shared *port;
 	int r = 0;
 
 	(void)pthread_mutex_lock(&lock);
-	port = find_free(node, size);
+	port = find_free(node, holds_max);
 	if (!port)
-		r = append(node, size, &port, error);
+		r = append(node, holds_max, &port, error);
 	if (r == 0) {
-		memset(port, 0, size);
-		port->size = size;
-		port->holds_max = holds_max;
-		store_relaxed(&port->state, PORT_TAKEN);
+		clear(port);
 		*ret_port = port;
 	}
 	(void)pthread_mutex_unlock(&lock);

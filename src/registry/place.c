@@ -61,6 +61,9 @@ void place_give_back(struct port_shared *port, struct node *node, const struct t
 	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, NULL);
 	char name[PLACE_NAME_MAX];
 
+	/* Another thread may claim the same place as soon as its name is gone: this port must not be
+	 * found for it. Dying here: cleaning looks at leaving ports too. */
+	store_release(&port->state, PORT_LEAVING);
 	place_name(name, "sub.", port->index);
 	if (dir >= 0 && file_id_at(dir, name) == file_id(node->fd))
 		(void)os->unlink(dir, name);

@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <ucontext.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
 
 #include "bookkeeping.h"
 #include "os/os.h"
@@ -148,12 +151,24 @@ static void enter(void)
 	actor_yield();
 }
 
+/* What an actor that was ended left on its stack may still be marked as not to be touched. */
+static void *get_stack(void)
+{
+	void *stack = malloc(STACK_SIZE);
+
+#ifdef __SANITIZE_ADDRESS__
+	if (stack)
+		__asan_unpoison_memory_region(stack, STACK_SIZE);
+#endif
+	return stack;
+}
+
 unsigned actor_add(void (*play)(void *user), void *user)
 {
 	struct actor *actor = &actors[actor_count];
 
 	expect(actor_count < ACTORS_MAX);
-	*actor = (struct actor){.play = play, .user = user, .stack = malloc(STACK_SIZE)};
+	*actor = (struct actor){.play = play, .user = user, .stack = get_stack()};
 	expect(actor->stack != NULL);
 	(void)getcontext(&actor->context);
 	actor->context.uc_stack.ss_sp = actor->stack;
