@@ -16,6 +16,10 @@
 #include "registry/peer.h"
 #include "registry/ring_file.h"
 
+/* Cleaning a topic takes some ten system calls. */
+#define LOCK_STEP_NS 200000
+#define LOCK_ATTEMPTS 100
+
 /* 1: go on and remove; 0: only looking */
 static floe_format(2, 3) int found(struct cleanup *cleanup, const char *format, ...)
 {
@@ -244,6 +248,23 @@ static int remove_topic(const struct domain *domain, const char *topic, struct w
 	return 1;
 }
 
+/*
+ * 1 the topic is ours alone; 0 somebody uses it. Another one who is cleaning is waited for a little:
+ * he may have seen us alive and leave the rest to us, as we would to him.
+ */
+static int lock_topic(int fd)
+{
+	int r = 0;
+
+	for (int i = 0; i < LOCK_ATTEMPTS; i++) {
+		r = os->try_lock(fd, OS_LOCK_EXCLUSIVE);
+		if (r != 0 || os->is_locked(fd) != 1)
+			return r;
+		os->sleep_ns(LOCK_STEP_NS);
+	}
+	return r;
+}
+
 int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup *cleanup)
 {
 	floe_cleanup(os_close_fdp) int fd = -1;
@@ -260,7 +281,7 @@ int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup
 		(void)os->remove_dir(AT_FDCWD, path);
 	if (fd < 0)
 		return fd;
-	r = os->try_lock(fd, OS_LOCK_EXCLUSIVE);
+	r = lock_topic(fd);
 	if (r <= 0)
 		return r;
 	if (file_id_at(AT_FDCWD, file) != file_id(fd))
@@ -320,10 +341,12 @@ static int walk_folder(const struct domain *domain, const char *folder, struct w
 int cleanup_domain(const struct domain *domain, struct cleanup *cleanup)
 {
 	struct walk walk = {.domain = domain, .cleanup = cleanup};
-	int r = walk_folder(domain, "topics", &walk, visit_topic);
+	/* In this order: while a node is being cleaned it looks alive to who walks its topic, so
+	 * whoever cleaned it comes to the topic afterwards. */
+	int r = walk_folder(domain, "nodes", &walk, visit_node);
 
 	if (r == 0)
-		r = walk_folder(domain, "nodes", &walk, visit_node);
+		r = walk_folder(domain, "topics", &walk, visit_topic);
 	if (r == 0 && !cleanup->dry_run)
 		domain_remove_empty(domain);
 	return r;
