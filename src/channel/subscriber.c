@@ -59,7 +59,6 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 	/* Tickets of different subscribers differ, so that samples are not mixed up. */
 	for (uint32_t i = 0; i < sub->holds_max; i++) {
 		sub->held[i].ticket = plan->serial * 2 * PLACE_IN_USE | i;
-		sub->held[i].hold = &port->hold[i];
 		sub->places[i] = &sub->held[i];
 	}
 }
@@ -267,7 +266,7 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 		return r;
 	what = load_relaxed(&feed->reader.slot->what);
 	r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, held, what, ret)
-			       : subscriber_take_chunk(feed, held, what, ret);
+			       : subscriber_take_chunk(sub, feed, held, what, ret);
 	return r ? subscriber_keep(sub, feed, held, ret) : 0;
 }
 
@@ -313,7 +312,7 @@ int subscriber_take_chunk_ready(struct subscriber *sub, struct feed *feed, struc
 	struct held *held = sub->places[sub->held_count];
 	uint64_t what = load_relaxed(&feed->reader.slot->what);
 
-	if (floe_unlikely(!subscriber_take_chunk(feed, held, what, ret)))
+	if (floe_unlikely(!subscriber_take_chunk(sub, feed, held, what, ret)))
 		return subscriber_take_slow(sub, ret);
 	return subscriber_keep(sub, feed, held, ret);
 }

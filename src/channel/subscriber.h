@@ -46,13 +46,13 @@ struct feed {
 #define PLACE_INDEX 0xffu
 #define PLACE_IN_USE 0x100u
 
+/* One cache line, for a process may have many subscribers. */
 struct held {
-	FLOE_CACHELINE_ALIGNED uint64_t ticket;
-	struct feed *feed;
-	shared_u64 *hold; /* in our port: the chunk, while this is in use */
 	FLOE_CACHELINE_ALIGNED uint64_t words[SLOT_WORDS]; /* a copy of an inline payload */
+	uint64_t ticket;
+	struct feed *feed;
 };
-static_assert(sizeof(struct held) == 128, "found by a shift");
+static_assert(sizeof(struct held) == 64, "found by a shift");
 
 struct subscriber;
 
@@ -179,13 +179,14 @@ floe_inline int subscriber_take_inline(struct subscriber *sub, struct feed *feed
 }
 
 /* 1, or 0: it was overwritten under our eyes, or it lies where no memory is known to be */
-floe_inline int subscriber_take_chunk(struct feed *feed, struct held *held, uint64_t offset,
-				      struct floe_sample *ret)
+floe_inline int subscriber_take_chunk(struct subscriber *sub, struct feed *feed, struct held *held,
+				      uint64_t offset, struct floe_sample *ret)
 {
 	const struct slot_shared *slot = feed->reader.slot;
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
 	uint64_t time_ns = load_relaxed(&slot->word[SLOT_CHUNK_TIME]);
 	uint64_t next = load_relaxed(&slot->word[SLOT_CHUNK_NEXT]);
+	shared_u64 *hold = &sub->port->hold[held->ticket & PLACE_INDEX];
 
 	/* The payload's first line is on its way while the hold becomes visible; an address that is
 	 * none does no harm here, and no more when the next is fetched. */
@@ -198,9 +199,9 @@ floe_inline int subscriber_take_chunk(struct feed *feed, struct held *held, uint
 	/* Pairs with the fence in the publisher's reclaim: either it finds this hold, or the next
 	 * load finds the slot overwritten. Dying after this store pins a chunk that the publisher
 	 * has reserved for us, until we are cleaned away. */
-	store_seq_cst(held->hold, feed->tag | offset);
+	store_seq_cst(hold, feed->tag | offset);
 	if (floe_unlikely(load_seq_cst(&slot->sequence) != feed->reader.want)) {
-		store_release(held->hold, HOLD_NONE);
+		store_release(hold, HOLD_NONE);
 		return 0;
 	}
 	ret->data = feed->base + offset;
@@ -259,7 +260,7 @@ floe_inline void subscriber_release(struct subscriber *sub, struct floe_sample *
 		return;
 	/* Pairs with the acquire in the publisher's scan_holds: our last read of the payload comes
 	 * before its next write. */
-	store_release(held->hold, HOLD_NONE);
+	store_release(&sub->port->hold[sample->ticket & PLACE_INDEX], HOLD_NONE);
 	held->ticket += PLACE_IN_USE; /* the carry counts the next use */
 	sub->held_count = count;
 	sub->places[count] = held;
