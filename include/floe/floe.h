@@ -105,8 +105,9 @@ struct floe_publisher_options {
 	const struct floe_pool *pools;
 	size_t pools_count;
 	const struct floe_type *type;
-	/* Reserved for subscribers to hold, all together, default 8; fixed pools and a caller's
-	 * block do not grow beyond it. */
+	/* Chunks reserved for subscribers to hold, all together; default 8, or up to 32 while these
+	 * take no more than 16 KiB. A caller's block does not grow beyond it; with pools of yours it
+	 * means nothing. */
 	size_t holds_max;
 	uint32_t flags; /* FLOE_TIMESTAMPS */
 	/* Who may read: permission bits of the file, default 0600, 0444 & mode. */
@@ -188,7 +189,7 @@ FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_optio
 FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_loan *ret);
 
 /*
- * Sends what was lent and empties the loan.
+ * Sends what was lent and empties the loan. On a result below 1 the loan stays as it is.
  *   1 sent; 0 would block: a reliable subscriber has not yet taken what this would overwrite; the
  *   loan stays yours: publish it again, or discard it; if all loans are out, the next floe_loan
  *   takes the oldest such loan back; -EINVAL not a loan of this publisher.
