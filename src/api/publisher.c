@@ -128,7 +128,7 @@ static void end(struct publication *p, bool keep)
 	if (p->topic.region.base)
 		topic_tell_subscribers(p->topic.hints);
 	members_close(&p->members);
-	topic_close(&p->topic);
+	cleanup_leave(&p->topic);
 	node_put(p->node);
 	free(p->tables);
 	free(p);

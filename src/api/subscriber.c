@@ -149,7 +149,7 @@ static void end(struct subscription *s)
 		place_give_back(s->port, s->node, &s->topic);
 	else if (s->port)
 		node_remove_port(s->node, s->port);
-	topic_close(&s->topic);
+	cleanup_leave(&s->topic);
 	node_put(s->node);
 	free(s->tables);
 	free(s);

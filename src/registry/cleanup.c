@@ -13,8 +13,8 @@
 #include "os/os.h"
 #include "registry/file.h"
 #include "registry/node.h"
+#include "registry/owner.h"
 #include "registry/peer.h"
-#include "registry/ring_file.h"
 
 /* Cleaning a topic takes some ten system calls. */
 #define LOCK_STEP_NS 200000
@@ -203,7 +203,7 @@ static int visit_publisher(void *user, const char *name)
 
 	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0)
 		return 0;
-	alive = ring_file_owner(walk->dir, name, &owner);
+	alive = owner_read(walk->dir, name, &owner);
 	if (alive == -ENOENT || alive == -EPROTO || (alive == 0 && owner == 0))
 		return 0;
 	if (alive == 0)
@@ -293,6 +293,17 @@ int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup
 	if (r < 0)
 		return r;
 	return walk.lives ? 0 : remove_topic(domain, topic, &walk);
+}
+
+void cleanup_leave(struct topic *topic)
+{
+	const struct domain *domain = topic->domain;
+	char name[sizeof(topic->name)];
+
+	memcpy(name, topic->name, sizeof(name));
+	topic_close(topic);
+	if (name[0])
+		(void)cleanup_topic(domain, name, NULL);
 }
 
 static int visit_node(void *user, const char *name)

@@ -33,6 +33,10 @@ int cleanup_places(const struct domain *domain, const char *topic, struct cleanu
 /* Removes the topic with all rings in it, unless somebody alive is in it. 1 removed, 0 not. */
 int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup *cleanup);
 
+/* Closes the view of a topic, also of one that could not be opened, and removes the topic if nobody
+ * alive is left in it. TOPIC_NULL is fine. */
+void cleanup_leave(struct topic *topic);
+
 /* Everything in the domain. 0 or -errno; what was found is counted in `cleanup`. */
 int cleanup_domain(const struct domain *domain, struct cleanup *cleanup);
 

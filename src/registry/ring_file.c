@@ -11,39 +11,12 @@
 #include "registry/cleanup.h"
 #include "registry/file.h"
 #include "registry/lent_memory.h"
+#include "registry/owner.h"
 #include "registry/peer.h"
-#include "registry/record_layout.h"
 
 static struct segment_shared *segment_of(const struct ring_file *file)
 {
 	return (struct segment_shared *)(void *)file->region.base;
-}
-
-int ring_file_owner(int dirfd, const char *name, uint64_t *ret_owner)
-{
-	floe_cleanup(os_close_fdp) int fd = file_open(dirfd, name, O_RDONLY, NULL);
-	union {
-		struct segment_shared segment;
-		struct record_shared record;
-	} seen;
-	ssize_t r;
-
-	if (fd < 0)
-		return fd;
-	r = os->read_at(fd, &seen, sizeof(seen), 0);
-	if (r < 0)
-		return (int)r;
-	if ((size_t)r >= sizeof(seen.segment) &&
-	    identity_check(seen.segment.identity, SEGMENT_MAGIC, SEGMENT_SIGNATURE, "", "", NULL) ==
-		    0)
-		*ret_owner = load_relaxed(&seen.segment.owner);
-	else if ((size_t)r >= sizeof(seen.record) &&
-		 identity_check(seen.record.identity, RECORD_MAGIC, RECORD_SIGNATURE, "", "",
-				NULL) == 0)
-		*ret_owner = seen.record.owner;
-	else
-		return -EPROTO;
-	return 0;
 }
 
 /* Chunks may have been added; all else must be the same for a successor. */
@@ -212,7 +185,7 @@ static void remove_stale(const struct node *node, int dir, uint32_t index,
 	    file_id_at(dir, name) != file_id(fd))
 		return;
 	/* With the lock nobody adopts it any more. */
-	if (ring_file_owner(dir, name, &owner) < 0 ||
+	if (owner_read(dir, name, &owner) < 0 ||
 	    (owner && peer_is_alive(&node->domain, owner) != 0))
 		return;
 	if (any || is_read(fd, index, members))

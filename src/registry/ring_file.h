@@ -48,7 +48,4 @@ int ring_file_grow(struct ring_file *file, const struct topic *topic, uint32_t c
 /* Unmaps it. `keep`: somebody may still read it, so it stays as closed. */
 void ring_file_close(struct ring_file *file, const struct topic *topic, bool keep);
 
-/* The node that owns the publisher of this name; 0: closed. -errno it cannot be told. */
-int ring_file_owner(int dirfd, const char *name, uint64_t *ret_owner);
-
 #endif

@@ -10,7 +10,6 @@
 
 #include "base/error.h"
 #include "os/os.h"
-#include "registry/cleanup.h"
 #include "registry/file.h"
 
 /* Removing takes some ten system calls; who was stopped in the middle is not waited for longer. */
@@ -171,9 +170,9 @@ int topic_open(struct topic *ret_topic, struct domain *domain, const char *name,
 		if (r == -EAGAIN)
 			(void)domain_create(domain, NULL);
 	}
-	/* What is not ours is not ours to remove. */
-	if (r < 0 && r != -EPROTO)
-		(void)cleanup_topic(domain, name, NULL);
+	/* What is not ours is not ours to remove either: nobody can leave it. */
+	if (r == -EPROTO)
+		ret_topic->name[0] = 0;
 	if (r == -EAGAIN)
 		return error_set(error, -EBUSY, "topic '%.100s' is made and removed all the time",
 				 name);
@@ -187,11 +186,8 @@ void topic_settle(struct topic *topic)
 
 void topic_close(struct topic *topic)
 {
-	if (!topic->region.base)
-		return;
 	topic_settle(topic);
 	region_close(&topic->region);
-	(void)cleanup_topic(topic->domain, topic->name, NULL);
 	*topic = TOPIC_NULL;
 }
 

@@ -40,7 +40,7 @@ int topic_open(struct topic *ret_topic, struct domain *domain, const char *name,
 /* Joined: the descriptor is not needed any more. */
 void topic_settle(struct topic *topic);
 
-/* Removes the topic if nobody alive is left in it, and ends this view. TOPIC_NULL is fine. */
+/* Ends this view; see cleanup_leave. TOPIC_NULL is fine. */
 void topic_close(struct topic *topic);
 
 /* A descriptor on the folder, for listing and for *at calls. */

@@ -12,8 +12,8 @@
 #include "registry/feeds.h"
 #include "registry/file.h"
 #include "registry/node.h"
+#include "registry/owner.h"
 #include "registry/peer.h"
-#include "registry/ring_file.h"
 #include "registry/topic.h"
 
 static uint32_t state_of(int r)
@@ -196,7 +196,7 @@ static int add_publisher(void *user, const char *name)
 	if (r < 0) {
 		info->state = state_of(r);
 		/* A record tells its owner, also when the memory cannot be had. */
-		if (r != -EPROTO && ring_file_owner(list->dir, name, &info->node) == 0)
+		if (r != -EPROTO && owner_read(list->dir, name, &info->node) == 0)
 			describe_owner(list->domain, info);
 		return 0;
 	}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef REGISTRY_OWNER_H
+#define REGISTRY_OWNER_H
+
+/*
+ * Owner: whose a publisher's file is, read from the file without mapping it.
+ */
+
+#include <stdint.h>
+
+/* The node that owns the publisher of this name in a topic's folder; 0: closed. -ENOENT; -EPROTO
+ * neither a segment nor a record; -errno it cannot be told. */
+int owner_read(int dirfd, const char *name, uint64_t *ret_owner);
+
+#endif
