@@ -53,6 +53,17 @@ void actor_yield(void)
 	(void)swapcontext(&self->context, &scheduler);
 }
 
+void actors_forget_frames(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	char here;
+
+	if (current)
+		__asan_unpoison_memory_region(current->stack,
+					      (size_t)(&here - (char *)current->stack));
+#endif
+}
+
 static void sleep_now(const struct os_wait *words, unsigned count, int64_t deadline_ns)
 {
 	current->words = words;
@@ -151,24 +162,12 @@ static void enter(void)
 	actor_yield();
 }
 
-/* What an actor that was ended left on its stack may still be marked as not to be touched. */
-static void *get_stack(void)
-{
-	void *stack = malloc(STACK_SIZE);
-
-#ifdef __SANITIZE_ADDRESS__
-	if (stack)
-		__asan_unpoison_memory_region(stack, STACK_SIZE);
-#endif
-	return stack;
-}
-
 unsigned actor_add(void (*play)(void *user), void *user)
 {
 	struct actor *actor = &actors[actor_count];
 
 	expect(actor_count < ACTORS_MAX);
-	*actor = (struct actor){.play = play, .user = user, .stack = get_stack()};
+	*actor = (struct actor){.play = play, .user = user, .stack = malloc(STACK_SIZE)};
 	expect(actor->stack != NULL);
 	(void)getcontext(&actor->context);
 	actor->context.uc_stack.ss_sp = actor->stack;

@@ -40,4 +40,8 @@ void actors_point(void);
 /* A number below `below`, from the seed. */
 uint32_t actors_chance(uint32_t below);
 
+/* After a longjmp on an actor's stack: AddressSanitizer does not know that stack, and would go on
+ * guarding what the frames left behind had there. */
+void actors_forget_frames(void);
+
 #endif

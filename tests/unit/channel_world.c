@@ -81,8 +81,10 @@ bool world_at(uint64_t at, void (*action)(void *user), void (*step)(void *user),
 
 bool world_kill_at(uint64_t at, void (*step)(void *user), void *user)
 {
-	if (setjmp(stop.death))
+	if (setjmp(stop.death)) {
+		actors_forget_frames();
 		return true;
+	}
 	return world_at(at, NULL, step, user);
 }
 
