@@ -133,20 +133,6 @@ int feed_look_again(struct feed *feed)
 	return 0;
 }
 
-struct names {
-	uint8_t taken[FLOE_PUBLISHERS_MAX];
-};
-
-static int note_name(void *user, const char *name)
-{
-	struct names *names = user;
-	int index = file_index(name, "pub.", FLOE_PUBLISHERS_MAX);
-
-	if (index >= 0)
-		names->taken[index] = 1;
-	return 0;
-}
-
 /* Told once, remembered, and said to the publisher too: nobody waits for us there. */
 static void leave_alone(struct feeds *feeds, struct subscriber *sub, uint32_t index, uint64_t file)
 {
@@ -215,21 +201,20 @@ int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *
 	       struct floe_error *error)
 {
 	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, error);
-	struct names names = {0};
+	uint8_t taken[FLOE_PUBLISHERS_MAX];
 	int told = 0;
 	int r;
 
 	if (dir < 0)
 		return dir;
-	r = file_list(dir, note_name, &names);
+	r = file_list_indexes(dir, "pub.", FLOE_PUBLISHERS_MAX, taken);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < sub->feed_count; i++)
 		sub->feeds[i].seen = false;
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
-		r = names.taken[i]
-			    ? add_feed(feeds, sub, topic, dir, i, type, joining, history, error)
-			    : 0;
+		r = taken[i] ? add_feed(feeds, sub, topic, dir, i, type, joining, history, error)
+			     : 0;
 		if (r < 0 && r != -EPROTO && r != -EACCES)
 			return r;
 		if (r < 0)

@@ -139,6 +139,30 @@ int file_index(const char *name, const char *prefix, unsigned count)
 	return (int)index;
 }
 
+struct indexes {
+	const char *prefix;
+	unsigned count;
+	uint8_t *taken;
+};
+
+static int mark_index(void *user, const char *name)
+{
+	const struct indexes *indexes = user;
+	int index = file_index(name, indexes->prefix, indexes->count);
+
+	if (index >= 0)
+		indexes->taken[index] = 1;
+	return 0;
+}
+
+int file_list_indexes(int dirfd, const char *prefix, unsigned count, uint8_t *ret_taken)
+{
+	struct indexes indexes = {prefix, count, ret_taken};
+
+	memset(ret_taken, 0, count);
+	return file_list(dirfd, mark_index, &indexes);
+}
+
 int file_get_id(int fd, uint64_t *ret_id)
 {
 	struct stat seen;

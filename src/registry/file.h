@@ -35,6 +35,9 @@ int file_list(int dirfd, int (*each)(void *user, const char *name), void *user);
 /* "pub.12" with prefix "pub." is 12; -1: another name, or not below count. */
 int file_index(const char *name, const char *prefix, unsigned count);
 
+/* Marks in taken[count] the numbers of the names with this prefix, and clears the others. */
+int file_list_indexes(int dirfd, const char *prefix, unsigned count, uint8_t *ret_taken);
+
 /* Which file it is: 0 or -errno. */
 int file_get_id(int fd, uint64_t *ret_id);
 int file_find_id(int dirfd, const char *name, uint64_t *ret_id);

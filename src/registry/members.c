@@ -8,20 +8,6 @@
 #include "os/os.h"
 #include "registry/file.h"
 
-struct places {
-	uint8_t taken[FLOE_SUBSCRIBERS_MAX];
-};
-
-static int note_place(void *user, const char *name)
-{
-	struct places *places = user;
-	int place = file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX);
-
-	if (place >= 0)
-		places->taken[place] = 1;
-	return 0;
-}
-
 /* Not a reason to do without the others, and nothing that passes. */
 static bool is_his_fault(int r)
 {
@@ -132,17 +118,17 @@ int members_read(struct members *members, const struct topic *topic)
 	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, NULL);
 	struct member read[FLOE_SUBSCRIBERS_MAX];
 	uint32_t place[FLOE_SUBSCRIBERS_MAX];
-	struct places places = {0};
+	uint8_t taken[FLOE_SUBSCRIBERS_MAX];
 	uint32_t count = 0;
 	int r;
 
 	if (dir < 0)
 		return dir;
-	r = file_list(dir, note_place, &places);
+	r = file_list_indexes(dir, "sub.", FLOE_SUBSCRIBERS_MAX, taken);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < FLOE_SUBSCRIBERS_MAX; i++) {
-		if (!places.taken[i])
+		if (!taken[i])
 			continue;
 		r = read_member(members, topic, dir, i, &read[count]);
 		if (r < 0)

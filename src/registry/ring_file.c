@@ -131,27 +131,12 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 	return 1;
 }
 
-struct names {
-	uint8_t taken[FLOE_PUBLISHERS_MAX];
-};
-
-static int note_name(void *user, const char *name)
-{
-	struct names *names = user;
-	int index = file_index(name, "pub.", FLOE_PUBLISHERS_MAX);
-
-	if (index >= 0)
-		names->taken[index] = 1;
-	return 0;
-}
-
-static int list_names(int dir, struct names *ret_names)
+static int list_names(int dir, uint8_t *ret_taken)
 {
 	/* A descriptor of a folder reads it once: another one starts at the beginning. */
 	floe_cleanup(os_close_fdp) int again = file_open_dir(dir, ".", NULL);
 
-	*ret_names = (struct names){0};
-	return again < 0 ? again : file_list(again, note_name, ret_names);
+	return again < 0 ? again : file_list_indexes(again, "pub.", FLOE_PUBLISHERS_MAX, ret_taken);
 }
 
 /* Has every subscriber read this ring to its end? A record leads to memory that went with its
@@ -195,16 +180,16 @@ static void remove_stale(const struct node *node, int dir, uint32_t index,
 static int adopt_any(struct ring_file *ret_file, const struct ring_file_options *options,
 		     const struct node *node, int dir, const struct members *members)
 {
-	struct names names;
-	int r = list_names(dir, &names);
+	uint8_t taken[FLOE_PUBLISHERS_MAX];
+	int r = list_names(dir, taken);
 
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
-		if (names.taken[i] && try_adopt(ret_file, options, node, dir, i) == 1)
+		if (taken[i] && try_adopt(ret_file, options, node, dir, i) == 1)
 			return 1;
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
-		if (names.taken[i])
+		if (taken[i])
 			remove_stale(node, dir, i, members, false);
 	return 0;
 }
