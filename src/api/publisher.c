@@ -146,6 +146,9 @@ static int join(struct publication *p, const char *topic, const struct floe_publ
 	if (r < 0)
 		return r;
 	(void)cleanup_places(&p->node->domain, topic, NULL);
+	/* Who makes a ring in a file meets those of the dead while looking for one to adopt. */
+	if (wanted->memory)
+		(void)cleanup_records(&p->node->domain, topic, NULL);
 	r = members_read(&p->members, &p->topic);
 	if (r < 0)
 		return error_system(o->error, r, "read the subscribers of", topic);

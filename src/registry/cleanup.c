@@ -195,6 +195,34 @@ int cleanup_places(const struct domain *domain, const char *topic, struct cleanu
 	return walk_topic(domain, topic, &walk, visit_place);
 }
 
+/* The lock is what else removes or adopts a ring takes: with it the name stays this file's. The
+ * record's owner is dead for ever, so nothing is lost; dying before the name goes leaves it. */
+static int visit_record(void *user, const char *name)
+{
+	struct walk *walk = user;
+	floe_cleanup(os_close_fdp) int fd = -1;
+	uint64_t owner;
+
+	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0)
+		return 0;
+	fd = file_open(walk->dir, name, O_RDWR, NULL);
+	if (fd < 0 || owner_read_record(fd, &owner) < 0 || peer_is_alive(walk->domain, owner) != 0)
+		return 0;
+	if (os->try_lock(fd, OS_LOCK_EXCLUSIVE) == 1 &&
+	    file_id_at(walk->dir, name) == file_id(fd) &&
+	    found(walk->cleanup, "topic '%s': the memory of %s went with its process", walk->topic,
+		  name))
+		(void)os->unlink(walk->dir, name);
+	return 0;
+}
+
+int cleanup_records(const struct domain *domain, const char *topic, struct cleanup *cleanup)
+{
+	struct walk walk = {.domain = domain, .cleanup = cleanup, .topic = topic};
+
+	return walk_topic(domain, topic, &walk, visit_record);
+}
+
 static int visit_publisher(void *user, const char *name)
 {
 	struct walk *walk = user;
@@ -242,7 +270,7 @@ static int remove_topic(const struct domain *domain, const char *topic, struct w
 	domain_path(domain, "topics", topic, path);
 	(void)snprintf(file, sizeof(file), "%s/topic", path);
 	if (!found(walk->cleanup, "topic '%s' has no living participant", topic))
-		return 0;
+		return 1;
 	(void)os->unlink(AT_FDCWD, file);
 	(void)os->remove_dir(AT_FDCWD, path);
 	return 1;
@@ -328,9 +356,11 @@ static int visit_topic(void *user, const char *name)
 {
 	struct walk *walk = user;
 
-	/* Where somebody lives, the topic stays, but not the places of the dead. */
+	/* Where somebody lives, the topic stays, but not the places of the dead, nor
+	 * what leads to memory that is gone. */
 	(void)cleanup_places(walk->domain, name, walk->cleanup);
-	(void)cleanup_topic(walk->domain, name, walk->cleanup);
+	if (cleanup_topic(walk->domain, name, walk->cleanup) == 0)
+		(void)cleanup_records(walk->domain, name, walk->cleanup);
 	return 0;
 }
 

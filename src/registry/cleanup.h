@@ -30,7 +30,11 @@ int cleanup_node(const struct domain *domain, uint64_t id, struct cleanup *clean
 /* Removes the nodes of dead subscribers of this topic. */
 int cleanup_places(const struct domain *domain, const char *topic, struct cleanup *cleanup);
 
-/* Removes the topic with all rings in it, unless somebody alive is in it. 1 removed, 0 not. */
+/* Removes the records of this topic that lead to memory of dead processes. */
+int cleanup_records(const struct domain *domain, const char *topic, struct cleanup *cleanup);
+
+/* Removes the topic with all rings in it, unless somebody alive is in it. 1 removed (or
+ * would be), 0 not. */
 int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup *cleanup);
 
 /* Closes the view of a topic, also of one that could not be opened, and removes the topic if nobody

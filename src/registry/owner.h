@@ -12,4 +12,7 @@
  * neither a segment nor a record; -errno it cannot be told. */
 int owner_read(int dirfd, const char *name, uint64_t *ret_owner);
 
+/* The node that owns this record; -EPROTO: it is none, or the same as above. */
+int owner_read_record(int fd, uint64_t *ret_owner);
+
 #endif
