@@ -200,6 +200,8 @@ floe_inline int subscriber_take_chunk(struct subscriber *sub, struct feed *feed,
 	 * load finds the slot overwritten. Dying after this store pins a chunk that the publisher
 	 * has reserved for us, until we are cleaned away. */
 	store_seq_cst(hold, feed->tag | offset);
+	/* Pairs with the release fence in ring_begin, as in ring_still: what was read above. */
+	fence_acquire();
 	if (floe_unlikely(load_seq_cst(&slot->sequence) != feed->reader.want)) {
 		store_release(hold, HOLD_NONE);
 		return 0;
