@@ -4,8 +4,10 @@
 
 /*
  * Every access to a word that another process can see goes through these. One place, so that the
- * same source can be compiled for a scheduler that takes each of them for a scheduling point:
- * such a build defines FLOE_SHARED_POINT.
+ * same source can be compiled for a test that takes each of them for a point where others may act,
+ * or where whoever does it may die: such a build defines FLOE_SHARED_POINT. One that also decides
+ * what a load finds and when a store is seen defines FLOE_SHARED_LOAD and its neighbours:
+ * tests/schedule/access.h.
  *
  * Orders are named at the call because they come in pairs, and each pair is commented at both
  * ends: load_relaxed / load_acquire / store_release / ...
@@ -24,20 +26,25 @@ typedef _Atomic uint32_t shared_u32;
 #define FLOE_SHARED_POINT() ((void)0)
 #endif
 
-#define load_relaxed(word) (FLOE_SHARED_POINT(), atomic_load_explicit((word), memory_order_relaxed))
-#define load_acquire(word) (FLOE_SHARED_POINT(), atomic_load_explicit((word), memory_order_acquire))
-#define load_seq_cst(word) (FLOE_SHARED_POINT(), atomic_load_explicit((word), memory_order_seq_cst))
-#define store_relaxed(word, value) \
-	(FLOE_SHARED_POINT(), atomic_store_explicit((word), (value), memory_order_relaxed))
-#define store_release(word, value) \
-	(FLOE_SHARED_POINT(), atomic_store_explicit((word), (value), memory_order_release))
-#define store_seq_cst(word, value) \
-	(FLOE_SHARED_POINT(), atomic_store_explicit((word), (value), memory_order_seq_cst))
-#define add_seq_cst(word, value) \
-	(FLOE_SHARED_POINT(), atomic_fetch_add_explicit((word), (value), memory_order_seq_cst))
-#define fence_acquire() (FLOE_SHARED_POINT(), atomic_thread_fence(memory_order_acquire))
-#define fence_release() (FLOE_SHARED_POINT(), atomic_thread_fence(memory_order_release))
-#define fence_seq_cst() (FLOE_SHARED_POINT(), atomic_thread_fence(memory_order_seq_cst))
+#ifndef FLOE_SHARED_LOAD
+#define FLOE_SHARED_LOAD(word, order) atomic_load_explicit((word), memory_order_##order)
+#define FLOE_SHARED_STORE(word, value, order) \
+	atomic_store_explicit((word), (value), memory_order_##order)
+#define FLOE_SHARED_ADD(word, value, order) \
+	atomic_fetch_add_explicit((word), (value), memory_order_##order)
+#define FLOE_SHARED_FENCE(order) atomic_thread_fence(memory_order_##order)
+#endif
+
+#define load_relaxed(word) (FLOE_SHARED_POINT(), FLOE_SHARED_LOAD(word, relaxed))
+#define load_acquire(word) (FLOE_SHARED_POINT(), FLOE_SHARED_LOAD(word, acquire))
+#define load_seq_cst(word) (FLOE_SHARED_POINT(), FLOE_SHARED_LOAD(word, seq_cst))
+#define store_relaxed(word, value) (FLOE_SHARED_POINT(), FLOE_SHARED_STORE(word, value, relaxed))
+#define store_release(word, value) (FLOE_SHARED_POINT(), FLOE_SHARED_STORE(word, value, release))
+#define store_seq_cst(word, value) (FLOE_SHARED_POINT(), FLOE_SHARED_STORE(word, value, seq_cst))
+#define add_seq_cst(word, value) (FLOE_SHARED_POINT(), FLOE_SHARED_ADD(word, value, seq_cst))
+#define fence_acquire() (FLOE_SHARED_POINT(), FLOE_SHARED_FENCE(acquire))
+#define fence_release() (FLOE_SHARED_POINT(), FLOE_SHARED_FENCE(release))
+#define fence_seq_cst() (FLOE_SHARED_POINT(), FLOE_SHARED_FENCE(seq_cst))
 
 /* Builds that watch each access. */
 #if defined(__has_feature)

@@ -21,8 +21,12 @@ static char folder[64];
 /* A skipped test's reason travels to the parent through this pipe. */
 static int reason_pipe[2];
 
+void (*frame_caught)(const char *text);
+
 void frame_fail(const char *file, int line, const char *text)
 {
+	if (frame_caught)
+		frame_caught(text);
 	(void)fprintf(stderr, "%s:%d: %s failed\n", file, line, text);
 	_exit(1);
 }
@@ -31,6 +35,8 @@ void frame_equal(const char *file, int line, const char *text, long long a, long
 {
 	if (a == b)
 		return;
+	if (frame_caught)
+		frame_caught(text);
 	(void)fprintf(stderr, "%s:%d: %s failed: %lld and %lld\n", file, line, text, a, b);
 	_exit(1);
 }

@@ -70,4 +70,8 @@ _Noreturn void frame_skip(const char *reason);
 _Noreturn void frame_fail(const char *file, int line, const char *text);
 void frame_equal(const char *file, int line, const char *text, long long a, long long b);
 
+/* For a test that wants others to fail, as mutants do: what was expected in vain is told to this
+ * one, which may leave by a jump. NULL: nobody. */
+extern void (*frame_caught)(const char *text);
+
 #endif

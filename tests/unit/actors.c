@@ -43,6 +43,11 @@ uint32_t actors_chance(uint32_t below)
 	return bookkeeping_random(&chance, below);
 }
 
+const void *actors_self(void)
+{
+	return current;
+}
+
 void actor_yield(void)
 {
 	struct actor *self = current;

@@ -31,6 +31,9 @@ int64_t actors_time_passed(void);
 /* Lets this one go on for so many accesses, then stops it: true; false: it has returned. */
 bool actor_run_until(unsigned which, uint32_t accesses);
 
+/* Something for each actor; NULL outside of them. */
+const void *actors_self(void);
+
 /* Lets the others act; in an actor. */
 void actor_yield(void);
 

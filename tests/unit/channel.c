@@ -13,6 +13,7 @@
 
 #include "actors.h"
 #include "bookkeeping.h"
+#include "channel_stop.h"
 #include "frame/frame.h"
 #include "os/os.h"
 

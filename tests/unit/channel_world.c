@@ -2,13 +2,13 @@
 #include "channel_world.h"
 
 #include <errno.h>
-#include <setjmp.h>
+#include <limits.h>
 #include <string.h>
 
-#include "actors.h"
 #include "base/arith.h"
 #include "bookkeeping.h"
 #include "frame/frame.h"
+#include "os/os.h"
 
 struct block {
 	struct block *next;
@@ -17,8 +17,11 @@ struct block {
 
 static void *allocate(struct world *w, size_t size)
 {
-	struct block *block = malloc(sizeof(*block));
+	struct block *block;
 
+	if (w->allocate)
+		return w->allocate(size_align(size, FLOE_CACHELINE));
+	block = malloc(sizeof(*block));
 	expect(block != NULL);
 	block->memory = bookkeeping_make(size_align(size, FLOE_CACHELINE));
 	memset(block->memory.memory, 0, block->memory.size);
@@ -45,89 +48,11 @@ void world_end(struct world *w)
 	}
 }
 
-/*
- * Points
- */
-
-static struct {
-	uint64_t left; /* accesses until something happens; 0: nothing will */
-	void (*action)(void *user);
-	void *user;
-	jmp_buf death;
-} stop;
-
-void shared_point(void)
+/* As topic.c does. */
+static void tell(shared_u64 *epoch)
 {
-	actors_point();
-	if (stop.left == 0 || --stop.left)
-		return;
-	if (!stop.action)
-		longjmp(stop.death, 1);
-	stop.action(stop.user);
-}
-
-bool world_at(uint64_t at, void (*action)(void *user), void (*step)(void *user), void *user)
-{
-	bool reached;
-
-	stop.left = at;
-	stop.action = action;
-	stop.user = user;
-	step(user);
-	reached = stop.left == 0;
-	stop.left = 0;
-	return reached;
-}
-
-bool world_kill_at(uint64_t at, void (*step)(void *user), void *user)
-{
-	if (setjmp(stop.death)) {
-		actors_forget_frames();
-		return true;
-	}
-	return world_at(at, NULL, step, user);
-}
-
-/*
- * Messages
- */
-
-/* Sizes that follow each other look like chance, and are the same in every run. */
-size_t message_size(const struct writer *writer, uint64_t sequence)
-{
-	uint64_t mixed = sequence * 0x9e3779b97f4a7c15u;
-	uint32_t inline_max = writer->publisher.inline_max;
-	bool is_inline = writer->kinds == KIND_BOTH ? mixed >> 63 : writer->kinds == KIND_INLINE;
-
-	mixed = (mixed >> 32) & 0xffff;
-	return is_inline ? 8 + mixed % (inline_max - 7)
-			 : inline_max + 1 + mixed % (CHUNK_SIZE - inline_max);
-}
-
-/* The first word is far from any size or offset, so that one taken for the other is noticed. */
-static uint64_t first_word(uint64_t sequence)
-{
-	return ~sequence;
-}
-
-void message_fill(void *data, size_t size, uint64_t sequence)
-{
-	uint64_t first = first_word(sequence);
-	unsigned char *bytes = data;
-
-	memcpy(bytes, &first, sizeof(first));
-	for (size_t i = sizeof(first); i < size; i++)
-		bytes[i] = (unsigned char)(sequence * 31 + i);
-}
-
-bool message_is(const void *data, size_t size, uint64_t sequence)
-{
-	unsigned char wanted[CHUNK_SIZE];
-
-	if (size < sizeof(uint64_t) || size > sizeof(wanted))
-		return false;
-	message_fill(wanted, size, sequence);
-	return memcmp(data, wanted, size) == 0;
+	(void)add_seq_cst(epoch, 1);
+	(void)os->wake(futex_half(epoch), INT_MAX);
 }
 
 /*
@@ -143,7 +68,7 @@ static int refresh_members(void *user, struct publisher *pub)
 	for (uint32_t i = 0; i < READERS_MAX; i++) {
 		const struct reader *reader = &writer->world->reader[i];
 
-		if (reader->present)
+		if (load_seq_cst(&reader->present))
 			members[count++] = (struct member){
 				.port = reader->port,
 				.node = reader,
@@ -226,14 +151,14 @@ struct writer *writer_begin(struct world *w, uint32_t i, const struct writer_opt
 	writer->memory = allocate(w, sizes.size);
 	segment_format((struct segment_shared *)(void *)writer->memory, &writer->plan, &sizes);
 	expect_equal(writer_adopt(writer), 0);
-	(void)add_seq_cst(&w->hints.publishers, 1);
+	tell(&w->hints.publishers);
 	return writer;
 }
 
 void writer_leave(struct writer *writer)
 {
 	writer->named = false;
-	(void)add_seq_cst(&writer->world->hints.publishers, 1);
+	tell(&writer->world->hints.publishers);
 }
 
 static void expect_nobody_holds(const struct world *w, const void *data)
@@ -355,18 +280,25 @@ struct reader *reader_join(struct world *w, uint32_t i, const struct reader_opti
 
 	*reader = (struct reader){
 		.world = w,
-		.port = allocate(w, port_size(holds_max)),
+		.port = options->port ? options->port : allocate(w, port_size(holds_max)),
 		.history = options->history,
 		.joining = true,
 	};
+	/* As node.c does. */
+	if (options->port)
+		memset(&reader->port->policy, 0,
+		       (options->dirty ? offsetof(struct port_shared, hold) : reader->port->size) -
+			       offsetof(struct port_shared, policy));
 	reader->port->size = port_size(holds_max);
 	reader->port->index = i;
 	reader->port->holds_max = holds_max;
 	reader->port->policy = options->policy;
 	reader->port->depth = options->depth;
 	store_release(&reader->port->state, PORT_OPEN);
-	reader->present = reader->alive = true;
-	(void)add_seq_cst(&w->hints.subscribers, 1);
+	reader->alive = true;
+	store_seq_cst(&reader->present, 1);
+	tell(&w->hints.subscribers);
+	(void)os->barrier_all();
 	plan.port = reader->port;
 	plan.memory = allocate(w, subscriber_memory_size(holds_max));
 	subscriber_init(&reader->subscriber, &plan);
@@ -380,12 +312,14 @@ static void forget(struct reader *reader)
 {
 	struct world *w = reader->world;
 
+	store_seq_cst(&reader->present, 0);
 	*reader = (struct reader){.world = w};
-	(void)add_seq_cst(&w->hints.subscribers, 1);
+	tell(&w->hints.subscribers);
 }
 
 void reader_leave(struct reader *reader)
 {
+	reader->held_count = 0;
 	subscriber_deinit(&reader->subscriber);
 	store_release(&reader->port->state, PORT_FREE);
 	forget(reader);
@@ -435,6 +369,7 @@ int reader_take(struct reader *reader)
 	expect_equal(sample.sequence, account->last + sample.lost + 1);
 	expect(message_is(sample.data, sample.size, sample.sequence));
 	account->last = sample.sequence;
+	expect(reader->held_count < HELD_MAX);
 	reader->held[reader->held_count++] = sample;
 	return 1;
 }

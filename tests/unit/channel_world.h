@@ -6,9 +6,8 @@
  * A topic without files: segments, ports and hints in this process's memory, publishers and
  * subscribers on them, and an account of what each must get.
  *
- * Time stands still but for what the test does. world_at() lets one action happen right before
- * the n-th access to a shared word; an action may be another participant's step, or the death of
- * the one who is stopped there.
+ * Time stands still but for what the test does. Who acts when is decided by channel_stop.h here,
+ * by chance in actors.h, and exhaustively in tests/schedule.
  */
 
 #include <stdbool.h>
@@ -20,6 +19,7 @@
 
 #define WRITERS_MAX 3
 #define READERS_MAX 4
+#define HELD_MAX 16
 #define CHUNK_SIZE 128
 
 struct world;
@@ -56,17 +56,18 @@ struct reader {
 	struct port_shared *port;
 	struct subscriber subscriber;
 	struct account account[WRITERS_MAX];
-	struct floe_sample held[FLOE_HOLDS_MAX];
+	struct floe_sample held[HELD_MAX];
 	uint32_t held_count;
 	uint64_t history;
 	bool joining;
-	bool present; /* in the list of members */
+	shared_u64 present; /* in the list of members, which is a word that others can see */
 	bool alive;
 };
 
 struct world {
 	struct hints_shared hints;
 	struct block *blocks; /* all memory, each with a guard behind it, until world_end */
+	void *(*allocate)(size_t size); /* or this gives it, zeroed */
 	struct writer writer[WRITERS_MAX];
 	struct reader reader[READERS_MAX];
 	uint64_t files;
@@ -98,7 +99,7 @@ void writer_send_many(struct writer *writer, uint32_t count);
 /* Walks all tables. */
 void writer_check(const struct writer *writer);
 
-/* The size and the bytes of message `sequence`. */
+/* The size and the bytes of message `sequence`: channel_message.c. */
 size_t message_size(const struct writer *writer, uint64_t sequence);
 void message_fill(void *data, size_t size, uint64_t sequence);
 bool message_is(const void *data, size_t size, uint64_t sequence);
@@ -108,6 +109,8 @@ struct reader_options {
 	uint32_t depth;
 	uint32_t holds_max; /* 2 */
 	uint64_t history;
+	struct port_shared *port; /* of one who left, to be used again; NULL: a new one */
+	bool dirty;               /* its holds are not laid out anew: a mistake */
 };
 
 /* The port is laid out and told of; then the publishers are found. */
@@ -128,14 +131,5 @@ void reader_drain(struct reader *reader);
 void reader_check(const struct reader *reader);
 /* All that `writer` sent is received or lost. */
 void expect_exact(const struct reader *reader, const struct writer *writer);
-
-/*
- * Runs `step` with `action` before its `at`-th access to a shared word, from 1: true; false: it
- * has fewer. The action's own accesses do not count.
- */
-bool world_at(uint64_t at, void (*action)(void *user), void (*step)(void *user), void *user);
-
-/* The same with the death of whoever does the step. */
-bool world_kill_at(uint64_t at, void (*step)(void *user), void *user);
 
 #endif
