@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mutants.h"
+
+#include <string.h>
+
+#include "channel/port_layout.h"
+#include "channel/segment_layout.h"
+
+#define LATE_MAX 8
+
+const char *const mutant_names[MUTANTS] = {
+	[TAKE_WITHOUT_REVALIDATION] = "TAKE_WITHOUT_REVALIDATION",
+	[HOLD_AFTER_VALIDATION] = "HOLD_AFTER_VALIDATION",
+	[HEAD_FIRST] = "HEAD_FIRST",
+	[RECLAIM_WITHOUT_SCAN] = "RECLAIM_WITHOUT_SCAN",
+	[JOIN_DOES_NOT_CLEAN] = "JOIN_DOES_NOT_CLEAN",
+	[TAKEOVER_FORGETS_RING] = "TAKEOVER_FORGETS_RING",
+	[RELEASE_FORGETS_HOLD] = "RELEASE_FORGETS_HOLD",
+	[SLOT_BEFORE_PAYLOAD] = "SLOT_BEFORE_PAYLOAD",
+	[TAKE_WITHOUT_FENCE] = "TAKE_WITHOUT_FENCE",
+	[RECLAIM_WITHOUT_FENCE] = "RECLAIM_WITHOUT_FENCE",
+};
+
+enum mutant mutant;
+struct site weakened;
+bool mutating;
+
+struct late {
+	void *word;
+	unsigned size;
+	uint64_t value;
+	enum order order;
+	struct site site;
+};
+
+/* What each actor has done so far. */
+static struct {
+	struct late late[LATE_MAX]; /* stores that come later */
+	unsigned late_count;
+	uint64_t sequence; /* that it loaded last */
+	bool holds;        /* its last store was a hold */
+} doing[ACTORS_MAX];
+static bool catching_up;
+
+void mutant_begin(void)
+{
+	mutating = mutant || weakened.function;
+	if (mutating)
+		memset(doing, 0, sizeof(doing));
+	catching_up = false;
+}
+
+static bool is_in(struct site site, const char *function)
+{
+	return strcmp(site.function, function) == 0;
+}
+
+static bool is_writer(void)
+{
+	return schedule_role() == ROLE_WRITER;
+}
+
+/* order: of an access or, without a name, of a fence */
+enum order mutant_order(const struct word_name *name, enum order order, struct site site)
+{
+	if (mutant == TAKE_WITHOUT_FENCE && name && order == ORDER_seq_cst &&
+	    (name->word == WORD_HOLD || name->word == WORD_SEQUENCE))
+		return name->word == WORD_HOLD ? ORDER_release : ORDER_acquire;
+	if (mutant == RECLAIM_WITHOUT_FENCE && !name && order == ORDER_seq_cst && site.line &&
+	    is_writer())
+		return ORDER_relaxed;
+	if (weakened.function && site.line == weakened.line && is_in(site, weakened.function))
+		return ORDER_relaxed;
+	return order;
+}
+
+bool mutant_load(const struct word_name *name, struct site site, uint64_t *ret)
+{
+	switch (mutant) {
+	case TAKE_WITHOUT_REVALIDATION:
+		*ret = doing[schedule_number()].sequence;
+		if (name->word != WORD_SEQUENCE || !doing[schedule_number()].holds)
+			return false;
+		doing[schedule_number()].holds = false;
+		return true;
+	case HEAD_FIRST:
+		*ret = 2 * *schedule_head;
+		return name->word == WORD_SEQUENCE && is_in(site, "ring_recover");
+	case RECLAIM_WITHOUT_SCAN:
+		*ret = HOLD_NONE;
+		return name->word == WORD_HOLD && is_writer();
+	case TAKEOVER_FORGETS_RING:
+		*ret = SLOT_INLINE;
+		return name->word == WORD_WHAT && is_in(site, "claim_ring");
+	default:
+		return false;
+	}
+}
+
+static void put_off(void *word, unsigned size, uint64_t value, enum order order, struct site site)
+{
+	unsigned i = schedule_number();
+
+	doing[i].late[doing[i].late_count++] = (struct late){word, size, value, order, site};
+}
+
+/* What was put off happens now. */
+static void catch_up(void)
+{
+	unsigned i = schedule_number();
+
+	catching_up = true;
+	for (unsigned n = 0; n < doing[i].late_count; n++) {
+		const struct late *late = &doing[i].late[n];
+
+		if (late->size == 4)
+			access_store32(late->word, (uint32_t)late->value, late->order, late->site);
+		else
+			access_store64(late->word, late->value, late->order, late->site);
+	}
+	doing[i].late_count = 0;
+	catching_up = false;
+}
+
+void mutant_loaded(const struct word_name *name, uint64_t value)
+{
+	if (name->word != WORD_SEQUENCE)
+		return;
+	doing[schedule_number()].sequence = value;
+	if (mutant == HOLD_AFTER_VALIDATION)
+		catch_up();
+}
+
+static bool is_put_off(const struct word_name *name, uint64_t value)
+{
+	switch (mutant) {
+	case HOLD_AFTER_VALIDATION:
+		return name->word == WORD_HOLD && value;
+	case HEAD_FIRST:
+		return name->word == WORD_SEQUENCE && value % 2 == 0;
+	case SLOT_BEFORE_PAYLOAD:
+		return name->word == WORD_PAYLOAD || name->word == WORD_INLINE;
+	default:
+		return false;
+	}
+}
+
+bool mutant_store(const struct word_name *name, void *word, unsigned size, uint64_t value,
+		  enum order order, struct site site)
+{
+	if (catching_up)
+		return false;
+	if (mutant == RELEASE_FORGETS_HOLD && name->word == WORD_HOLD && value == HOLD_NONE)
+		return true;
+	if (mutant == JOIN_DOES_NOT_CLEAN && name->word == WORD_HOLD &&
+	    is_in(site, "subscriber_deinit"))
+		return true;
+	if (!is_put_off(name, value))
+		return false;
+	put_off(word, size, value, order, site);
+	return true;
+}
+
+/* What the stores that were put off come after. */
+void mutant_stored(const struct word_name *name, uint64_t value)
+{
+	unsigned i = schedule_number();
+
+	if (name->word == WORD_HOLD)
+		doing[i].holds = value != 0;
+	if (catching_up || doing[i].late_count == 0)
+		return;
+	if ((mutant == HEAD_FIRST && name->word == WORD_HEAD) ||
+	    (mutant == SLOT_BEFORE_PAYLOAD && name->word == WORD_SEQUENCE && value % 2 == 0))
+		catch_up();
+}

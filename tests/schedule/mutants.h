@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SCHEDULE_MUTANTS_H
+#define SCHEDULE_MUTANTS_H
+
+/*
+ * Mutants: mistakes that could be in the channel, made between it and the memory, so that its
+ * sources stay as they are. An access is left out, comes later than another one, or orders
+ * nothing, or finds what it should not.
+ */
+
+#include <stdbool.h>
+
+#include "schedule.h"
+
+enum mutant {
+	MUTANT_NONE,
+	TAKE_WITHOUT_REVALIDATION, /* the second look at the slot finds what the first one found */
+	HOLD_AFTER_VALIDATION,     /* the hold is stored after the second look */
+	HEAD_FIRST,                /* head before the slot, and the successor trusts it */
+	RECLAIM_WITHOUT_SCAN,      /* no hold is ever seen */
+	JOIN_DOES_NOT_CLEAN,       /* who leaves and who gets his port both leave the holds */
+	TAKEOVER_FORGETS_RING,     /* the successor takes what the slots name for retired */
+	RELEASE_FORGETS_HOLD,      /* release leaves the hold */
+	SLOT_BEFORE_PAYLOAD,       /* the message is sent, then filled */
+	TAKE_WITHOUT_FENCE,    /* hold and second look are ordered by release and acquire only */
+	RECLAIM_WITHOUT_FENCE, /* no fence before the scan of the holds */
+	MUTANTS,
+};
+
+extern const char *const mutant_names[MUTANTS];
+
+/* Which one is on; MUTANT_NONE outside of explorations that look for one. */
+extern enum mutant mutant;
+
+/* Of the scene's publisher. */
+extern const uint64_t *schedule_head;
+
+/* The access at this place of the source orders nothing; its function may be NULL: none. */
+extern struct site weakened;
+
+/* Is anything to be changed? */
+extern bool mutating;
+
+void mutant_begin(void);
+/* Of an access or, without a name, of a fence. */
+enum order mutant_order(const struct word_name *name, enum order order, struct site site);
+/* true: *ret is found, and memory not looked at */
+bool mutant_load(const struct word_name *name, struct site site, uint64_t *ret);
+void mutant_loaded(const struct word_name *name, uint64_t value);
+/* true: not now, or never */
+bool mutant_store(const struct word_name *name, void *word, unsigned size, uint64_t value,
+		  enum order order, struct site site);
+void mutant_stored(const struct word_name *name, uint64_t value);
+
+#endif

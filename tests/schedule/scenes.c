@@ -1,0 +1,570 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "scenes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "frame/frame.h"
+#include "mutants.h"
+#include "unit/channel_world.h"
+
+#define WRITER(...) (&(struct writer_options){__VA_ARGS__})
+#define READER(...) (&(struct reader_options){__VA_ARGS__})
+
+#define ALIVE_NS 2000000
+
+static struct world *world;
+
+/* What an actor is to do. */
+struct part {
+	struct writer *writer;
+	struct reader *reader;
+	struct reader_options options; /* who joins */
+	uint64_t goal;                 /* sequence to send up to, or to wait for */
+	uint32_t takes;                /* tries */
+};
+
+/* Who has the lock of a dead one: the kernel gives it to one, and takes it away with his life. */
+struct lock {
+	const struct actor *owner;
+	bool taken;
+};
+
+static struct lock *locks; /* [READERS_MAX] */
+static bool *writer_died;
+const uint64_t *schedule_head;
+
+/*
+ * How words are called
+ */
+
+static bool is_within(const void *address, const void *from, size_t size)
+{
+	return (uintptr_t)address >= (uintptr_t)from && (uintptr_t)address < (uintptr_t)from + size;
+}
+
+static struct word_name name_slot(const struct writer *writer, size_t offset)
+{
+	size_t index = offset / sizeof(struct slot_shared);
+	size_t word = offset % sizeof(struct slot_shared) / 8;
+	struct word_name name = {.word = word == 0   ? WORD_SEQUENCE
+					 : word == 1 ? WORD_WHAT
+						     : WORD_OTHER};
+
+	if (word >= 2 && writer->kinds == KIND_INLINE)
+		name.word = WORD_INLINE;
+	(void)snprintf(name.text, sizeof(name.text),
+		       word == 0   ? "slot %zu sequence"
+		       : word == 1 ? "slot %zu what"
+				   : "slot %zu word %zu",
+		       index, word - 2);
+	return name;
+}
+
+static struct word_name name_segment(const struct writer *writer, size_t offset)
+{
+	const struct segment_shared *segment = (const void *)writer->memory;
+	size_t chunks = writer->plan.pool[0].offset;
+	struct word_name name = {.word = WORD_OTHER};
+
+	if (offset >= chunks) {
+		name.word = WORD_PAYLOAD;
+		(void)snprintf(name.text, sizeof(name.text), "chunk %zu +%zu",
+			       (offset - chunks) / CHUNK_SIZE, (offset - chunks) % CHUNK_SIZE);
+	} else if (offset >= segment->slots_offset) {
+		return name_slot(writer, offset - segment->slots_offset);
+	} else {
+		if (offset == offsetof(struct segment_shared, head))
+			name.word = WORD_HEAD;
+		(void)snprintf(name.text, sizeof(name.text), "%s",
+			       name.word == WORD_HEAD ? "head" : "segment");
+	}
+	return name;
+}
+
+static struct word_name name_port(size_t offset)
+{
+	struct word_name name = {.word = WORD_OTHER};
+	const size_t hold = offsetof(struct port_shared, hold);
+
+	if (offset >= hold) {
+		name.word = WORD_HOLD;
+		(void)snprintf(name.text, sizeof(name.text), "hold %zu", (offset - hold) / 8);
+	} else {
+		(void)snprintf(name.text, sizeof(name.text), "%s",
+			       offset == offsetof(struct port_shared, sleeping) ? "sleeping"
+			       : offset >= offsetof(struct port_shared, cursor) ? "cursor"
+										: "port");
+	}
+	return name;
+}
+
+static struct word_name name_word(const void *address)
+{
+	const struct writer *writer = &world->writer[0];
+	struct word_name name = {.word = WORD_OTHER};
+
+	if (is_within(address, writer->memory, writer->size))
+		return name_segment(writer,
+				    (size_t)((const unsigned char *)address - writer->memory));
+	for (uint32_t i = 0; i < READERS_MAX; i++) {
+		const struct reader *reader = &world->reader[i];
+
+		if (reader->port && is_within(address, reader->port, reader->port->size))
+			return name_port((size_t)((const unsigned char *)address -
+						  (const unsigned char *)reader->port));
+		if (address == &reader->present)
+			(void)snprintf(name.text, sizeof(name.text), "name of reader %u", i);
+	}
+	if (is_within(address, &world->hints, sizeof(world->hints)))
+		(void)snprintf(name.text, sizeof(name.text), "%s",
+			       address == &world->hints.publishers    ? "publishers"
+			       : address == &world->hints.subscribers ? "subscribers"
+								      : "sleepers");
+	return name;
+}
+
+/*
+ * Writers
+ */
+
+static void send_until(struct writer *writer, uint64_t goal)
+{
+	while (writer->sent < goal) {
+		int r = writer_send(writer);
+
+		expect(r >= 0);
+		if (r == 0)
+			expect_equal(publisher_wait(&writer->publisher, -1), 1);
+	}
+}
+
+static void play_writer(void *user)
+{
+	const struct part *part = user;
+
+	send_until(part->writer, part->goal);
+}
+
+static void take_over(struct writer *writer)
+{
+	uint64_t before = writer->sent;
+
+	expect_equal(writer_adopt(writer), 0);
+	expect(writer->sent == before || writer->sent == before + 1);
+}
+
+static void play_successor(void *user)
+{
+	const struct part *part = user;
+
+	take_over(part->writer);
+	send_until(part->writer, part->goal);
+}
+
+static void writer_dies(void *user)
+{
+	(void)user;
+	*writer_died = true;
+}
+
+/*
+ * Readers
+ */
+
+/* Takes, looks, gives back. */
+static int take_one(struct reader *reader)
+{
+	int r = reader_take(reader);
+
+	expect(r >= 0);
+	reader_release_all(reader);
+	return r;
+}
+
+static void play_reader(void *user)
+{
+	const struct part *part = user;
+
+	for (uint32_t i = 0; i < part->takes; i++)
+		(void)take_one(part->reader);
+}
+
+/* Keeps what it took as long as it can. */
+static void play_holder(void *user)
+{
+	const struct part *part = user;
+	struct reader *reader = part->reader;
+
+	for (uint32_t i = 0; i < part->takes; i++) {
+		if (reader->held_count == reader->port->holds_max)
+			reader_release(reader, 0);
+		expect(reader_take(reader) >= 0);
+	}
+	reader_release_all(reader);
+}
+
+static void play_waiter(void *user)
+{
+	const struct part *part = user;
+	struct reader *reader = part->reader;
+
+	while (reader->account[0].last < part->goal)
+		if (take_one(reader) == 0)
+			expect_equal(subscriber_wait(&reader->subscriber, -1), 1);
+}
+
+static void play_joiner(void *user)
+{
+	const struct part *part = user;
+
+	reader_join(world, (uint32_t)(part->reader - world->reader), &part->options);
+	play_waiter(user);
+}
+
+/* Leaves with something in his hands, then comes once more, and gets the same port. */
+static void play_guest(void *user)
+{
+	struct part *part = user;
+
+	reader_join(world, (uint32_t)(part->reader - world->reader), &part->options);
+	for (uint32_t i = 0; i < part->options.holds_max; i++)
+		expect(reader_take(part->reader) >= 0);
+	part->options.port = part->reader->port;
+	part->options.dirty = mutant == JOIN_DOES_NOT_CLEAN;
+	reader_leave(part->reader);
+	reader_join(world, (uint32_t)(part->reader - world->reader), &part->options);
+	play_reader(user);
+}
+
+static void reader_dies(void *user)
+{
+	const struct part *part = user;
+
+	reader_die(part->reader);
+}
+
+static bool try_lock(struct lock *lock)
+{
+	if (lock->taken && !schedule_is_dead(lock->owner))
+		return false;
+	*lock = (struct lock){schedule_actor(), true};
+	return true;
+}
+
+/* Under the lock that the kernel took from the dead, he looks again: another one may have been
+ * faster. */
+static void play_cleaner(void *user)
+{
+	const struct part *part = user;
+	struct lock *lock = &locks[part->reader - world->reader];
+
+	if (!load_seq_cst(&part->reader->present) || !try_lock(lock))
+		return;
+	if (load_seq_cst(&part->reader->present))
+		reader_clean(part->reader);
+	lock->taken = false;
+}
+
+static void nobody_cares(void *user)
+{
+	(void)user;
+}
+
+/*
+ * Beginning and end
+ */
+
+static struct part *part_make(struct part part)
+{
+	struct part *made = schedule_allocate(sizeof(*made));
+
+	*made = part;
+	return made;
+}
+
+#define PART(...) part_make((struct part){__VA_ARGS__})
+
+static const struct actor *add(const char *name, enum role role, void (*play)(void *user),
+			       void (*died)(void *user), struct part *part,
+			       const struct actor *after)
+{
+	return schedule_add(&(struct play){name, role, play, died, part, after});
+}
+
+static void begin(const struct writer_options *options)
+{
+	schedule_name = name_word;
+	world = schedule_allocate(sizeof(*world));
+	locks = schedule_allocate(READERS_MAX * sizeof(*locks));
+	writer_died = schedule_allocate(sizeof(*writer_died));
+	world_begin(world);
+	world->allocate = schedule_allocate;
+	writer_begin(world, 0, options);
+	schedule_head =
+		(const void *)&(
+			(const struct segment_shared *)(const void *)world->writer[0].memory)
+			->head;
+	schedule_keep(&world->writer[1], &world->writer[WRITERS_MAX]);
+}
+
+/* All but the first feed of a subscriber stays unused. */
+static struct reader *join(uint32_t i, const struct reader_options *options)
+{
+	struct reader *reader = reader_join(world, i, options);
+
+	schedule_keep(&reader->subscriber.feeds[2], &reader->subscriber.feeds[FLOE_PUBLISHERS_MAX]);
+	return reader;
+}
+
+static void send_before(uint32_t count)
+{
+	writer_send_many(&world->writer[0], count);
+}
+
+static void drain_all(void)
+{
+	for (uint32_t i = 0; i < READERS_MAX; i++)
+		if (world->reader[i].alive)
+			reader_drain(&world->reader[i]);
+}
+
+static void expect_nothing_held(const struct reader *reader)
+{
+	for (uint32_t i = 0; i < reader->port->holds_max; i++)
+		expect(load_relaxed(&reader->port->hold[i]) == HOLD_NONE);
+	expect_equal(load_relaxed(&reader->port->lost), reader->account[0].lost);
+	if (reader->port->policy == FLOE_POLICY_RELIABLE)
+		expect_equal(reader->account[0].lost, 0);
+}
+
+/* Everybody who lives goes on, in peace. */
+static void end(void)
+{
+	struct writer *writer = &world->writer[0];
+
+	for (uint32_t i = 0; i < READERS_MAX; i++)
+		if (world->reader[i].present && !world->reader[i].alive)
+			reader_clean(&world->reader[i]);
+	if (*writer_died)
+		take_over(writer);
+	writer_check(writer);
+	for (uint32_t i = schedule_deaths() ? writer->plan.pool[0].chunk_count + 2
+					    : writer->plan.depth + 1;
+	     i; i--) {
+		drain_all();
+		/* A dead one that nobody removed: whoever is blocked asks the kernel now and then. */
+		if (writer_send(writer) == 0) {
+			schedule_pass_time(ALIVE_NS);
+			expect_equal(writer_send(writer), 1);
+		}
+	}
+	writer_check(writer);
+	drain_all();
+	for (uint32_t i = 0; i < READERS_MAX; i++) {
+		if (!world->reader[i].alive)
+			continue;
+		expect_exact(&world->reader[i], writer);
+		expect_nothing_held(&world->reader[i]);
+	}
+	expect_equal(world->refused, 0);
+}
+
+/*
+ * Scenes
+ */
+
+static void begin_lap(void)
+{
+	begin(WRITER(.depth = 1, .holds = 1, .kinds = KIND_CHUNK));
+	join(0, READER(.holds_max = 1));
+	send_before(1);
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 5), NULL);
+	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	    NULL);
+}
+
+static void begin_two_readers(void)
+{
+	begin(WRITER(.depth = 2, .holds = 3, .kinds = KIND_CHUNK));
+	join(0, READER(.holds_max = 1));
+	join(1, READER(.holds_max = 2));
+	send_before(2);
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 8), NULL);
+	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	    NULL);
+	add("holder", ROLE_READER, play_holder, NULL, PART(.reader = &world->reader[1], .takes = 3),
+	    NULL);
+}
+
+static void begin_inline(void)
+{
+	begin(WRITER(.depth = 1, .holds = 1, .kinds = KIND_INLINE));
+	join(0, READER(.holds_max = 1));
+	send_before(1);
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 3), NULL);
+	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	    NULL);
+}
+
+static void begin_mixed(void)
+{
+	begin(WRITER(.depth = 2, .holds = 2, .kinds = KIND_BOTH));
+	join(0, READER(.holds_max = 2, .depth = 1));
+	send_before(1);
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 4), NULL);
+	add("reader", ROLE_READER, play_holder, NULL, PART(.reader = &world->reader[0], .takes = 3),
+	    NULL);
+}
+
+/* A publisher that dies, its successor, and the successor's. */
+static void add_dynasty(uint64_t goal)
+{
+	struct part *part = PART(&world->writer[0], .goal = goal);
+	const struct actor *first, *second;
+
+	first = add("writer", ROLE_WRITER, play_writer, writer_dies, part, NULL);
+	second = add("successor", ROLE_WRITER, play_successor, writer_dies, part, first);
+	add("third", ROLE_WRITER, play_successor, NULL, part, second);
+}
+
+static void begin_succession(void)
+{
+	begin(WRITER(.depth = 2, .holds = 1, .kinds = KIND_CHUNK));
+	join(0, READER(.holds_max = 1));
+	send_before(3);
+	add_dynasty(6);
+	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	    NULL);
+}
+
+static void begin_succession_of_one(void)
+{
+	begin(WRITER(.depth = 1, .holds = 1, .kinds = KIND_BOTH));
+	join(0, READER(.holds_max = 1));
+	send_before(1);
+	add_dynasty(4);
+	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	    NULL);
+}
+
+static void begin_cleaning(void)
+{
+	const struct actor *dead;
+	struct part *part;
+
+	begin(WRITER(.depth = 1, .holds = 2, .kinds = KIND_CHUNK));
+	join(0, READER(.holds_max = 1));
+	join(1, READER(.holds_max = 1));
+	part = PART(.reader = &world->reader[0], .takes = 2);
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 4), NULL);
+	dead = add("mortal", ROLE_READER, play_reader, reader_dies, part, NULL);
+	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[1], .takes = 1),
+	    NULL);
+	add("cleaner", ROLE_OTHER, play_cleaner, nobody_cares, part, dead);
+	add("second", ROLE_OTHER, play_cleaner, nobody_cares, part, dead);
+}
+
+static void begin_joining(void)
+{
+	begin(WRITER(.depth = 2, .holds = 2, .kinds = KIND_CHUNK));
+	send_before(2);
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 6), NULL);
+	add("guest", ROLE_READER, play_guest, NULL,
+	    PART(.reader = &world->reader[0], .options = {.holds_max = 2, .history = 2},
+		 .takes = 1),
+	    NULL);
+}
+
+/* Whoever begins while the first messages are sent. */
+static void begin_reliable_joining(void)
+{
+	begin(WRITER(.depth = 2, .holds = 1, .kinds = KIND_CHUNK));
+	send_before(1);
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 4), NULL);
+	add("joiner", ROLE_READER, play_joiner, NULL,
+	    PART(.reader = &world->reader[0],
+		 .options = {.policy = FLOE_POLICY_RELIABLE, .holds_max = 1, .history = 1},
+		 .goal = 4),
+	    NULL);
+}
+
+static void begin_waiting(void)
+{
+	begin(WRITER(.depth = 2, .holds = 1, .kinds = KIND_CHUNK));
+	join(0, READER(.holds_max = 1));
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 3), NULL);
+	add("waiter", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[0], .goal = 3),
+	    NULL);
+}
+
+static void begin_waiting_together(void)
+{
+	begin(WRITER(.depth = 2, .holds = 2, .kinds = KIND_CHUNK));
+	join(0, READER(.holds_max = 1));
+	join(1, READER(.holds_max = 1));
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 2), NULL);
+	add("waiter", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[0], .goal = 2),
+	    NULL);
+	add("second", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[1], .goal = 2),
+	    NULL);
+}
+
+static void begin_waiting_for_the_dead(void)
+{
+	begin(WRITER(.depth = 2, .holds = 1, .kinds = KIND_CHUNK));
+	join(0, READER(.holds_max = 1));
+	add_dynasty(2);
+	add("waiter", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[0], .goal = 2),
+	    NULL);
+}
+
+static void begin_reliable(void)
+{
+	begin(WRITER(.depth = 1, .holds = 1, .kinds = KIND_CHUNK));
+	join(0, READER(.policy = FLOE_POLICY_RELIABLE, .holds_max = 1));
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 3), NULL);
+	add("waiter", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[0], .goal = 3),
+	    NULL);
+}
+
+/* A blocked publisher goes on when who blocks it dies. */
+static void begin_reliable_until_death(void)
+{
+	const struct actor *dead;
+	struct part *part;
+
+	begin(WRITER(.depth = 1, .holds = 1, .kinds = KIND_CHUNK));
+	join(0, READER(.policy = FLOE_POLICY_RELIABLE, .holds_max = 1));
+	part = PART(.reader = &world->reader[0], .goal = 3);
+	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 3), NULL);
+	dead = add("waiter", ROLE_READER, play_waiter, reader_dies, part, NULL);
+	add("cleaner", ROLE_OTHER, play_cleaner, nobody_cares, part, dead);
+}
+
+const struct scene scenes[] = {
+	{"lap", begin_lap, end},
+	{"two readers", begin_two_readers, end},
+	{"inline", begin_inline, end},
+	{"mixed", begin_mixed, end},
+	{"succession", begin_succession, end},
+	{"succession of one", begin_succession_of_one, end},
+	{"cleaning", begin_cleaning, end},
+	{"joining", begin_joining, end},
+	{"reliable joining", begin_reliable_joining, end},
+	{"waiting", begin_waiting, end},
+	{"waiting together", begin_waiting_together, end},
+	{"waiting for the dead", begin_waiting_for_the_dead, end},
+	{"reliable", begin_reliable, end},
+	{"reliable until death", begin_reliable_until_death, end},
+};
+const unsigned scene_count = FLOE_COUNT(scenes);
+
+const struct scene *scene_find(const char *name)
+{
+	for (unsigned i = 0; i < scene_count; i++)
+		if (strcmp(scenes[i].name, name) == 0)
+			return &scenes[i];
+	return NULL;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef SCHEDULE_SCENES_H
+#define SCHEDULE_SCENES_H
+
+/*
+ * Scenes: small worlds of publishers and subscribers that send, take, sleep, come, go, die, are
+ * succeeded and cleaned away.
+ *
+ * What must hold in all of them, at every point or in the end:
+ *   - nobody is lent a chunk that a living one holds, and what he holds stays what it was
+ *   - every sample is whole, and of the sequence that it says; they come in order
+ *   - what one got and what he was told to have lost is what was sent since he began
+ *   - who is reliable loses nothing
+ *   - a successor goes on with the next sequence, and so does his
+ *   - after that, with a cleaned place for each dead one: chunks are free, in the ring, lent or
+ *     retired, each once; as many messages as there are chunks, and more, find a chunk at once; the
+ *     living hold what they were given and nothing else
+ *   - nobody sleeps while there is something for him to do
+ */
+
+#include "schedule.h"
+
+extern const struct scene scenes[];
+extern const unsigned scene_count;
+
+/* NULL: there is none of this name. */
+const struct scene *scene_find(const char *name);
+
+#endif
