@@ -74,7 +74,8 @@ static int refresh(void *user, struct publisher *pub)
 	return 0;
 }
 
-/* A dead one is cleaned away at once, if we may: then its holds count no longer either. */
+/* A dead one is cleaned away at once, if we may: then its holds count no longer either. One that is
+ * dying is not waited for, but until that is proved its holds count. */
 static int is_alive(void *user, const struct member *member)
 {
 	struct publication *p = user;
@@ -83,12 +84,22 @@ static int is_alive(void *user, const struct member *member)
 
 	if (r == 0)
 		(void)cleanup_node(&p->node->domain, id, NULL);
+	else if (peer_is_ending(member->node, p->node->shared))
+		r = 0;
 	return r;
+}
+
+static void watch(void *user)
+{
+	const struct publication *p = user;
+
+	node_watch(p->node);
 }
 
 static const struct publisher_calls calls = {
 	.refresh = refresh,
 	.is_alive = is_alive,
+	.watch = watch,
 };
 
 /* The private tables, and the publisher in them. */

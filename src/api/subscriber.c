@@ -56,10 +56,18 @@ static void detach(void *user, struct feed *feed)
 	feed_detach(feed);
 }
 
+static void watch(void *user)
+{
+	const struct subscription *s = user;
+
+	node_watch(s->node);
+}
+
 static const struct subscriber_calls calls = {
 	.refresh = refresh,
 	.look_again = look_again,
 	.detach = detach,
+	.watch = watch,
 };
 
 static int set_up(struct subscription *s, const struct floe_subscriber_options *o)

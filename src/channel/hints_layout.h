@@ -16,7 +16,8 @@
  * hang for anybody.
  *
  * Dying after the change that it announces and before the addition: a place is announced again
- * when it is cleaned away; a publisher is found by who waits, within half a second.
+ * when it is cleaned away; a publisher, which has sent nothing yet, by who waits, within half a
+ * second.
  */
 
 #include <stddef.h>

@@ -463,9 +463,19 @@ int publisher_wake(struct publisher *pub)
 	pub->sleepers_woken = announced;
 	if (known && !is_anyone_asleep(pub))
 		return 1;
+	if (pub->calls->watch)
+		pub->calls->watch(pub->user);
 	(void)os->wake(futex_half(&pub->ring.segment->head), INT_MAX);
 	bump(&pub->ring.segment->wakes, 1);
 	return 1;
+}
+
+/* The kernel wakes one of those who sleep on an omen; he wakes the others, and asks at once whether
+ * it is true. */
+static void note_omen(struct publisher *pub, const struct member *member)
+{
+	(void)os->wake(omen_futex(member->omen), INT_MAX);
+	pub->alive_checked_ns = 0;
 }
 
 /*
@@ -476,17 +486,24 @@ int publisher_wake(struct publisher *pub)
 static int sleep_on(struct publisher *pub, const struct member *member, int64_t until_ns)
 {
 	const shared_u64 *cursor = &member->port->cursor[pub->index];
+	uint32_t omen = member->omen ? load_relaxed(member->omen) : 0;
 	struct os_wait words[] = {
 		{futex_half(cursor), (uint32_t)load_relaxed(cursor)},
 		{futex_half(&pub->hints->subscribers), (uint32_t)pub->subscribers_seen},
+		{omen_futex(member->omen), omen},
 	};
+	unsigned count = FLOE_COUNT(words) - !omen_is_watched(omen);
 	int r = 0;
 
+	if (pub->calls->watch)
+		pub->calls->watch(pub->user);
 	store_seq_cst(&pub->ring.segment->sleeping, 1);
 	(void)os->barrier_all();
 	if (member_limit(pub, member) < pub->ring.next)
-		r = os->wait_any(words, FLOE_COUNT(words), until_ns);
+		r = os->wait_any(words, count, until_ns);
 	store_relaxed(&pub->ring.segment->sleeping, 0);
+	if (omen && load_relaxed(member->omen) != omen)
+		note_omen(pub, member);
 	return r;
 }
 
@@ -504,7 +521,7 @@ int publisher_wait(struct publisher *pub, int64_t deadline_ns)
 		if (!slowest)
 			continue;
 
-		/* A death wakes nobody: look again in time to notice it. */
+		/* A death may wake nobody: look again in time to notice it. */
 		now = os->now_ns();
 		if (deadline_ns >= 0 && now >= deadline_ns)
 			return 0;

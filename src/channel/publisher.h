@@ -18,6 +18,7 @@
 
 #include "alloc/manager.h"
 #include "channel/hints_layout.h"
+#include "channel/omen_layout.h"
 #include "channel/port_layout.h"
 #include "channel/ring.h"
 
@@ -42,8 +43,9 @@ static_assert(sizeof(struct lent) == 128, "found by a shift");
 /* A subscriber, as its publishers see it. */
 struct member {
 	const struct port_shared *port;
-	const void *node;   /* where the registry keeps what it knows about the process */
-	uint32_t holds_max; /* checked against the mapping when it was added */
+	const void *node;       /* where the registry keeps what it knows about the process */
+	const shared_u32 *omen; /* of the process, or NULL */
+	uint32_t holds_max;     /* checked against the mapping when it was added */
 	bool reliable;
 	bool gone; /* its process is dead: its holds count until it is cleaned away */
 };
@@ -57,6 +59,8 @@ struct publisher_calls {
 	int (*refresh)(void *user, struct publisher *pub);
 	/* Is this subscriber's process alive? 1, 0, -errno */
 	int (*is_alive)(void *user, const struct member *member);
+	/* Somebody sleeps: our own omen must be watched. May be NULL. */
+	void (*watch)(void *user);
 };
 
 struct publisher {

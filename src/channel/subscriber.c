@@ -9,8 +9,11 @@
 
 /* Where membarrier(2) is not to be had nobody can be sure to be woken: sleep in slices. */
 #define SLICE_NS 1000000
-/* A publisher that dies between its slot and its wake wakes nobody: look again now and then. */
+/* A publisher that dies between its slot and its wake wakes nobody. Its omen does, and then we look
+ * often for a while, for another thread of it may be the one that publishes; where there is no omen
+ * we look now and then. */
 #define LOOK_NS 500000000
+#define LOOK_SOON_NS 500000
 #define TAKE_ATTEMPTS 3
 
 struct tables {
@@ -51,6 +54,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.places = (struct held **)(void *)(memory + t.places),
 		.held = (struct held *)(void *)memory,
 		.spin_ns = plan->spin_ns,
+		.look_ns = LOOK_NS,
 		.reliable = port->policy == FLOE_POLICY_RELIABLE,
 		.fenced = plan->fenced,
 		.calls = plan->calls,
@@ -386,6 +390,35 @@ static unsigned list_words(const struct subscriber *sub, struct os_wait *ret_wor
 	return count;
 }
 
+/* Those that can still speak, as many as a sleep can take. */
+static unsigned list_omens(const struct subscriber *sub, struct os_wait *ret_words, unsigned count)
+{
+	for (uint32_t i = 0; i < sub->feed_count && count < OS_WAIT_MAX; i++) {
+		const shared_u32 *omen = sub->feeds[i].omen;
+		uint32_t value = omen ? load_relaxed(omen) : 0;
+
+		if (omen_is_watched(value))
+			ret_words[count++] = (struct os_wait){omen_futex(omen), value};
+	}
+	return count;
+}
+
+/* One that is bad is told once: to the others who sleep on it, for the kernel wakes but one, and to
+ * ourselves. */
+static void note_omens(struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++) {
+		struct feed *feed = &sub->feeds[i];
+		bool is_bad = feed->omen && omen_is_bad(load_acquire(feed->omen));
+
+		if (is_bad && !feed->omen_told) {
+			(void)os->wake(omen_futex(feed->omen), INT_MAX);
+			sub->look_ns = LOOK_SOON_NS;
+		}
+		feed->omen_told = is_bad;
+	}
+}
+
 /*
  * One sleep on the heads of all publishers. The heads are read first and the flag is up before
  * the last look. Publishers do not pay for a fence between their slot and their look at
@@ -394,15 +427,19 @@ static unsigned list_words(const struct subscriber *sub, struct os_wait *ret_wor
  */
 static int sleep_once(struct subscriber *sub, int64_t until_ns)
 {
-	struct os_wait words[FLOE_PUBLISHERS_MAX + 1];
-	unsigned count = list_words(sub, words);
-	int64_t look_ns = os->now_ns() + LOOK_NS;
+	struct os_wait words[OS_WAIT_MAX];
+	unsigned count = list_omens(sub, words, list_words(sub, words));
+	int64_t look_ns;
 	int r = 0;
 
+	note_omens(sub);
+	if (sub->calls->watch)
+		sub->calls->watch(sub->user);
+	look_ns = os->now_ns() + sub->look_ns;
 	store_seq_cst(&sub->port->sleeping, 1);
 	(void)add_seq_cst(&sub->hints->sleepers, 1);
 	if (os->barrier_all() < 0)
-		look_ns += SLICE_NS - LOOK_NS;
+		look_ns = os->now_ns() + SLICE_NS;
 	if (until_ns < 0 || until_ns > look_ns)
 		until_ns = look_ns;
 	if (!is_ready(sub))
@@ -412,6 +449,9 @@ static int sleep_once(struct subscriber *sub, int64_t until_ns)
 		r = 0;
 	}
 	store_relaxed(&sub->port->sleeping, 0);
+	if (r == -ETIMEDOUT && sub->look_ns < LOOK_NS)
+		sub->look_ns *= 2;
+	note_omens(sub);
 	return r;
 }
 

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "channel/hints_layout.h"
+#include "channel/omen_layout.h"
 #include "channel/port_layout.h"
 #include "channel/ring.h"
 #include "memory/region.h"
@@ -39,6 +40,10 @@ struct feed {
 	shared_u64 nowhere;
 	struct region region;  /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
+	uint64_t owner;        /* the node of its publisher, when that was looked at last */
+	struct region life;    /* that node's file, or nothing */
+	const shared_u32 *omen; /* in it, or NULL */
+	bool omen_told;         /* it is bad, and we have looked because of that */
 };
 
 /* A ticket says which place it is (8 bits), whether that is in use (1 bit), and counts how often
@@ -63,6 +68,8 @@ struct subscriber_calls {
 	int (*look_again)(void *user, struct feed *feed);
 	/* The feed is let go: whatever keeps its memory mapped. */
 	void (*detach)(void *user, struct feed *feed);
+	/* We are about to sleep: our own omen must be watched. May be NULL. */
+	void (*watch)(void *user);
 };
 
 struct subscriber {
@@ -86,6 +93,7 @@ struct subscriber {
 
 	uint64_t depth; /* UINT64_MAX: as far as the ring goes */
 	uint64_t spin_ns;
+	int64_t look_ns; /* how long one sleep may be */
 	const struct subscriber_calls *calls;
 	void *user;
 };

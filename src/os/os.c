@@ -153,6 +153,14 @@ static int real_map(void **ret, size_t size, int protection, int flags, int fd, 
 	return 0;
 }
 
+static int real_map_over(void *address, size_t size, int protection, int flags, int fd,
+			 uint64_t offset)
+{
+	void *r = mmap(address, size, protection, flags | MAP_FIXED, fd, (off_t)offset);
+
+	return r == MAP_FAILED ? -errno : 0;
+}
+
 static int real_unmap(void *address, size_t size)
 {
 	return result(munmap(address, size));
@@ -239,6 +247,21 @@ static int32_t real_get_pid(void)
 	return getpid();
 }
 
+static int32_t real_get_tid(void)
+{
+	return (int32_t)syscall(SYS_gettid);
+}
+
+static struct robust_list_head *real_get_robust_list(void)
+{
+	struct robust_list_head *list = NULL;
+	size_t size = 0;
+
+	if (syscall(SYS_get_robust_list, 0, &list, &size) < 0 || size != sizeof(*list))
+		return NULL;
+	return list;
+}
+
 static uint32_t real_get_uid(void)
 {
 	return geteuid();
@@ -278,6 +301,7 @@ const struct os os_real = {
 	.try_lock = real_try_lock,
 	.is_locked = real_is_locked,
 	.map = real_map,
+	.map_over = real_map_over,
 	.unmap = real_unmap,
 	.advise = real_advise,
 	.make_memfd = real_make_memfd,
@@ -288,6 +312,8 @@ const struct os os_real = {
 	.now_ns = real_now_ns,
 	.sleep_ns = real_sleep_ns,
 	.get_pid = real_get_pid,
+	.get_tid = real_get_tid,
+	.get_robust_list = real_get_robust_list,
 	.get_uid = real_get_uid,
 	.get_random = real_get_random,
 	.get_variable = real_get_variable,

@@ -17,6 +17,8 @@
 
 #include "base/compiler.h"
 
+struct robust_list_head; /* linux/futex.h */
+
 /* One word to sleep on; see os->wait_any. */
 struct os_wait {
 	const uint32_t *word;
@@ -58,6 +60,8 @@ struct os {
 
 	/* Memory. */
 	int (*map)(void **ret, size_t size, int protection, int flags, int fd, uint64_t offset);
+	int (*map_over)(void *address, size_t size, int protection, int flags, int fd,
+			uint64_t offset); /* what was mapped there goes (MAP_FIXED) */
 	int (*unmap)(void *address, size_t size);
 	int (*advise)(void *address, size_t size, int advice);
 	int (*make_memfd)(const char *name, unsigned flags);
@@ -73,6 +77,9 @@ struct os {
 
 	/* This process. */
 	int32_t (*get_pid)(void);
+	int32_t (*get_tid)(void);
+	/* Where the kernel looks when this thread ends; NULL: the C library told it nothing. */
+	struct robust_list_head *(*get_robust_list)(void);
 	uint32_t (*get_uid)(void);
 	int (*get_random)(void *buffer, size_t size);
 	const char *(*get_variable)(const char *name); /* getenv */

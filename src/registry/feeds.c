@@ -10,6 +10,7 @@
 #include "os/os.h"
 #include "registry/file.h"
 #include "registry/lent_memory.h"
+#include "registry/node.h"
 #include "registry/peer.h"
 
 #ifndef MADV_POPULATE_READ
@@ -71,7 +72,7 @@ int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, con
 		struct type_shared *ret_type, struct floe_error *error)
 {
 	floe_cleanup(os_close_fdp) int fd = file_open(dir, name, O_RDONLY, error);
-	struct feed feed = {.mapping = REGION_NULL};
+	struct feed feed = {.mapping = REGION_NULL, .life = REGION_NULL};
 	uint64_t magic;
 	int r;
 
@@ -100,6 +101,7 @@ int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, con
 void feed_detach(struct feed *feed)
 {
 	region_close(&feed->mapping);
+	region_close(&feed->life);
 }
 
 /* Populating asks the kernel to back the range, and says so when it cannot; so there is memory
@@ -158,6 +160,36 @@ static int refuse(struct feeds *feeds, struct subscriber *sub, uint32_t index, u
 	return r == -EPROTO ? r : -EACCES;
 }
 
+static void forget_life(struct feed *feed)
+{
+	region_close(&feed->life);
+	feed->omen = NULL;
+	feed->omen_told = false;
+}
+
+/* Maps the file of the node that owns the segment now, for its omen alone: what cannot be had is
+ * done without. That of a dead one is let go, or its memory would stay. */
+static void look_at_life(struct feed *feed, const struct domain *domain)
+{
+	uint64_t owner = load_acquire(&feed->reader.segment->owner);
+	floe_cleanup(os_close_fdp) int fd = -1;
+	struct peer peer;
+	char path[DOMAIN_NAME_MAX];
+
+	if (feed->omen_told && peer_is_alive(domain, owner) == 0)
+		forget_life(feed);
+	if (owner == feed->owner)
+		return;
+	forget_life(feed);
+	feed->owner = owner;
+	node_path(domain, owner, path);
+	fd = owner ? file_open(AT_FDCWD, path, O_RDONLY, NULL) : -1;
+	if (fd < 0 || peer_attach(&peer, fd, path, NULL) < 0)
+		return;
+	feed->life = peer.region;
+	feed->omen = peer_omen(&peer);
+}
+
 static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct topic *topic, int dir,
 		    uint32_t index, const struct type_shared *type, bool joining, uint64_t history,
 		    struct floe_error *error)
@@ -177,8 +209,10 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 		forget_refused(feeds, sub, index);
 	known = subscriber_find_feed(sub, file);
 	/* A block that was given back is not looked at any more, whatever name it still has. */
-	if (known && (!known->lent || lent_memory_has(file)))
+	if (known && (!known->lent || lent_memory_has(file))) {
 		known->seen = true;
+		look_at_life(known, topic->domain);
+	}
 	if (known || file == 0 || file == feeds->refused[index])
 		return 0;
 	r = feed_attach(&feed, topic->domain, dir, name, &theirs, error);
@@ -190,6 +224,7 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 		return 0;
 	}
 	feed.seen = true;
+	look_at_life(&feed, topic->domain);
 	r = subscriber_add_feed(sub, &feed, joining, history);
 	if (r < 0)
 		feed_detach(&feed);

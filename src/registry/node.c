@@ -12,8 +12,9 @@
 #include "base/error.h"
 #include "os/os.h"
 #include "registry/file.h"
+#include "registry/omen.h"
 
-#define NODES_MAX 16
+#define NODES_MAX OMENS_MAX
 #define ATTEMPTS 100
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -33,6 +34,7 @@ void node_path(const struct domain *domain, uint64_t id, char *ret_path)
  */
 static void forget_parent(void)
 {
+	omen_forget_parent();
 	for (size_t i = 0; i < NODES_MAX; i++) {
 		if (nodes[i].pid == 0)
 			continue;
@@ -74,6 +76,7 @@ static void format(struct node *node)
 	shared->id = node->id;
 	shared->pid = node->pid;
 	shared->uid = os->get_uid();
+	shared->pid_space = omen_get_space();
 	fill_process_name(shared->process, sizeof(shared->process));
 	store_release(&shared->used, offsetof(struct node_shared, ports));
 }
@@ -118,6 +121,11 @@ static void drop(struct node *node)
 	node->pid = 0;
 }
 
+static unsigned slot_of(const struct node *node)
+{
+	return (unsigned)(node - nodes);
+}
+
 /* Somebody may remove the empty folders between our making them and our first file in them. */
 static int open_node(struct node *node, struct floe_error *error)
 {
@@ -140,6 +148,8 @@ static int open_node(struct node *node, struct floe_error *error)
 	}
 	if (r < 0)
 		domain_remove_empty(&node->domain);
+	else
+		omen_begin(slot_of(node), node->fd);
 	return r;
 }
 
@@ -197,8 +207,14 @@ static void close_node(struct node *node)
 
 	node_path(&node->domain, node->id, path);
 	(void)os->unlink(AT_FDCWD, path);
+	omen_end(slot_of(node));
 	drop(node);
 	domain_remove_empty(&node->domain);
+}
+
+void node_watch(const struct node *node)
+{
+	omen_watch(slot_of(node));
 }
 
 void node_put(struct node *node)

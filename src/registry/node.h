@@ -28,6 +28,9 @@ struct node {
  * domains than a process needs. */
 int node_get(struct node **ret_node, const char *dir, const char *domain, struct floe_error *error);
 
+/* This thread watches over the omen, if none does: called where somebody waits or wakes. */
+void node_watch(const struct node *node);
+
 /* The last one to put it removes the file and, where they are empty, its folders. NULL is fine. */
 void node_put(struct node *node);
 

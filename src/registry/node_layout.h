@@ -8,6 +8,7 @@
  *
  *   +0     identity, id, process    written before the file has a name, never again
  *   +192   used                     bytes of the file that ports fill, from +256 on
+ *   +200   omen                     see channel/omen_layout.h
  *   +256   ports                    one after the other, each says its size
  *
  * The process holds a write lock on the file (open-file-description lock, Linux 3.15) from before
@@ -21,6 +22,7 @@
 #include <stddef.h>
 
 #include "base/identity.h"
+#include "channel/omen_layout.h"
 #include "channel/port_layout.h"
 
 #define NODE_MAGIC IDENTITY_MAGIC('n', 'o', 'd', 'e')
@@ -34,16 +36,19 @@ struct node_shared {
 	uint64_t id;
 	int32_t pid;
 	uint32_t uid;
-	uint64_t reserved[4];
+	uint64_t pid_space; /* the PID namespace that `pid` is of; 0: unknown */
+	uint64_t reserved[3];
 
 	FLOE_CACHELINE_ALIGNED char process[64];
 	uint64_t reserved2[8];
 	FLOE_CACHELINE_ALIGNED shared_u64 used;
+	shared_u32 omen;
 
 	FLOE_CACHELINE_ALIGNED unsigned char ports[];
 };
 static_assert(offsetof(struct node_shared, process) == 64, "layout");
 static_assert(offsetof(struct node_shared, used) == 192, "layout");
+static_assert(offsetof(struct node_shared, omen) == 200, "layout");
 static_assert(offsetof(struct node_shared, ports) == 256, "layout");
 
 #define NODE_SIGNATURE \

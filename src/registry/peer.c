@@ -8,6 +8,7 @@
 #include "os/os.h"
 #include "registry/file.h"
 #include "registry/node.h"
+#include "registry/omen.h"
 
 int peer_attach(struct peer *ret_peer, int fd, const char *path, struct floe_error *error)
 {
@@ -60,6 +61,23 @@ void peer_process(const struct peer *peer, char *ret_name, size_t size)
 
 	copy_once(ret_name, node_of(peer)->process, length);
 	ret_name[length - 1] = 0;
+}
+
+const shared_u32 *peer_omen(const struct peer *peer)
+{
+	return &node_of(peer)->omen;
+}
+
+/* A PID is somebody else's as soon as its process is gone; but then our peer is dead in any case. It
+ * may lie about its PID, and only hurts itself. */
+bool peer_is_ending(const struct peer *peer, const struct node_shared *ours)
+{
+	struct node_shared seen;
+
+	copy_once(&seen, node_of(peer), offsetof(struct node_shared, process));
+	if (seen.pid_space == 0 || seen.pid_space != ours->pid_space || seen.pid <= 0)
+		return false;
+	return omen_is_bad(load_acquire(peer_omen(peer))) && omen_confirm(seen.pid);
 }
 
 const struct port_shared *peer_next_port(const struct peer *peer, const struct port_shared *port,

@@ -28,6 +28,13 @@ int32_t peer_pid(const struct peer *peer);
 uint32_t peer_uid(const struct peer *peer);
 void peer_process(const struct peer *peer, char *ret_name, size_t size);
 
+/* The word that tells of its end, before it can be proved; lies in the mapping. */
+const shared_u32 *peer_omen(const struct peer *peer);
+
+/* The omen is bad and the kernel confirms it: none of its instructions will run again. Its lock may
+ * still be held, while its memory is torn down. `ours`: this process's node. */
+bool peer_is_ending(const struct peer *peer, const struct node_shared *ours);
+
 /*
  * The next port behind `port`, the first for NULL; NULL: no more. Its size and holds_max are
  * checked to lie inside the mapping; *ret_holds_max is what was checked.

@@ -118,7 +118,10 @@ static void tell_all(const struct story *told, bool (*how)(struct failing_plan p
 
 	story = told;
 	title = told->title;
-	clean(); /* the table of handles is mapped once and for ever */
+	clean(); /* the table of handles is mapped once and for ever, and so are the omens' pages */
+	let_all_through();
+	open_writer(0, &small);
+	close_all();
 	mapped_before = failing_os.mapped;
 	for (size_t i = 0; i < FLOE_COUNT(ways); i++)
 		for (uint64_t at = 1 + i % ways[i].step;; at += ways[i].step)
