@@ -279,4 +279,7 @@ FLOE_PUBLIC const char *floe_version(void);
 #ifdef __cplusplus
 }
 #endif
+
+#include <floe/heap.h>
+
 #endif

@@ -191,6 +191,23 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 	return r;
 }
 
+int options_read_heap(struct floe_heap_options *ret, const struct floe_heap_options *from)
+{
+	int r = copy(ret, sizeof(*ret), from);
+
+	r = explain(r, ret->error);
+	if (r < 0)
+		return r;
+	if (!ret->memory && ret->memory_size)
+		return error_set(ret->error, -EINVAL, "memory_size without memory");
+	if (ret->exclusive && ret->source)
+		return error_set(ret->error, -EINVAL,
+				 "an exclusive heap has no source: choose one of them");
+	if (ret->flags & ~(FLOE_HEAP_BOUNDED | FLOE_HEAP_RELEASE))
+		return error_set(ret->error, -EINVAL, "flags has bits that mean nothing");
+	return 0;
+}
+
 int options_read_observer(struct floe_observer_options *ret,
 			  const struct floe_observer_options *from)
 {

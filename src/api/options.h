@@ -28,6 +28,7 @@ int options_read_publisher(struct floe_publisher_options *ret,
 			   const struct floe_publisher_options *from);
 int options_read_subscriber(struct floe_subscriber_options *ret,
 			    const struct floe_subscriber_options *from);
+int options_read_heap(struct floe_heap_options *ret, const struct floe_heap_options *from);
 int options_read_observer(struct floe_observer_options *ret,
 			  const struct floe_observer_options *from);
 

@@ -166,9 +166,19 @@ static int real_unmap(void *address, size_t size)
 	return result(munmap(address, size));
 }
 
+static int real_protect(void *address, size_t size, int protection)
+{
+	return result(mprotect(address, size, protection));
+}
+
 static int real_advise(void *address, size_t size, int advice)
 {
 	return result(madvise(address, size, advice));
+}
+
+static int real_resident(void *address, size_t size, unsigned char *ret)
+{
+	return result(mincore(address, size, ret));
 }
 
 static int real_make_memfd(const char *name, unsigned flags)
@@ -303,7 +313,9 @@ const struct os os_real = {
 	.map = real_map,
 	.map_over = real_map_over,
 	.unmap = real_unmap,
+	.protect = real_protect,
 	.advise = real_advise,
+	.resident = real_resident,
 	.make_memfd = real_make_memfd,
 	.wait_any = real_wait_any,
 	.wake = real_wake,

@@ -63,7 +63,10 @@ struct os {
 	int (*map_over)(void *address, size_t size, int protection, int flags, int fd,
 			uint64_t offset); /* what was mapped there goes (MAP_FIXED) */
 	int (*unmap)(void *address, size_t size);
+	int (*protect)(void *address, size_t size, int protection);
 	int (*advise)(void *address, size_t size, int advice);
+	int (*resident)(void *address, size_t size,
+			unsigned char *ret); /* mincore(2): a byte a page */
 	int (*make_memfd)(const char *name, unsigned flags);
 
 	/* Waiting. deadline_ns: CLOCK_MONOTONIC, -1 for ever. 0 woken or the word differs,

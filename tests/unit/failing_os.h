@@ -52,7 +52,11 @@
 	CALL(int, map, \
 	     (void **ret, size_t size, int protection, int flags, int fd, uint64_t offset), \
 	     (ret, size, protection, flags, fd, offset)) \
+	CALL(int, protect, (void *address, size_t size, int protection), \
+	     (address, size, protection)) \
 	CALL(int, advise, (void *address, size_t size, int advice), (address, size, advice)) \
+	CALL(int, resident, (void *address, size_t size, unsigned char *ret), \
+	     (address, size, ret)) \
 	CALL(int, make_memfd, (const char *name, unsigned flags), (name, flags)) \
 	CALL(int, wait_any, (const struct os_wait *words, unsigned count, int64_t deadline_ns), \
 	     (words, count, deadline_ns)) \

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef FLOE_HEAP_H
+#define FLOE_HEAP_H
+
+/*
+ * Heap: a thread-caching allocator on memory that you hand it, that a source of yours gives, or
+ * that grows from the system.
+ *
+ *	floe_heap_create  ->  { floe_heap_alloc  ->  floe_heap_free }*  ->  floe_heap_destroy
+ *	                      { floe_heap_inject  ->  floe_heap_remove }*
+ *
+ * There may be several heaps side by side. Any thread may call at any time, and free what another
+ * one allocated; only destroying a heap is the business of one thread, with no other inside.
+ *
+ * Memory of yours is used from the first byte on, what describes it included, and nothing outside
+ * of it is written. It is never unmapped. Its physical pages go back to the system only if you
+ * allow it.
+ *
+ * Blocking: short locks within the process. System calls are made where memory comes or goes; a
+ * heap that is exclusive, or lies in a block of yours, makes none while nobody waits for a lock.
+ *
+ * After fork() the child goes on with its copy of each heap. What is mapped MAP_SHARED is no copy:
+ * a heap on such memory stays the parent's, and the child must not use it.
+ */
+
+#include <floe/floe.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct floe_heap;
+struct floe_source; /* <floe/memory.h> */
+
+/* floe_heap_options.flags */
+#define FLOE_HEAP_BOUNDED \
+	1u /* no caches of threads, and every call takes a bounded number of steps */
+#define FLOE_HEAP_RELEASE 4u /* pages of `memory` may be given back to the system */
+
+/*
+ * Zero means the default. `size` is sizeof(struct floe_heap_options); a larger struct of a newer
+ * program is accepted while what this library does not know is zero, else -E2BIG.
+ */
+struct floe_heap_options {
+	size_t size;
+	/* Not 0: the heap uses `memory` and what is injected, and nothing else. When that is full,
+	 * it says so. Without `memory` the heap's own 96 KiB of tables are mapped apart. */
+	uint32_t exclusive;
+	uint32_t flags; /* FLOE_HEAP_... */
+	/* The heap lies in this block, 64-byte aligned, which stays yours and mapped until after
+	 * destroy. A heap in a block grows only if it has a source as well. */
+	void *memory;
+	size_t memory_size; /* at least floe_heap_memory_size(), or -ENOMEM, nothing touched */
+	/* More memory comes from here; NULL: from the system. */
+	const struct floe_source *source;
+	/* Bytes that may be obtained from source or system; 0: any. */
+	size_t limit;
+	/* Beyond it free pages go back to the system at once; 0: never at once. */
+	size_t limit_soft;
+	/* Gets a sentence for each wrong free, and at destroy for what is still allocated. It is
+	 * called inside the heap: it must not use it. May be NULL. */
+	void (*tell)(void *user, const char *sentence);
+	void *user;
+	struct floe_error *error; /* on failure a sentence is written here; may be NULL */
+};
+
+/*
+ * -EINVAL, -E2BIG the options; -ENOMEM no memory, or memory_size is too small; what the source
+ * says.
+ */
+FLOE_PUBLIC int floe_heap_create(struct floe_heap **ret, const struct floe_heap_options *options);
+
+/* Exact bytes that `memory` must have at least for these options; below 4 KiB. -EINVAL, -E2BIG as
+ * create. */
+FLOE_PUBLIC ssize_t floe_heap_memory_size(const struct floe_heap_options *options);
+
+/*
+ * Everything allocated from it is gone, and injected memory is only yours again. `tell` hears how
+ * much was still allocated. NULL is fine.
+ */
+FLOE_PUBLIC void floe_heap_destroy(struct floe_heap *heap);
+
+/*
+ * Memory of yours
+ */
+
+/* flags of floe_heap_inject_with */
+#define FLOE_INJECT_RELEASE 1u /* pages may be given back to the system with madvise(2) */
+
+/*
+ * Gives the heap `size` bytes at `memory`, readable, writable, and both in whole pages: 4 KiB are
+ * enough. They are used before what the heap obtains itself. Reads /proc/self/maps; may block.
+ *   0; -EINVAL misaligned, empty or wrapping; -EEXIST some of it is the heap's already; -EFAULT some
+ *   of it is not mapped; -EACCES some of it cannot be written; -ENOSPC the heap has too many blocks
+ *   (4096; in a block of yours one for each 64 KiB, at least 4); -ENOMEM too small. Then nothing is
+ *   touched.
+ */
+FLOE_PUBLIC int floe_heap_inject(struct floe_heap *heap, void *memory, size_t size);
+FLOE_PUBLIC int floe_heap_inject_with(struct floe_heap *heap, void *memory, size_t size,
+				      uint32_t flags);
+
+/*
+ * Nothing new is allocated from an injected block; or it is again. Threads give back what they have
+ * cached of it with their next call.
+ *   0; -ENOENT no block was injected at this address; -EINVAL.
+ */
+FLOE_PUBLIC int floe_heap_drain(struct floe_heap *heap, void *memory);
+FLOE_PUBLIC int floe_heap_undrain(struct floe_heap *heap, void *memory);
+
+/*
+ * Drains an injected block, and takes it out of the heap when nothing of it is in use.
+ *   1 it is only yours again; 0 busy: try again later; -ENOENT; -EINVAL.
+ */
+FLOE_PUBLIC int floe_heap_remove(struct floe_heap *heap, void *memory);
+
+/*
+ * Allocating. All memory is at least 16-byte aligned.
+ */
+
+/* `size` bytes, contents undefined; 0 counts as 1. NULL with errno: ENOMEM there is no memory, or no
+ * memory as large; EINVAL no heap. */
+FLOE_PUBLIC void *floe_heap_alloc(struct floe_heap *heap, size_t size);
+
+/* `count` times `size` bytes of zero. */
+FLOE_PUBLIC void *floe_heap_alloc_zeroed(struct floe_heap *heap, size_t count, size_t size);
+
+/* At a multiple of `alignment`; EINVAL: that is no power of two. */
+FLOE_PUBLIC void *floe_heap_alloc_aligned(struct floe_heap *heap, size_t alignment, size_t size);
+
+/* Another size for what is at `memory`, which may move. NULL: as alloc, and `memory` stays as it
+ * was. NULL as `memory`: alloc. */
+FLOE_PUBLIC void *floe_heap_realloc(struct floe_heap *heap, void *memory, size_t size);
+
+/*
+ * Ends what was allocated from this heap. NULL is fine. What is not of this heap, or lies inside an
+ * object, or was freed already, is told to `tell` and counted as far as it is found out, and
+ * nothing else happens with it: what is not of the heap always; an interior or repeated free when
+ * the object leaves the thread's cache. floe_heap_try_free finds out at once.
+ */
+FLOE_PUBLIC void floe_heap_free(struct floe_heap *heap, void *memory);
+
+/* As free, but looks first. 0; -EINVAL it is no object of this heap, or no longer: nothing happens.
+ * A second free is not found while the first rests in the cache of another thread. */
+FLOE_PUBLIC int floe_heap_try_free(struct floe_heap *heap, void *memory);
+
+/* Bytes that may be used at `memory`, at least what was asked for; 0: it is not of this heap. */
+FLOE_PUBLIC size_t floe_heap_usable_size(struct floe_heap *heap, const void *memory);
+
+/* 1: this address lies in memory of the heap; 0. */
+FLOE_PUBLIC int floe_heap_owns(struct floe_heap *heap, const void *memory);
+
+/*
+ * Keeping house
+ */
+
+/* Gives all free pages that may go back to the system. Returns the bytes of physical memory that
+ * the kernel really took. May block. */
+FLOE_PUBLIC size_t floe_heap_release_free(struct floe_heap *heap);
+
+/* The calling thread has nothing to do for a while: its cache goes back to the heap. A thread that
+ * ends does this by itself. */
+FLOE_PUBLIC void floe_heap_mark_idle(struct floe_heap *heap);
+
+/* Walks everything that the heap knows about its memory. 0; -EPROTO: something is broken. Other
+ * threads should rest meanwhile. Slow. */
+FLOE_PUBLIC int floe_heap_check(struct floe_heap *heap);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef ALLOC_CACHE_H
+#define ALLOC_CACHE_H
+
+/*
+ * Cache: free objects that one thread of one heap has at hand.
+ *
+ *	bin[class].slot[0 .. count)     addresses, the hottest last
+ *
+ *	0 <= count <= limit <= max      limit grows with use, so that a thread that needs few
+ *	                                objects of a class keeps few
+ *	bin[state of a page that holds no small objects]: max = 0, which is full and empty
+ *
+ * Lies in the heap's own pages. Only its thread changes it; others read the counts. In a child of
+ * fork() the caches of threads that are not there are given back by fork.c: so objects move
+ * between a bin and what is behind it under the class's lock.
+ */
+
+#include "alloc/extent.h"
+
+struct bin {
+	shared_u32 count;
+	uint16_t limit;
+	uint16_t max;
+	void **slot;
+};
+
+struct cache {
+	/* The extent in which this thread freed last, for finding the class of what it frees. */
+	uintptr_t begin;
+	size_t length; /* of its pages; 0: none with pages of the usual size */
+	const shared_u8 *state;
+	struct bin bin[PAGE_STATES];
+	struct heap *heap;
+	struct cache *next; /* of the heap's caches, or of the spare ones */
+	uint64_t stamp;     /* the heap's when this was looked at last */
+	void *slots[];
+};
+
+/* Bytes of a cache whose bins have 1 / 2^shift of their usual room. */
+size_t cache_size(unsigned shift);
+
+void cache_init(struct cache *cache, struct heap *heap, unsigned shift);
+
+/* The object that was put last, NULL: there is none. */
+floe_inline void *bin_pop(struct bin *bin)
+{
+	uint32_t count = load_relaxed(&bin->count);
+
+	if (floe_unlikely(count == 0))
+		return NULL;
+	store_relaxed(&bin->count, count - 1);
+	return bin->slot[count - 1];
+}
+
+/* False: it is full. */
+floe_inline bool bin_push(struct bin *bin, void *object)
+{
+	uint32_t count = load_relaxed(&bin->count);
+
+	if (floe_unlikely(count >= bin->limit))
+		return false;
+	bin->slot[count] = object;
+	store_relaxed(&bin->count, count + 1);
+	return true;
+}
+
+/* An object of a class whose bin is empty: gets more of them. NULL: out of memory. */
+void *cache_refill(struct cache *cache, unsigned class);
+
+/* Where bin_push said no: makes room. */
+void cache_push(struct cache *cache, unsigned class, void *object);
+
+/* All objects go back to the heap. */
+void cache_flush(struct cache *cache);
+
+/* From now on the classes of what lies in this extent are found at once. */
+floe_inline void cache_look_at(struct cache *cache, const struct extent *extent)
+{
+	if (extent->shift != EXTENT_PAGE_SHIFT)
+		return;
+	cache->begin = (uintptr_t)extent->pages;
+	cache->length = (size_t)extent->page_count_max << EXTENT_PAGE_SHIFT;
+	cache->state = extent->state;
+}
+
+/* The state of the page that holds p, PAGE_PLAIN when it is not in the extent looked at. */
+floe_inline unsigned cache_state(const struct cache *cache, const void *p)
+{
+	uintptr_t offset = (uintptr_t)p - cache->begin;
+
+	if (floe_unlikely(offset >= cache->length))
+		return PAGE_PLAIN;
+	return load_relaxed(&cache->state[offset >> EXTENT_PAGE_SHIFT]);
+}
+
+#endif

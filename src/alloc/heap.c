@@ -1,0 +1,700 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "alloc/heap.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "alloc/heaps.h"
+#include "alloc/large.h"
+#include "alloc/pages.h"
+#include "base/arith.h"
+#include "base/error.h"
+#include "os/os.h"
+
+/* In a block of the caller's there is an entry for each 64 KiB, but not fewer than these. */
+#define ENTRIES_MIN 4
+#define ENTRIES_MAX 4096
+/* Below, each object counts, and there are no caches; up to the other, caches are small. */
+#define CACHING_SIZE ((size_t)256 << 10)
+#define CACHING_FULL_SIZE ((size_t)8 << 20)
+#define SMALL_CACHE_SHIFT 2
+#define SPACE_FIRST ((size_t)64 << 30)
+/* Of the first piece of a source. */
+#define PIECE_FIRST ((size_t)1 << 20)
+#define PIECE_LEAST ((size_t)64 << 10)
+
+/*
+ * Making
+ */
+
+static size_t size_with_entries(uint32_t count)
+{
+	return size_align(sizeof(struct heap) + count * sizeof(struct directory_entry),
+			  FLOE_CACHELINE);
+}
+
+/* The page may have to begin up to a page behind what describes it. */
+size_t heap_memory_size(void)
+{
+	size_t described = sizeof(struct extent) + sizeof(struct span *) + 1;
+	size_t page = (size_t)1 << EXTENT_SMALL_SHIFT;
+
+	return size_with_entries(ENTRIES_MIN) + size_align(described, FLOE_CACHELINE) +
+	       sizeof(struct span) + page + page - FLOE_CACHELINE;
+}
+
+static uint32_t count_entries(size_t size)
+{
+	size_t count = size >> 16;
+
+	if (count < ENTRIES_MIN)
+		return ENTRIES_MIN;
+	return count < ENTRIES_MAX ? (uint32_t)count : ENTRIES_MAX;
+}
+
+static struct heap *format(void *memory, uint32_t entries, const struct heap_plan *plan)
+{
+	struct heap *heap = memory;
+
+	memset(memory, 0, size_with_entries(entries));
+	*heap = (struct heap){
+		.stamp = heaps_next_number(),
+		.id = heaps_next_number(),
+		.magic = HEAP_MAGIC,
+		.flags = plan->flags,
+		.directory = {.max = entries, .entry = heap->entry},
+		.source = plan->source,
+		.system = plan->system,
+		.reserve_next = SPACE_FIRST,
+		.tell = plan->tell,
+		.user = plan->user,
+		.limit = plan->limit,
+		.limit_soft = plan->limit_soft,
+		.release_rate = 1,
+	};
+	return heap;
+}
+
+/* The heap, and behind it an extent in what is left of the block. */
+static int format_block(struct heap **ret_heap, void *memory, size_t size,
+			const struct heap_plan *plan)
+{
+	uint32_t entries = count_entries(size);
+	size_t begin = size_with_entries(entries);
+	unsigned char *rest = (unsigned char *)memory + begin;
+	struct extent_plan pages = extent_lay_out(rest, size - begin);
+	struct heap *heap;
+	struct extent *e;
+
+	heap = format(memory, entries, plan);
+	e = extent_format(rest, size - begin, &pages, pages.page_count, false);
+	e->kind = EXTENT_HOME;
+	e->releasable = plan->flags & FLOE_HEAP_RELEASE;
+	heap->home = memory;
+	heap->home_size = size;
+	(void)pages_add(heap, e);
+	*ret_heap = heap;
+	return 0;
+}
+
+static int create_in_block(struct heap **ret_heap, const struct heap_plan *plan,
+			   struct floe_error *error)
+{
+	uintptr_t end;
+
+	if ((uintptr_t)plan->memory % FLOE_CACHELINE)
+		return error_set(error, -EINVAL, "memory must be aligned to %d bytes",
+				 FLOE_CACHELINE);
+	if (__builtin_add_overflow((uintptr_t)plan->memory, plan->memory_size, &end))
+		return error_set(error, -EINVAL, "memory_size goes beyond the last address");
+	if (plan->memory_size < heap_memory_size())
+		return error_set(error, -ENOMEM, "the block has %zu bytes, %zu are needed",
+				 plan->memory_size, heap_memory_size());
+	return format_block(ret_heap, plan->memory, plan->memory_size, plan);
+}
+
+/* Less than the first piece is enough if the source has no more. */
+static int create_on_source(struct heap **ret_heap, const struct heap_plan *plan,
+			    struct floe_error *error)
+{
+	struct source source = plan->source;
+	size_t size = PIECE_FIRST;
+	void *memory;
+	int r;
+
+	if (plan->limit && size > plan->limit)
+		size = plan->limit & ~(HEAP_PAGE - 1);
+	do
+		r = source.calls->obtain(&source, size, &memory, error);
+	while (r < 0 && r != -EINVAL && r != -E2BIG && (size /= 2) >= PIECE_LEAST);
+	if (r < 0)
+		return r;
+	if (size < heap_memory_size()) {
+		source.calls->release(&source, memory, size);
+		return error_set(error, -ENOMEM, "the limit of %zu bytes is too small",
+				 plan->limit);
+	}
+	(void)format_block(ret_heap, memory, size, plan);
+	(*ret_heap)->obtained = size;
+	(*ret_heap)->home_from_source = true;
+	return 0;
+}
+
+static int create_apart(struct heap **ret_heap, const struct heap_plan *plan,
+			struct floe_error *error)
+{
+	size_t size = size_align(size_with_entries(ENTRIES_MAX), HEAP_PAGE);
+	void *memory;
+	int r = os->map(&memory, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (r < 0)
+		return error_system(error, r, "map", "memory for a heap");
+	*ret_heap = format(memory, ENTRIES_MAX, plan);
+	(*ret_heap)->home = memory;
+	(*ret_heap)->home_size = size;
+	(*ret_heap)->home_is_ours = true;
+	return 0;
+}
+
+int heap_create(struct heap **ret_heap, const struct heap_plan *plan, struct floe_error *error)
+{
+	struct heap *heap = NULL;
+	int r;
+
+	if (plan->memory)
+		r = create_in_block(&heap, plan, error);
+	else if (plan->source.calls)
+		r = create_on_source(&heap, plan, error);
+	else
+		r = create_apart(&heap, plan, error);
+	if (r < 0)
+		return r;
+	heap_consider_caches(heap);
+	heaps_add(heap);
+	*ret_heap = heap;
+	return 0;
+}
+
+/*
+ * Caches
+ */
+
+static size_t count_bytes(const struct heap *heap)
+{
+	size_t size = 0;
+
+	for (const struct extent *e = heap->extents; e; e = e->next)
+		size += e->memory_size;
+	return size;
+}
+
+void heap_consider_caches(struct heap *heap)
+{
+	size_t size;
+
+	if (heap->flags & FLOE_HEAP_BOUNDED)
+		return;
+	lock_take(&heap->cache_lock);
+	lock_take(&heap->page_lock);
+	size = heap->system || heap->source.calls ? SIZE_MAX : count_bytes(heap);
+	lock_give(&heap->page_lock);
+	heap->cache_shift = size < CACHING_FULL_SIZE ? SMALL_CACHE_SHIFT : 0;
+	if (size >= CACHING_SIZE)
+		store_relaxed(&heap->caching, 1);
+	lock_give(&heap->cache_lock);
+}
+
+static void *take_own(struct heap *heap, size_t size)
+{
+	struct pages_request request = {.size = size, .alignment = 1, .state = PAGE_OWN};
+	struct extent *extent;
+	struct span *span = pages_take(heap, &request, &extent);
+
+	return span ? (void *)span->start : NULL;
+}
+
+static void give_own(struct heap *heap, void *memory)
+{
+	struct extent *extent = directory_find(&heap->directory, memory);
+
+	pages_give(heap, extent, &extent->span[extent_page(extent, memory)]);
+}
+
+/* Only a second thread has use for it. */
+static void make_transfer(struct heap *heap)
+{
+	size_t count = 0;
+	void **memory;
+
+	for (unsigned class = 1; class < CLASS_COUNT; class ++)
+		count += central_transfer_max(class);
+	memory = take_own(heap, count * sizeof(void *));
+	heap->transfer = memory;
+	for (unsigned class = 1; memory && class < CLASS_COUNT; class ++) {
+		lock_take(&heap->central[class].lock);
+		heap->central[class].transfer = memory;
+		lock_give(&heap->central[class].lock);
+		memory += central_transfer_max(class);
+	}
+}
+
+static struct cache *take_spare(struct heap *heap)
+{
+	struct cache *cache = heap->spare;
+
+	if (cache)
+		heap->spare = cache->next;
+	return cache;
+}
+
+struct cache *heap_make_cache(struct heap *heap)
+{
+	struct cache *cache;
+
+	lock_take(&heap->cache_lock);
+	cache = take_spare(heap);
+	if (!cache) {
+		cache = take_own(heap, cache_size(heap->cache_shift));
+		if (cache)
+			cache_init(cache, heap, heap->cache_shift);
+		else
+			store_relaxed(&heap->caching, 0);
+	}
+	if (cache) {
+		if (heap->caches && !heap->transfer && heap->cache_shift == 0)
+			make_transfer(heap);
+		cache->next = heap->caches;
+		heap->caches = cache;
+	}
+	lock_give(&heap->cache_lock);
+	return cache;
+}
+
+void heap_return_cache(struct heap *heap, struct cache *cache)
+{
+	struct cache **at = &heap->caches;
+
+	cache_flush(cache);
+	cache->length = 0;
+	lock_take(&heap->cache_lock);
+	while (*at != cache)
+		at = &(*at)->next;
+	*at = cache->next;
+	if (heap_is_draining(heap, cache)) {
+		give_own(heap, cache);
+	} else {
+		cache->next = heap->spare;
+		heap->spare = cache;
+	}
+	lock_give(&heap->cache_lock);
+}
+
+/* Spare caches, and transfer[] if something is to become free below it. */
+static void give_tables(struct heap *heap)
+{
+	struct cache *cache;
+
+	lock_take(&heap->cache_lock);
+	while ((cache = take_spare(heap)))
+		give_own(heap, cache);
+	if (heap->transfer && load_relaxed(&heap->draining)) {
+		for (unsigned class = 1; class < CLASS_COUNT; class ++) {
+			lock_take(&heap->central[class].lock);
+			heap->central[class].transfer = NULL;
+			lock_give(&heap->central[class].lock);
+		}
+		give_own(heap, heap->transfer);
+		heap->transfer = NULL;
+	}
+	lock_give(&heap->cache_lock);
+}
+
+static void settle_rest(struct heap *heap)
+{
+	for (unsigned class = 1; class < CLASS_COUNT; class ++)
+		central_settle(heap, class);
+	give_tables(heap);
+}
+
+void heap_settle(struct heap *heap)
+{
+	thread_leave(heap);
+	settle_rest(heap);
+}
+
+static void settle_keeping_cache(struct heap *heap)
+{
+	struct cache *cache = thread_cache(heap);
+
+	if (cache)
+		cache_flush(cache);
+	settle_rest(heap);
+}
+
+bool heap_is_draining(const struct heap *heap, const void *p)
+{
+	const struct extent *extent = directory_find(&heap->directory, p);
+
+	return extent && load_relaxed(&extent->draining);
+}
+
+/*
+ * Allocating
+ */
+
+static void *alloc_large(struct heap *heap, size_t alignment, size_t size, bool *ret_clean)
+{
+	void *p = large_alloc(heap, alignment, size, ret_clean);
+
+	if (floe_likely(p))
+		return p;
+	settle_keeping_cache(heap);
+	p = large_alloc(heap, alignment, size, ret_clean);
+	if (!p)
+		errno = ENOMEM;
+	return p;
+}
+
+static void *alloc_class(struct heap *heap, unsigned class)
+{
+	struct cache *cache = thread_cache(heap);
+	void *p;
+
+	if (cache) {
+		p = bin_pop(&cache->bin[class]);
+		if (!p)
+			p = cache_refill(cache, class);
+	} else if (central_take(heap, class, &p, 1) == 0) {
+		p = NULL;
+	}
+	return p;
+}
+
+static void *alloc_class_or_settle(struct heap *heap, unsigned class)
+{
+	void *p = alloc_class(heap, class);
+
+	if (floe_likely(p))
+		return p;
+	/* What rests in caches may be what is missing. */
+	settle_keeping_cache(heap);
+	p = alloc_class(heap, class);
+	if (!p)
+		errno = ENOMEM;
+	return p;
+}
+
+void *heap_alloc_slow(struct heap *heap, size_t size)
+{
+	bool clean;
+
+	if (size > CLASS_SIZE_MAX)
+		return alloc_large(heap, 1, size, &clean);
+	return alloc_class_or_settle(heap, class_of(size));
+}
+
+void *heap_alloc_zeroed(struct heap *heap, size_t size)
+{
+	bool clean = false;
+	void *p;
+
+	p = size <= CLASS_SIZE_MAX ? heap_alloc(heap, size) : alloc_large(heap, 1, size, &clean);
+	return p && !clean ? memset(p, 0, size) : p;
+}
+
+void *heap_alloc_aligned(struct heap *heap, size_t alignment, size_t size)
+{
+	size_t page = (size_t)1 << (load_relaxed(&heap->small_pages) ? EXTENT_SMALL_SHIFT
+								     : EXTENT_PAGE_SHIFT);
+	unsigned class = 0;
+	bool clean;
+
+	if (alignment <= CLASS_ALIGNMENT)
+		return heap_alloc(heap, size);
+	/* Spans begin at pages, objects at multiples of their size from there. */
+	if (alignment <= page)
+		class = class_of_aligned(size, alignment);
+	if (class)
+		return heap_alloc(heap, size_class[class].size);
+	return alloc_large(heap, alignment, size, &clean);
+}
+
+/*
+ * Freeing
+ */
+
+int heap_misfree(struct heap *heap, const void *p, const char *what)
+{
+	char sentence[128];
+
+	(void)add_seq_cst(&heap->misfrees, 1);
+	if (heap->tell) {
+		(void)snprintf(sentence, sizeof(sentence), "free: %p %s", p, what);
+		heap->tell(heap->user, sentence);
+	}
+	return -EINVAL;
+}
+
+static int free_object(struct heap *heap, struct cache *cache, unsigned class,
+		       struct extent *extent, void *p)
+{
+	if (!cache) {
+		central_give(heap, class, &p, 1);
+		return 0;
+	}
+	cache_look_at(cache, extent);
+	if (!bin_push(&cache->bin[class], p))
+		cache_push(cache, class, p);
+	return 0;
+}
+
+static int free_found(struct heap *heap, void *p)
+{
+	struct cache *cache = thread_cache(heap);
+	struct extent *extent = directory_find(&heap->directory, p);
+	uint8_t state = extent ? heap_state(extent, p) : PAGE_PLAIN;
+
+	if (state == PAGE_LARGE)
+		return large_free(heap, extent, p);
+	if (state == PAGE_PLAIN || state >= CLASS_COUNT)
+		return heap_misfree(heap, p, extent ? "is no object" : "is not of this heap");
+	return free_object(heap, cache, state, extent, p);
+}
+
+void heap_free_slow(struct heap *heap, void *p)
+{
+	if (p)
+		(void)free_found(heap, p);
+}
+
+/* In checked builds a wrong pointer never gets as far as a cache. */
+static int check_object(struct heap *heap, unsigned class, struct extent *extent, const void *p)
+{
+	struct span *span = extent_span(extent, extent_page(extent, p));
+	struct cache *cache = heap_cache(heap);
+	int r;
+
+	lock_take(&heap->central[class].lock);
+	r = central_is_free(span, class, p);
+	lock_give(&heap->central[class].lock);
+	if (r < 0)
+		return heap_misfree(heap, p, "is inside an object");
+	for (uint32_t i = 0; cache && i < load_relaxed(&cache->bin[class].count); i++)
+		r |= cache->bin[class].slot[i] == p;
+	return r ? heap_misfree(heap, p, "was freed twice") : 0;
+}
+
+int heap_try_free(struct heap *heap, void *p)
+{
+	struct extent *extent = p ? directory_find(&heap->directory, p) : NULL;
+	uint8_t state = extent ? heap_state(extent, p) : PAGE_PLAIN;
+	int r;
+
+	if (!p)
+		return 0;
+	if (state > PAGE_PLAIN && state < CLASS_COUNT) {
+		r = check_object(heap, state, extent, p);
+		if (r < 0)
+			return r;
+	}
+	return free_found(heap, p);
+}
+
+/*
+ * Asking
+ */
+
+/* Where p's object is. Its size, 0: p is in no object. */
+static size_t find_object(struct heap *heap, const void *p, struct extent **ret_extent,
+			  uint8_t *ret_state)
+{
+	struct extent *extent = directory_find(&heap->directory, p);
+	uint8_t state = extent ? heap_state(extent, p) : PAGE_PLAIN;
+
+	*ret_extent = extent;
+	*ret_state = state;
+	if (state == PAGE_LARGE)
+		return span_size(extent, &extent->span[extent_page(extent, p)]);
+	return state < CLASS_COUNT ? size_class[state].size : 0;
+}
+
+size_t heap_usable_size(struct heap *heap, const void *p)
+{
+	struct extent *extent;
+	uint8_t state;
+
+	return p ? find_object(heap, p, &extent, &state) : 0;
+}
+
+bool heap_owns(struct heap *heap, const void *p)
+{
+	return directory_find(&heap->directory, p);
+}
+
+/* Half a class less is worth no move. */
+static bool is_good_enough(size_t has, size_t size)
+{
+	return size <= has && size >= has / 2;
+}
+
+static void *move(struct heap *heap, void *p, size_t has, size_t size)
+{
+	void *to = heap_alloc(heap, size);
+
+	if (!to)
+		return NULL;
+	memcpy(to, p, has < size ? has : size);
+	heap_free(heap, p);
+	return to;
+}
+
+void *heap_resize(struct heap *heap, void *p, size_t size)
+{
+	struct extent *extent;
+	uint8_t state;
+	size_t has;
+
+	if (!p)
+		return heap_alloc(heap, size);
+	has = find_object(heap, p, &extent, &state);
+	if (floe_unlikely(has == 0)) {
+		(void)heap_misfree(heap, p, extent ? "is no object" : "is not of this heap");
+		errno = EINVAL;
+		return NULL;
+	}
+	if (state == PAGE_LARGE ? large_resize(heap, extent, p, size) : is_good_enough(has, size))
+		return p;
+	return move(heap, p, has, size);
+}
+
+void heap_leave(struct heap *heap)
+{
+	thread_leave(heap);
+}
+
+/*
+ * Ending
+ */
+
+static size_t count_cached(const struct heap *heap)
+{
+	size_t count = 0;
+
+	for (const struct cache *cache = heap->caches; cache; cache = cache->next)
+		for (unsigned class = 1; class < CLASS_COUNT; class ++)
+			count += load_relaxed(&cache->bin[class].count);
+	return count;
+}
+
+size_t heap_count_allocated(const struct heap *heap)
+{
+	size_t count = heap->large_count;
+
+	for (unsigned class = 1; class < CLASS_COUNT; class ++)
+		count += heap->central[class].taken - heap->central[class].transfer_count;
+	return count - count_cached(heap);
+}
+
+static void end_extents(struct heap *heap)
+{
+	struct extent *next;
+
+	for (struct extent *e = heap->extents; e; e = next) {
+		next = e->next;
+		if (e->kind == EXTENT_SYSTEM)
+			(void)os->unmap(e->memory, e->memory_size);
+		else if (e->kind == EXTENT_SOURCE)
+			heap->source.calls->release(&heap->source, e->memory, e->memory_size);
+	}
+}
+
+size_t heap_destroy(struct heap *heap)
+{
+	size_t left;
+
+	thread_leave(heap);
+	heaps_remove(heap);
+	left = heap_count_allocated(heap);
+	heap->magic = 0;
+	end_extents(heap);
+	if (heap->home_is_ours)
+		(void)os->unmap(heap->home, heap->home_size);
+	else if (heap->source.calls && heap->home_from_source) {
+		struct source source = heap->source;
+
+		source.calls->release(&source, heap->home, heap->home_size);
+	}
+	return left;
+}
+
+/*
+ * Checking
+ */
+
+void heap_lock_all(struct heap *heap)
+{
+	lock_take(&heap->cache_lock);
+	for (unsigned class = 1; class < CLASS_COUNT; class ++)
+		lock_take(&heap->central[class].lock);
+	lock_take(&heap->page_lock);
+}
+
+void heap_unlock_all(struct heap *heap)
+{
+	lock_give(&heap->page_lock);
+	for (unsigned class = 1; class < CLASS_COUNT; class ++)
+		lock_give(&heap->central[class].lock);
+	lock_give(&heap->cache_lock);
+}
+
+/* What a cache holds is taken from its span, and of the bin's class. */
+static int check_bin(const struct heap *heap, const struct bin *bin, unsigned class)
+{
+	uint32_t count = load_relaxed(&bin->count);
+
+	if (count > bin->limit || bin->limit > bin->max)
+		return -EPROTO;
+	for (uint32_t i = 0; i < count; i++) {
+		struct extent *extent = directory_find(&heap->directory, bin->slot[i]);
+
+		if (!extent || heap_state(extent, bin->slot[i]) != class ||
+		    central_is_free(extent_span(extent, extent_page(extent, bin->slot[i])), class,
+				    bin->slot[i]) != 0)
+			return -EPROTO;
+	}
+	return 0;
+}
+
+static int check_caches(const struct heap *heap)
+{
+	for (const struct cache *cache = heap->caches; cache; cache = cache->next)
+		for (unsigned class = 1; class < CLASS_COUNT; class ++)
+			if (check_bin(heap, &cache->bin[class], class) < 0)
+				return -EPROTO;
+	return 0;
+}
+
+static int check_all(const struct heap *heap)
+{
+	if (directory_check(&heap->directory) < 0)
+		return -EPROTO;
+	for (const struct extent *e = heap->extents; e; e = e->next)
+		if (extent_check(e) < 0)
+			return -EPROTO;
+	for (unsigned class = 1; class < CLASS_COUNT; class ++)
+		if (central_check(heap, class) < 0)
+			return -EPROTO;
+	return check_caches(heap);
+}
+
+int heap_check(struct heap *heap)
+{
+	int r;
+
+	heap_lock_all(heap);
+	r = check_all(heap);
+	heap_unlock_all(heap);
+	return r;
+}

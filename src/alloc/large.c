@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "alloc/large.h"
+
+#include "alloc/pages.h"
+
+/* Beyond it differences between addresses cannot be told. */
+#define LARGE_SIZE_MAX ((size_t)PTRDIFF_MAX)
+
+void *large_alloc(struct heap *heap, size_t alignment, size_t size, bool *ret_clean)
+{
+	struct pages_request request = {
+		.size = size ? size : 1,
+		.alignment = alignment,
+		.state = PAGE_LARGE,
+	};
+	struct extent *extent;
+	struct span *span;
+
+	if (size > LARGE_SIZE_MAX || alignment > LARGE_SIZE_MAX)
+		return NULL;
+	span = pages_take(heap, &request, &extent);
+	if (!span)
+		return NULL;
+	*ret_clean = span->clean && extent->kind == EXTENT_SYSTEM;
+	return (void *)span->start;
+}
+
+int large_free(struct heap *heap, struct extent *extent, void *p)
+{
+	struct span *span = &extent->span[extent_page(extent, p)];
+
+	if (span->start != (uintptr_t)p)
+		return heap_misfree(heap, p, "is inside an object");
+	pages_give(heap, extent, span);
+	pages_release_due(heap);
+	return 0;
+}
+
+bool large_resize(struct heap *heap, struct extent *extent, void *p, size_t size)
+{
+	struct span *span = &extent->span[extent_page(extent, p)];
+
+	if (size <= CLASS_SIZE_MAX || size > LARGE_SIZE_MAX)
+		return false;
+	return pages_resize(heap, extent, span, size);
+}

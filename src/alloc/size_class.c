@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "alloc/size_class.h"
+
+#define ROW(bytes, pages, cached) \
+	{ \
+		bytes, (uint32_t)((0x100000000 + bytes - 1) / bytes), pages, cached \
+	}
+
+/* Spans: at most 256 objects and, where that is more, as many pages as leave less than 4 % of them
+ * unused. Caches: up to 64 KiB of one class, for the large ones a few objects. */
+const struct size_class size_class[CLASS_COUNT] = {
+	{0},
+	ROW(16, 1, 128),
+	ROW(32, 2, 128),
+	ROW(48, 3, 128),
+	ROW(64, 4, 128),
+	ROW(80, 4, 128),
+	ROW(96, 4, 128),
+	ROW(112, 4, 128),
+	ROW(128, 4, 128),
+	ROW(160, 4, 128),
+	ROW(192, 4, 128),
+	ROW(224, 4, 128),
+	ROW(256, 4, 128),
+	ROW(320, 4, 128),
+	ROW(384, 4, 128),
+	ROW(448, 4, 128),
+	ROW(512, 4, 128),
+	ROW(640, 4, 102),
+	ROW(768, 4, 84),
+	ROW(896, 4, 72),
+	ROW(1024, 4, 64),
+	ROW(1280, 5, 50),
+	ROW(1536, 5, 42),
+	ROW(1792, 4, 36),
+	ROW(2048, 4, 32),
+	ROW(2560, 5, 24),
+	ROW(3072, 6, 20),
+	ROW(3584, 7, 18),
+	ROW(4096, 8, 16),
+	ROW(5120, 10, 12),
+	ROW(6144, 12, 10),
+	ROW(7168, 14, 8),
+	ROW(8192, 16, 8),
+	ROW(10240, 18, 6),
+	ROW(12288, 18, 4),
+	ROW(14336, 18, 4),
+	ROW(16384, 16, 4),
+	ROW(20480, 20, 4),
+	ROW(24576, 18, 4),
+	ROW(28672, 21, 4),
+	ROW(32768, 16, 4),
+};
+
+unsigned class_of_aligned(size_t size, size_t alignment)
+{
+	unsigned class;
+
+	if (size > CLASS_SIZE_MAX || alignment > CLASS_SIZE_MAX)
+		return 0;
+	for (class = class_of(size); class < CLASS_COUNT; class ++)
+		if (size_class[class].size % alignment == 0)
+			return class;
+	return 0;
+}

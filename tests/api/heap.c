@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What floe/heap.h promises, through the shared library: every call once as it is meant, and with
+ * each argument that it must refuse. */
+#include <floe/floe.h>
+#include <floe/memory.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "frame/frame.h"
+
+#define PAGE 4096
+#define MIB ((size_t)1 << 20)
+
+static struct floe_heap *heap;
+static char last[256];
+static int told;
+
+static void hear(void *user, const char *sentence)
+{
+	expect(user == last);
+	(void)snprintf(last, sizeof(last), "%s", sentence);
+	told++;
+}
+
+static unsigned char *map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	expect(memory != MAP_FAILED);
+	return memory;
+}
+
+static struct floe_heap_options exclusive(void)
+{
+	return (struct floe_heap_options){
+		.size = sizeof(struct floe_heap_options),
+		.exclusive = 1,
+		.tell = hear,
+		.user = last,
+	};
+}
+
+static bool is_inside(const void *p, const unsigned char *memory, size_t size)
+{
+	return (const unsigned char *)p >= memory && (const unsigned char *)p < memory + size;
+}
+
+static void a_heap_with_all_defaults_grows(void)
+{
+	char *p[1000];
+
+	expect_equal(floe_heap_create(&heap, NULL), 0);
+	for (int i = 0; i < 1000; i++) {
+		p[i] = floe_heap_alloc(heap, (size_t)i * 100);
+		expect(p[i]);
+		memset(p[i], i, (size_t)i * 100);
+		expect(floe_heap_usable_size(heap, p[i]) >= (size_t)i * 100);
+		expect_equal(floe_heap_owns(heap, p[i]), 1);
+	}
+	expect_equal(floe_heap_check(heap), 0);
+	for (int i = 0; i < 1000; i++)
+		floe_heap_free(heap, p[i]);
+	expect(floe_heap_release_free(heap) > 20 * MIB);
+	expect_equal(floe_heap_release_free(heap), 0);
+	floe_heap_destroy(heap);
+}
+
+static void an_exclusive_heap_uses_what_is_injected_and_nothing_else(void)
+{
+	struct floe_heap_options options = exclusive();
+	unsigned char *memory = map(MIB);
+	size_t count = 0;
+	void *p;
+
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	errno = 0;
+	expect(!floe_heap_alloc(heap, 1));
+	expect_equal(errno, ENOMEM);
+	expect_equal(floe_heap_inject(heap, memory, MIB), 0);
+	while ((p = floe_heap_alloc(heap, 64))) {
+		expect(is_inside(p, memory, MIB) && is_inside((char *)p + 63, memory, MIB));
+		memset(p, 0xff, 64);
+		count++;
+	}
+	expect(count * 64 >= MIB * 85 / 100);
+	expect_equal(floe_heap_check(heap), 0);
+	floe_heap_destroy(heap);
+	memset(memory, 1, MIB);
+	munmap(memory, MIB);
+}
+
+static void a_heap_in_a_block_says_its_exact_size(void)
+{
+	struct floe_heap_options options = exclusive();
+	unsigned char *memory = map(PAGE);
+	ssize_t least = floe_heap_memory_size(&options);
+
+	expect(least > 0 && least <= PAGE);
+	options.memory = memory;
+	options.memory_size = (size_t)least - 1;
+	expect_equal(floe_heap_create(&heap, &options), -ENOMEM);
+	for (int i = 0; i < PAGE; i++)
+		expect_equal(memory[i], 0);
+	options.memory_size++;
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	expect(floe_heap_alloc(heap, 100));
+	floe_heap_destroy(heap);
+	for (ssize_t i = least; i < PAGE; i++)
+		expect_equal(memory[i], 0);
+	options.memory = memory + 8;
+	expect_equal(floe_heap_create(&heap, &options), -EINVAL);
+	options.memory = (void *)-(uintptr_t)PAGE;
+	options.memory_size = 2 * PAGE;
+	expect_equal(floe_heap_create(&heap, &options), -EINVAL);
+	munmap(memory, PAGE);
+}
+
+static void options_are_checked(void)
+{
+	struct {
+		struct floe_heap_options now;
+		size_t later;
+	} future = {.now = {.size = sizeof(future)}};
+	struct floe_source source = {.size = sizeof(source)};
+	struct floe_heap_options options = exclusive();
+	struct floe_error error;
+
+	expect_equal(floe_heap_create(NULL, NULL), -EINVAL);
+	options.size = 1;
+	expect_equal(floe_heap_create(&heap, &options), -EINVAL);
+	options = exclusive();
+	options.flags = 1u << 31;
+	options.error = &error;
+	expect_equal(floe_heap_create(&heap, &options), -EINVAL);
+	expect(strstr(error.text, "flags"));
+	options = exclusive();
+	options.memory_size = PAGE;
+	expect_equal(floe_heap_create(&heap, &options), -EINVAL);
+	options = exclusive();
+	options.source = &source;
+	expect_equal(floe_heap_create(&heap, &options), -EINVAL);
+	options.exclusive = 0;
+	expect_equal(floe_heap_create(&heap, &options), -EINVAL);
+	expect_equal(floe_heap_create(&heap, &future.now), 0);
+	floe_heap_destroy(heap);
+	future.later = 1;
+	expect_equal(floe_heap_create(&heap, &future.now), -E2BIG);
+	expect_equal(floe_heap_memory_size(&future.now), -E2BIG);
+}
+
+static void what_cannot_be_injected_is_refused(void)
+{
+	struct floe_heap_options options = exclusive();
+	unsigned char *memory = map(8 * PAGE);
+
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	expect_equal(floe_heap_inject(NULL, memory, PAGE), -EINVAL);
+	expect_equal(floe_heap_inject(heap, NULL, PAGE), -EINVAL);
+	expect_equal(floe_heap_inject(heap, memory + 1, PAGE), -EINVAL);
+	expect_equal(floe_heap_inject(heap, memory, 0), -EINVAL);
+	expect_equal(floe_heap_inject(heap, memory, PAGE + 1), -EINVAL);
+	expect_equal(floe_heap_inject(heap, memory, SIZE_MAX - PAGE + 1), -EINVAL);
+	expect_equal(floe_heap_inject_with(heap, memory, PAGE, 1u << 31), -EINVAL);
+	expect(mprotect(memory + PAGE, PAGE, PROT_READ) == 0);
+	expect_equal(floe_heap_inject(heap, memory, 8 * PAGE), -EACCES);
+	expect_equal(floe_heap_inject(heap, memory + PAGE, PAGE), -EACCES);
+	expect(munmap(memory + PAGE, PAGE) == 0);
+	expect_equal(floe_heap_inject(heap, memory, 8 * PAGE), -EFAULT);
+	for (size_t i = 2 * PAGE; i < 8 * PAGE; i++)
+		expect_equal(memory[i], 0);
+	expect_equal(floe_heap_inject(heap, memory + 2 * PAGE, PAGE), 0);
+	expect_equal(floe_heap_inject(heap, memory + 2 * PAGE, PAGE), -EEXIST);
+	expect_equal(floe_heap_inject(heap, memory + 2 * PAGE, 2 * PAGE), -EEXIST);
+	expect(floe_heap_alloc(heap, 100));
+	floe_heap_destroy(heap);
+	munmap(memory, 8 * PAGE);
+}
+
+static void a_block_is_drained_and_removed(void)
+{
+	struct floe_heap_options options = exclusive();
+	unsigned char *memory = map(MIB);
+	void *p;
+
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	expect_equal(floe_heap_remove(heap, memory), -ENOENT);
+	expect_equal(floe_heap_inject(heap, memory, MIB), 0);
+	p = floe_heap_alloc(heap, 64);
+	expect_equal(floe_heap_remove(heap, memory), 0);
+	expect(!floe_heap_alloc(heap, 64));
+	expect_equal(floe_heap_undrain(heap, memory), 0);
+	floe_heap_free(heap, floe_heap_alloc(heap, 64));
+	expect_equal(floe_heap_drain(heap, memory), 0);
+	floe_heap_free(heap, p);
+	expect_equal(floe_heap_remove(heap, memory), 1);
+	munmap(memory, MIB);
+	expect_equal(floe_heap_owns(heap, p), 0);
+	expect_equal(floe_heap_check(heap), 0);
+	floe_heap_destroy(heap);
+	expect_equal(told, 0);
+}
+
+static void every_way_to_allocate(void)
+{
+	unsigned char *p, *q;
+
+	expect_equal(floe_heap_create(&heap, NULL), 0);
+	for (size_t alignment = 1; alignment <= 4 * MIB; alignment *= 2) {
+		p = floe_heap_alloc_aligned(heap, alignment, 100);
+		expect(p && (uintptr_t)p % alignment == 0);
+		memset(p, 1, 100);
+		floe_heap_free(heap, p);
+	}
+	errno = 0;
+	expect(!floe_heap_alloc_aligned(heap, 0, 100));
+	expect(!floe_heap_alloc_aligned(heap, 48, 100));
+	expect_equal(errno, EINVAL);
+	expect(!floe_heap_alloc_zeroed(heap, SIZE_MAX / 2, 3));
+	expect(!floe_heap_alloc(heap, SIZE_MAX));
+	expect_equal(errno, ENOMEM);
+	p = floe_heap_alloc(heap, 0);
+	q = floe_heap_alloc(heap, 0);
+	expect(p && q && p != q);
+	floe_heap_free(heap, q);
+	p = floe_heap_realloc(heap, p, 10);
+	memset(p, 7, 10);
+	for (size_t size = 10; size < 4 * MIB; size = size * 5 / 3) {
+		p = floe_heap_realloc(heap, p, size);
+		expect(p && p[0] == 7 && p[9] == 7);
+		expect(!floe_heap_realloc(heap, p, SIZE_MAX));
+	}
+	p = floe_heap_realloc(heap, p, 10);
+	expect(p[0] == 7 && p[9] == 7);
+	floe_heap_free(heap, p);
+	p = floe_heap_realloc(heap, NULL, 10);
+	expect(p);
+	memset(p, 1, 16);
+	floe_heap_free(heap, p);
+	p = floe_heap_alloc_zeroed(heap, 5, 3);
+	for (int i = 0; i < 15; i++)
+		expect_equal(p[i], 0);
+	expect_equal(floe_heap_check(heap), 0);
+	floe_heap_destroy(heap);
+}
+
+static void wrong_frees_are_told(void)
+{
+	struct floe_heap_options options = exclusive();
+	int here;
+	char *p;
+
+	options.exclusive = 0;
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	p = floe_heap_alloc(heap, 100);
+	expect_equal(floe_heap_try_free(heap, &here), -EINVAL);
+	expect(strstr(last, "is not of this heap"));
+	expect_equal(floe_heap_try_free(heap, p + 16), -EINVAL);
+	expect(strstr(last, "is inside an object"));
+	expect_equal(floe_heap_try_free(heap, p), 0);
+	expect_equal(floe_heap_try_free(heap, p), -EINVAL);
+	expect(strstr(last, "was freed twice"));
+	expect_equal(told, 3);
+	floe_heap_free(heap, &here);
+	expect_equal(told, 4);
+	errno = 0;
+	expect(!floe_heap_realloc(heap, &here, 10));
+	expect_equal(errno, EINVAL);
+	(void)floe_heap_alloc(heap, 100);
+	floe_heap_destroy(heap);
+	expect(strstr(last, "1 objects were still allocated"));
+}
+
+static void null_is_no_heap(void)
+{
+	errno = 0;
+	expect(!floe_heap_alloc(NULL, 1));
+	expect_equal(errno, EINVAL);
+	expect(!floe_heap_alloc_zeroed(NULL, 1, 1));
+	expect(!floe_heap_alloc_aligned(NULL, 16, 1));
+	expect(!floe_heap_realloc(NULL, NULL, 1));
+	floe_heap_free(NULL, NULL);
+	expect_equal(floe_heap_try_free(NULL, NULL), -EINVAL);
+	expect_equal(floe_heap_usable_size(NULL, NULL), 0);
+	expect_equal(floe_heap_owns(NULL, NULL), 0);
+	expect_equal(floe_heap_release_free(NULL), 0);
+	floe_heap_mark_idle(NULL);
+	expect_equal(floe_heap_check(NULL), -EINVAL);
+	expect_equal(floe_heap_drain(NULL, NULL), -EINVAL);
+	expect_equal(floe_heap_undrain(NULL, NULL), -EINVAL);
+	expect_equal(floe_heap_remove(NULL, NULL), -EINVAL);
+	floe_heap_destroy(NULL);
+}
+
+static int count_calls(void *user, size_t size, size_t alignment, void **ret_memory)
+{
+	(void)alignment;
+	*ret_memory = map(size);
+	++*(int *)user;
+	return 0;
+}
+
+static void uncount_calls(void *user, void *memory, size_t size)
+{
+	munmap(memory, size);
+	--*(int *)user;
+}
+
+static void a_source_is_asked_and_gets_everything_back(void)
+{
+	int out = 0;
+	struct floe_source source = {
+		.size = sizeof(source),
+		.obtain = count_calls,
+		.release = uncount_calls,
+		.user = &out,
+	};
+	struct floe_heap_options options = {.size = sizeof(options), .source = &source};
+
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	for (int i = 0; i < 100; i++)
+		expect(floe_heap_alloc(heap, 200000));
+	expect(out > 1);
+	floe_heap_destroy(heap);
+	expect_equal(out, 0);
+}
+
+/* A copy of the parent's, with the objects of the parent and without its other threads. */
+static void the_child_of_fork_goes_on(void)
+{
+	int status;
+	char *p;
+	pid_t child;
+
+	expect_equal(floe_heap_create(&heap, NULL), 0);
+	p = floe_heap_alloc(heap, 1000);
+	strcpy(p, "before");
+	child = fork();
+	expect(child >= 0);
+	if (child == 0) {
+		expect(!strcmp(p, "before"));
+		strcpy(p, "child");
+		floe_heap_free(heap, p);
+		for (size_t i = 0; i < 1000; i++)
+			expect(floe_heap_alloc(heap, i * 10));
+		expect_equal(floe_heap_check(heap), 0);
+		floe_heap_destroy(heap);
+		_exit(0);
+	}
+	expect(waitpid(child, &status, 0) == child && status == 0);
+	expect(!strcmp(p, "before"));
+	floe_heap_free(heap, p);
+	expect_equal(floe_heap_check(heap), 0);
+	floe_heap_destroy(heap);
+}
+
+static void *allocate_and_end(void *unused)
+{
+	void *p[100];
+
+	for (int i = 0; i < 100; i++)
+		p[i] = floe_heap_alloc(heap, 500);
+	for (int i = 0; i < 99; i++)
+		floe_heap_free(heap, p[i]);
+	(void)unused;
+	return p[99];
+}
+
+/* Else an exclusive heap would be full of them. */
+static void a_thread_that_ends_gives_its_cache_back(void)
+{
+	struct floe_heap_options options = exclusive();
+	unsigned char *memory = map(MIB);
+	void *p;
+
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	expect_equal(floe_heap_inject(heap, memory, MIB), 0);
+	for (int i = 0; i < 500; i++) {
+		pthread_t thread;
+
+		expect(pthread_create(&thread, NULL, allocate_and_end, NULL) == 0);
+		expect(pthread_join(thread, &p) == 0);
+		floe_heap_free(heap, p);
+	}
+	expect_equal(floe_heap_check(heap), 0);
+	expect_equal(floe_heap_remove(heap, memory), 1);
+	floe_heap_destroy(heap);
+	munmap(memory, MIB);
+}
+
+static pthread_barrier_t barrier;
+
+static void *cache_something(void *p)
+{
+	floe_heap_free(heap, p);
+	(void)pthread_barrier_wait(&barrier);
+	(void)pthread_barrier_wait(&barrier);
+	expect(!floe_heap_alloc(heap, 3000));
+	(void)pthread_barrier_wait(&barrier);
+	(void)pthread_barrier_wait(&barrier);
+	return NULL;
+}
+
+/* It cannot be asked to before. */
+static void another_thread_gives_a_drained_block_back_with_its_next_call(void)
+{
+	struct floe_heap_options options = exclusive();
+	unsigned char *memory = map(16 * MIB);
+	pthread_t thread;
+
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	expect_equal(floe_heap_inject(heap, memory, 16 * MIB), 0);
+	expect(pthread_barrier_init(&barrier, NULL, 2) == 0);
+	expect(pthread_create(&thread, NULL, cache_something, floe_heap_alloc(heap, 100)) == 0);
+	(void)pthread_barrier_wait(&barrier);
+	expect_equal(floe_heap_remove(heap, memory), 0);
+	(void)pthread_barrier_wait(&barrier);
+	(void)pthread_barrier_wait(&barrier);
+	expect_equal(floe_heap_remove(heap, memory), 1);
+	(void)pthread_barrier_wait(&barrier);
+	expect(pthread_join(thread, NULL) == 0);
+	expect_equal(floe_heap_check(heap), 0);
+	floe_heap_destroy(heap);
+	munmap(memory, 16 * MIB);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(a_heap_with_all_defaults_grows),
+		TEST(an_exclusive_heap_uses_what_is_injected_and_nothing_else),
+		TEST(a_heap_in_a_block_says_its_exact_size),
+		TEST(options_are_checked),
+		TEST(what_cannot_be_injected_is_refused),
+		TEST(a_block_is_drained_and_removed),
+		TEST(every_way_to_allocate),
+		TEST(wrong_frees_are_told),
+		TEST(null_is_no_heap),
+		TEST(a_source_is_asked_and_gets_everything_back),
+		TEST(the_child_of_fork_goes_on),
+		TEST(a_thread_that_ends_gives_its_cache_back),
+		TEST(another_thread_gives_a_drained_block_back_with_its_next_call),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
