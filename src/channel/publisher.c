@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/arith.h"
+#include "channel/segment.h"
 #include "os/os.h"
 
 /* A blocked publisher asks the kernel this often whether who blocks it still lives. */
@@ -45,10 +46,11 @@ static uint32_t chunk_count_max(const struct manager *manager)
 	return count;
 }
 
-static void start_at(struct publisher *pub, struct segment_shared *segment, uint64_t next)
+static void start_at(struct publisher *pub, struct segment_shared *segment,
+		     const struct segment_shared *seen, uint64_t next)
 {
-	ring_init(&pub->ring, segment, next);
-	pub->named = pub->slot_chunk + next % segment->depth;
+	ring_init(&pub->ring, segment, seen->slots_offset, seen->depth, next);
+	pub->named = pub->slot_chunk + next % seen->depth;
 }
 
 /* Published slots name chunks: those are in use. */
@@ -87,11 +89,11 @@ static void retire_rest(struct publisher *pub)
  * Dying here leaves a head that is behind its slots, which the next one repairs again. A slot
  * that was left odd stays so until its turn comes.
  */
-static int take_up(struct publisher *pub)
+static int take_up(struct publisher *pub, const struct segment_shared *seen)
 {
 	struct segment_shared *segment = pub->ring.segment;
-	uint64_t last = ring_recover(segment);
-	int r = ring_check(segment, segment->slots_offset, segment->depth);
+	uint64_t last = ring_recover(segment, seen->slots_offset, seen->depth);
+	int r = ring_check(segment, seen->slots_offset, seen->depth);
 
 	if (r == 0)
 		r = claim_ring(pub);
@@ -99,18 +101,30 @@ static int take_up(struct publisher *pub)
 		return r;
 	if (last)
 		retire_rest(pub);
-	start_at(pub, segment, last + 1);
+	start_at(pub, segment, seen, last + 1);
 	store_release(&segment->head, last);
 	return 0;
+}
+
+/* The geometry once more, in the copy that is used: whoever had the segment before, and only says that
+ * he closed it, may still write there. The pools are our own by now. */
+static bool is_usable(const struct segment_shared *seen, const struct manager *manager)
+{
+	return segment_check(seen, manager->pool[0].offset, "", NULL) == 0;
 }
 
 int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 {
 	struct segment_shared *segment = plan->segment;
 	uint32_t chunks = chunk_count_max(&plan->manager);
-	struct tables t = lay_out(segment->depth, segment->loans_max, chunks, plan->member_max);
 	unsigned char *memory = plan->memory;
+	struct segment_shared seen;
+	struct tables t;
 
+	copy_once(&seen, segment, sizeof(seen));
+	if (!is_usable(&seen, &plan->manager))
+		return -EPROTO;
+	t = lay_out(seen.depth, seen.loans_max, chunks, plan->member_max);
 	if (t.end == SIZE_INVALID || plan->memory_size < t.end)
 		return -ENOMEM;
 
@@ -118,17 +132,16 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	*pub = (struct publisher){
 		.hints = plan->hints,
 		.limit = 0,
-		.flags = segment->flags,
+		.flags = seen.flags,
 		.fenced = plan->fenced,
 		.wants_refresh = true,
-		.index = segment->index,
-		.inline_max = segment->flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8
-							       : FLOE_INLINE_MAX,
-		.payload_max = segment->payload_max,
-		.straight_max = segment->payload_max < plan->manager.pool[0].chunk_size
-					? segment->payload_max
+		.index = seen.index,
+		.inline_max = seen.flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8 : FLOE_INLINE_MAX,
+		.payload_max = seen.payload_max,
+		.straight_max = seen.payload_max < plan->manager.pool[0].chunk_size
+					? seen.payload_max
 					: plan->manager.pool[0].chunk_size,
-		.loans_max = segment->loans_max,
+		.loans_max = seen.loans_max,
 		.lent = (struct lent *)(void *)memory,
 		.marked = (uint64_t *)(memory + t.marked),
 		.members = (struct member *)(memory + t.members),
@@ -144,10 +157,10 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		pub->loans_free[i] = &pub->lent[i];
 		pub->lent[i].ticket = 2 * TICKET_OUT | i; /* no ticket is 0 */
 	}
-	start_at(pub, segment, 1);
+	start_at(pub, segment, &seen, 1);
 	store_relaxed(&segment->loans, 0);
 	store_relaxed(&segment->sleeping, 0);
-	return take_up(pub);
+	return take_up(pub, &seen);
 }
 
 void publisher_set_members(struct publisher *pub, const struct member *members, uint32_t count)

@@ -123,7 +123,8 @@ struct publisher_plan {
 /*
  * Takes up a segment: a fresh one, or one whose publisher is gone. All private state is rebuilt
  * from the shared words: chunks in published slots are in use, everything else is retired until a
- * scan has looked for holds. -ENOMEM; -EPROTO: the slots name what is no chunk.
+ * scan has looked for holds. -ENOMEM; -EPROTO: the slots name what is no chunk, or
+ * the head is not what it was.
  */
 int publisher_init(struct publisher *pub, const struct publisher_plan *plan);
 

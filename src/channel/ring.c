@@ -3,13 +3,13 @@
 
 #include <errno.h>
 
-uint64_t ring_recover(const struct segment_shared *segment)
+uint64_t ring_recover(const struct segment_shared *segment, uint32_t slots_offset, uint32_t depth)
 {
-	const struct slot_shared *slots = (const struct slot_shared *)((const char *)segment +
-								       segment->slots_offset);
+	const struct slot_shared *slots =
+		(const struct slot_shared *)(const void *)((const char *)segment + slots_offset);
 	uint64_t last = 0;
 
-	for (uint32_t i = 0; i < segment->depth; i++) {
+	for (uint32_t i = 0; i < depth; i++) {
 		/* 2s and 2s+1 both say that s was published last: the latter is the slot of s+1
 		 * before that was, which with a depth of 1 is the only slot. */
 		uint64_t published = load_acquire(&slots[i].sequence) / 2;

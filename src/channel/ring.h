@@ -23,19 +23,20 @@ struct ring {
 	uint32_t depth;
 };
 
-/* next: 1 for a fresh segment, else what ring_recover found */
-static inline void ring_init(struct ring *r, struct segment_shared *segment, uint64_t next)
+/* slots_offset, depth: checked by the caller, because the segment's own words may change, if the one
+ * who had it before still writes there. next: 1 for a fresh segment, else what ring_recover found */
+static inline void ring_init(struct ring *r, struct segment_shared *segment, uint32_t slots_offset,
+			     uint32_t depth, uint64_t next)
 {
-	struct slot_shared *slots = (struct slot_shared *)(void *)((char *)segment +
-								   segment->slots_offset);
+	struct slot_shared *slots = (struct slot_shared *)(void *)((char *)segment + slots_offset);
 
 	*r = (struct ring){
 		.segment = segment,
-		.slot = slots + next % segment->depth,
+		.slot = slots + next % depth,
 		.slots = slots,
-		.end = slots + segment->depth,
+		.end = slots + depth,
 		.next = next,
-		.depth = segment->depth,
+		.depth = depth,
 	};
 }
 
@@ -74,7 +75,7 @@ floe_inline bool ring_commit(struct ring *r, struct slot_shared *slot)
  * The last sequence that was published, from the slots alone: what they say counts, because the
  * writer may have died before it told head.
  */
-uint64_t ring_recover(const struct segment_shared *segment);
+uint64_t ring_recover(const struct segment_shared *segment, uint32_t slots_offset, uint32_t depth);
 
 /* Do the slots hold what a publisher leaves: each its own messages, none older than the ring is
  * deep, none being written but the next? 0, or -EPROTO. */

@@ -35,6 +35,16 @@ size_t subscriber_memory_size(uint32_t holds_max)
 	return lay_out(holds_max).end;
 }
 
+/* A slot that never holds a message. */
+static const struct slot_shared never;
+
+/* A feed that is broken, or none: it is empty for ever. */
+static void look_at_nothing(struct feed *feed)
+{
+	feed->reader.slot = &never;
+	feed->reader.want = UINT64_MAX;
+}
+
 void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 {
 	struct port_shared *port = plan->port;
@@ -65,14 +75,18 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		sub->held[i].ticket = plan->serial * 2 * PLACE_IN_USE | i;
 		sub->places[i] = &sub->held[i];
 	}
+	look_at_nothing(&sub->feeds[0]);
 }
 
-/* Called after every change of what decides it. */
+/* Called after every change of what decides it. A hint may by chance or malice be SEEN_NONE; then
+ * take goes the straight way when it should not, so there must always be a feed to look at. */
 static void look_for_straight(struct subscriber *sub)
 {
 	bool straight = sub->feed_count == 1 && !sub->feeds[0].leaving && !sub->feeds[0].keeps_few;
 
 	sub->straight_at = straight ? sub->publishers_seen : SEEN_NONE;
+	if (sub->feed_count == 0)
+		look_at_nothing(&sub->feeds[0]);
 }
 
 /* The oldest message in the ring may be overwritten before our cursor can be seen: who must not
@@ -121,14 +135,10 @@ struct feed *subscriber_find_feed(struct subscriber *sub, uint64_t file)
 	return NULL;
 }
 
-/* A slot that never holds a message: where a broken feed looks from then on. */
-static const struct slot_shared never;
-
 static int break_off(struct feed *feed)
 {
 	feed->broken = true;
-	feed->reader.slot = &never;
-	feed->reader.want = UINT64_MAX;
+	look_at_nothing(feed);
 	/* Who is reliable must not keep it waiting. */
 	store_release(feed->cursor, CURSOR_NEVER);
 	return -EPROTO;

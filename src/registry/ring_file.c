@@ -40,6 +40,20 @@ static bool is_same_plan(const struct segment_shared *seen, const struct segment
 	return true;
 }
 
+/* Is this copy of a segment's head one that we can go on with? */
+static bool is_wanted(const struct segment_shared *seen, const struct region *region,
+		      uint32_t index, const struct segment_plan *plan)
+{
+	struct segment_plan theirs;
+
+	if (segment_check(seen, region->reserved, "", NULL) < 0 || seen->size > region->size ||
+	    seen->index != index || !is_same_plan(seen, plan))
+		return false;
+	segment_read_plan(seen, &theirs);
+	return segment_size_with(&theirs, theirs.pool[theirs.pool_count - 1].chunk_count) <=
+	       region->reserved;
+}
+
 static bool is_gone(const struct node *node, const struct segment_shared *segment)
 {
 	uint64_t owner = load_acquire(&segment->owner);
@@ -96,8 +110,7 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 	if (fd < 0 || !is_ours(fd) || file_map(&region, fd, sizeof(seen), true, name, NULL) < 0)
 		return 0;
 	copy_once(&seen, region.base, sizeof(seen));
-	if (segment_check(&seen, region.reserved, name, NULL) < 0 || seen.size > region.size ||
-	    seen.index != index || !is_same_plan(&seen, &options->plan))
+	if (!is_wanted(&seen, &region, index, &options->plan))
 		return 0;
 
 	segment = (struct segment_shared *)(void *)region.base;
@@ -105,24 +118,20 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 		return 0;
 	if (!is_gone(node, segment) || file_id_at(dir, name) != file_id(fd))
 		return 0;
-	segment_read_plan(&seen, &ret_file->plan);
-	if (segment_size_with(&ret_file->plan,
-			      ret_file->plan.pool[seen.pool_count - 1].chunk_count) >
-	    region.reserved)
-		return 0;
 	if (file_get_id(fd, &ret_file->file) < 0)
 		return 0;
 	r = take_over(node, segment, fd);
 	if (r <= 0)
 		return 0;
-	/* Its publisher may have taken the name away and closed it between our two looks. */
-	if (file_id_at(dir, name) != file_id(fd)) {
+	/* Its publisher may have grown it before it died, or taken the name away and closed it between
+	 * our two looks. One who only says that he closed it may still write there. */
+	(void)region_look_again(&region, fd);
+	copy_once(&seen, region.base, sizeof(seen));
+	if (file_id_at(dir, name) != file_id(fd) ||
+	    !is_wanted(&seen, &region, index, &options->plan)) {
 		store_release(&segment->owner, 0);
 		return 0;
 	}
-	/* Its publisher may have grown it before it died. */
-	(void)region_look_again(&region, fd);
-	copy_once(&seen, region.base, sizeof(seen));
 	segment_read_plan(&seen, &ret_file->plan);
 	(void)os->change_mode(fd, options->mode);
 	ret_file->region = take_region(&region);
