@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attack.h"
+
+#include <glob.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <floe/floe.h>
+
+#include "api/peer.h"
+#include "api/steps.h"
+#include "channel/segment_layout.h"
+#include "frame/frame.h"
+#include "registry/node_layout.h"
+
+#define KEPT_MAX 65536
+#define DEPTH 8
+#define PAYLOAD 512
+#define HINTS_OFFSET 64
+
+/* What may be written, and how it looked when it was right. */
+struct ground {
+	unsigned char *at;
+	size_t size;
+	uint64_t seed;
+	unsigned char kept[KEPT_MAX];
+};
+
+static struct ground ground;
+
+static uint64_t dice(uint64_t sides)
+{
+	return random_next(&ground.seed) % sides;
+}
+
+/* A file that was made without a name has none in maps(5): it is told by its inode. NULL: it is not
+ * mapped for writing here. */
+static unsigned char *find_mapping_of(const char *path)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long long begin, inode;
+	char line[4608], permissions[5];
+	unsigned char *found = NULL;
+	struct stat seen;
+
+	expect(maps);
+	while (!found && stat(path, &seen) == 0 && fgets(line, sizeof(line), maps))
+		if (sscanf(line, "%llx-%*x %4s %*x %*s %llu", &begin, permissions, &inode) == 3 &&
+		    inode == seen.st_ino && !strcmp(permissions, "rw-s"))
+			found = (unsigned char *)(uintptr_t)begin;
+	(void)fclose(maps);
+	return found;
+}
+
+static unsigned char *find_mapping(const char *pattern)
+{
+	char path[512];
+	unsigned char *found = NULL;
+	glob_t files;
+
+	(void)snprintf(path, sizeof(path), "%s/*/%s", getenv("FLOE_DIR"), pattern);
+	expect_equal(glob(path, 0, NULL, &files), 0);
+	for (size_t i = 0; i < files.gl_pathc && !found; i++)
+		found = find_mapping_of(files.gl_pathv[i]);
+	globfree(&files);
+	expect(found);
+	return found;
+}
+
+/*
+ * Values
+ */
+
+static uint64_t make_border(void)
+{
+	static const uint64_t borders[] = {
+		0,
+		1,
+		2,
+		63,
+		64,
+		255,
+		256,
+		4096,
+		65535,
+		INT32_MAX,
+		UINT32_MAX,
+		(uint64_t)UINT32_MAX + 1,
+		SEQUENCE_MAX - 1,
+		SEQUENCE_MAX,
+		SEQUENCE_MAX + 1,
+		INT64_MAX,
+		(uint64_t)1 << 63,
+		UINT64_MAX - 1,
+		UINT64_MAX,
+	};
+
+	return borders[dice(COUNT(borders))];
+}
+
+static uint64_t make_value(uint64_t before)
+{
+	switch (dice(5)) {
+	case 0:
+		return random_next(&ground.seed);
+	case 1:
+		return before + dice(5) - 2;
+	case 2:
+		return before ^ (uint64_t)1 << dice(64);
+	case 3:
+		return dice(ground.size * 2);
+	default:
+		return make_border();
+	}
+}
+
+/*
+ * Places
+ */
+
+static void spoil(size_t offset)
+{
+	unsigned char *at = ground.at + offset;
+	uint64_t word;
+
+	if (dice(8) == 0) {
+		*(volatile unsigned char *)at = (unsigned char)dice(256);
+		return;
+	}
+	offset &= ~(size_t)7;
+	if (offset + sizeof(word) > ground.size)
+		return;
+	word = load_relaxed((shared_u64 *)(void *)(ground.at + offset));
+	store_relaxed((shared_u64 *)(void *)(ground.at + offset), make_value(word));
+}
+
+/* A message that is nearly one. */
+static void forge_message(void)
+{
+	struct segment_shared *segment = (struct segment_shared *)(void *)ground.at;
+	size_t slots = ((const struct segment_shared *)(const void *)ground.kept)->slots_offset;
+	struct slot_shared *slot = (struct slot_shared *)(void *)(ground.at + slots);
+	uint64_t next = load_relaxed(&segment->head) + 1 + dice(3) * dice(2);
+	uint64_t what = dice(2) ? SLOT_INLINE | dice(70) : dice(ground.size * 2) & ~(uint64_t)63;
+
+	slot += next % DEPTH;
+	store_relaxed(&slot->what, dice(4) ? what : make_border());
+	store_relaxed(&slot->word[SLOT_CHUNK_SIZE], dice(2) ? dice(PAYLOAD * 2) : make_border());
+	store_release(&slot->sequence, 2 * next - dice(8) / 7);
+	store_release(&segment->head, next);
+}
+
+/* A hold on anybody's chunk, a cursor anywhere. */
+static void forge_port(void)
+{
+	struct node_shared *node = (struct node_shared *)(void *)ground.at;
+	struct port_shared *port = (struct port_shared *)(void *)node->ports;
+
+	store_relaxed(&port->hold[dice(4)], hold_make((uint32_t)dice(3), dice(65536) & ~63u));
+	store_relaxed(&port->cursor[dice(3)], dice(2) ? dice(1000) : make_border());
+}
+
+static void put_back(void)
+{
+	memcpy(ground.at, ground.kept, ground.size);
+}
+
+/* Looks right and closed for a moment, in which somebody may adopt it. */
+static void lure(void)
+{
+	struct segment_shared *segment = (struct segment_shared *)(void *)ground.at;
+
+	put_back();
+	store_release(&segment->owner, 0);
+	for (uint64_t i = dice(20000); i > 0; i--)
+		relax();
+	for (uint64_t i = dice(6); i > 0; i--)
+		spoil(dice(offsetof(struct segment_shared, schema)));
+	for (uint64_t i = dice(200); i > 0; i--)
+		relax();
+}
+
+_Noreturn static void attack_for_ever(enum attack_target target)
+{
+	for (;;) {
+		uint64_t choice = dice(100);
+
+		if (target == ATTACK_LEFT)
+			lure();
+		else if (choice == 0)
+			put_back();
+		else if (choice < 50 && target == ATTACK_SEGMENT)
+			forge_message();
+		else if (choice < 50 && target == ATTACK_NODE)
+			forge_port();
+		else if (choice < 75)
+			spoil(dice(ground.size));
+		else
+			spoil(dice(ground.size < 1024 ? ground.size : 1024));
+	}
+}
+
+/*
+ * Joining
+ */
+
+static void join_as_publisher(const struct attack *attack)
+{
+	struct floe_publisher *pub = publisher(attack->topic,
+					       PUBLISHER(.depth = DEPTH, .payload_max = PAYLOAD));
+	const struct segment_shared *segment;
+
+	for (uint64_t i = 0; i < DEPTH; i++)
+		publish(pub, i % 2 ? PAYLOAD : 8, i);
+	ground.at = find_mapping("topics/*/pub.*");
+	segment = (const struct segment_shared *)(const void *)ground.at;
+	ground.size = segment->pool[0].offset + 4 * segment->pool[0].chunk_size;
+}
+
+static void join_as_subscriber(const struct attack *attack)
+{
+	(void)subscriber(attack->topic, SUBSCRIBER(.policy = dice(2) ? FLOE_POLICY_RELIABLE
+								     : FLOE_POLICY_KEEP_LAST));
+	(void)subscriber(attack->topic, NULL);
+	ground.at = find_mapping("nodes/*");
+	ground.size = load_relaxed(&((struct node_shared *)(void *)ground.at)->used);
+}
+
+struct hints_shared *attack_find_hints(void)
+{
+	return (struct hints_shared *)(void *)(find_mapping("topics/*/topic") + HINTS_OFFSET);
+}
+
+static void join_as_anybody(const struct attack *attack)
+{
+	(void)subscriber(attack->topic, NULL);
+	ground.at = (unsigned char *)attack_find_hints();
+	ground.size = sizeof(struct hints_shared);
+}
+
+void attack_life(int wire, void *argument)
+{
+	static void (*const join[])(const struct attack *attack) = {
+		[ATTACK_SEGMENT] = join_as_publisher,
+		[ATTACK_LEFT] = join_as_publisher,
+		[ATTACK_NODE] = join_as_subscriber,
+		[ATTACK_HINTS] = join_as_anybody,
+	};
+	const struct attack *attack = argument;
+
+	ground.seed = attack->seed;
+	join[attack->target](attack);
+	if (ground.size > KEPT_MAX)
+		ground.size = KEPT_MAX;
+	memcpy(ground.kept, ground.at, ground.size);
+	tell(wire, 1);
+	attack_for_ever(attack->target);
+}

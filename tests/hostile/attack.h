@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TESTS_ATTACK_H
+#define TESTS_ATTACK_H
+
+/*
+ * An attack: a process takes part in a topic as anybody may, and then writes nonsense into the
+ * memory that it may write, and into nothing else: random words, words at the borders of what is
+ * allowed, and words that are nearly right. Now and then it puts back what was right, so that its
+ * victims come as far as they would with a decent peer.
+ *
+ * It uses the library to join and never again: whether that survives in its own process is not what
+ * is asked.
+ */
+
+#include <stdint.h>
+
+#include "channel/hints_layout.h"
+
+enum attack_target {
+	ATTACK_SEGMENT, /* as a publisher, its ring */
+	ATTACK_LEFT,    /* the same, after it said that it left, so that it is adopted */
+	ATTACK_NODE,    /* as a subscriber, its port and all of its node */
+	ATTACK_HINTS,   /* the line that all may write */
+};
+
+struct attack {
+	const char *topic;
+	enum attack_target target;
+	uint64_t seed;
+};
+
+/* The line of a topic in which this process takes part. */
+struct hints_shared *attack_find_hints(void);
+
+/* For peer_start: joins, says 1 on the wire, attacks until it is killed. argument: struct attack */
+void attack_life(int wire, void *argument);
+
+#endif

@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Somebody takes part and writes nonsense into all that he may write, while victims do what they
+ * always do: publish and take on his topic and on another, join and leave, look on, clean up. They
+ * may be told -EPROTO or get wrong bytes from him. They do not crash, every call comes back, and
+ * what they have of decent peers is exact.
+ *
+ * FLOE_HOSTILE_SECONDS: how long each attack lasts.
+ */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include <floe/inspect.h>
+
+#include "api/peer.h"
+#include "api/steps.h"
+#include "attack.h"
+
+#define TOPIC "t"
+#define QUIET "quiet" /* where nobody attacks */
+#define WORDS 40
+#define MILLISECONDS ((int64_t)1000000)
+
+static int64_t get_end(void)
+{
+	const char *given = getenv("FLOE_HOSTILE_SECONDS");
+
+	return now_ns() + (given ? (int64_t)strtoul(given, NULL, 10) * 1000 : 400) * MILLISECONDS;
+}
+
+static void expect_known(int r, const char *call)
+{
+	static const int known[] = {0, 1, -EPROTO, -EACCES, -ENOBUFS, -EMFILE, -EBUSY, -EPROTOTYPE};
+
+	for (size_t i = 0; i < COUNT(known); i++)
+		if (r == known[i])
+			return;
+	printf("# %s says %d, %s\n", call, r, r < 0 ? strerror(-r) : "");
+	expect(!"a result that is documented");
+}
+
+/*
+ * The decent pair: numbered words, in two processes
+ */
+
+/* Publishes until the end; on a topic that is attacked others may block it. */
+static void publish_numbers(int wire, void *topic)
+{
+	struct floe_publisher *pub = publisher(
+		topic, PUBLISHER(.depth = 64, .payload_max = WORDS * sizeof(uint64_t)));
+	uint64_t sent = 0;
+
+	tell(wire, 1);
+	for (int64_t end = get_end(); now_ns() < end;) {
+		struct floe_loan loan;
+		int r = floe_loan(pub, sizeof(uint64_t) * (sent % 2 ? WORDS : 1), &loan);
+
+		expect_known(r, "floe_loan");
+		if (r != 1)
+			continue;
+		for (size_t i = 0; i < loan.size / sizeof(uint64_t); i++)
+			((uint64_t *)loan.data)[i] = sent * 1000 + i;
+		r = floe_publish(pub, &loan);
+		expect(r == 0 || r == 1);
+		sent += r == 1;
+		floe_discard(pub, &loan);
+		if (r == 0)
+			expect(floe_publisher_wait(pub, now_ns() + MILLISECONDS) >= 0);
+	}
+	tell(wire, sent);
+	(void)hear(wire);
+	floe_publisher_close(pub);
+}
+
+/* Is it one of the numbered messages, whole? */
+static bool is_number(const struct floe_sample *sample)
+{
+	const uint64_t *words = sample->data;
+
+	for (size_t i = 0; i < sample->size / sizeof(uint64_t); i++)
+		if (words[i] != (sample->sequence - 1) * 1000 + i)
+			return false;
+	return sample->size == sizeof(uint64_t) * (sample->sequence % 2 ? 1 : WORDS);
+}
+
+static void read_all(const struct floe_sample *sample)
+{
+	static volatile unsigned char sink;
+	const unsigned char *bytes = sample->data;
+
+	for (size_t i = 0; i < sample->size; i++)
+		sink = (unsigned char)(sink + bytes[i]);
+}
+
+struct listening {
+	struct floe_subscriber *sub;
+	uint32_t decent; /* which publisher is */
+	uint64_t taken;  /* of it */
+	uint64_t lost;
+	uint64_t last;
+	bool exact;
+};
+
+static int listen_once(struct listening *l)
+{
+	struct floe_sample sample;
+	int r = floe_take(l->sub, &sample);
+
+	expect_known(r, "floe_take");
+	if (r != 1)
+		return r;
+	read_all(&sample);
+	if (floe_sample_publisher(l->sub, &sample) == (int)l->decent && l->exact) {
+		expect(is_number(&sample));
+		if (l->last)
+			expect_equal(sample.sequence, l->last + sample.lost + 1);
+		l->last = sample.sequence;
+		l->lost += sample.lost;
+		l->taken++;
+	}
+	floe_release(l->sub, &sample);
+	return 1;
+}
+
+struct listener {
+	const char *topic;
+	uint32_t policy;
+	bool exact; /* what comes of the decent publisher is right */
+};
+
+/* Takes until it is told how many were sent, and then the rest. */
+static void take_numbers(int wire, void *argument)
+{
+	const struct listener *given = argument;
+	struct listening l = {.exact = given->exact};
+
+	l.sub = subscriber(given->topic, SUBSCRIBER(.policy = given->policy, .spin_ns = 1000));
+	tell(wire, 1);
+	for (int64_t end = get_end(); now_ns() < end;)
+		if (listen_once(&l) == 0)
+			expect_known(floe_wait(l.sub, now_ns() + MILLISECONDS), "floe_wait");
+	tell(wire, 1);
+	for (uint64_t sent = hear(wire), i = 0; given->exact && l.last < sent && i < 100000; i++)
+		(void)listen_once(&l);
+	tell(wire, l.taken + l.lost);
+	floe_subscriber_close(l.sub);
+}
+
+struct pair {
+	struct peer publisher;
+	struct peer subscriber;
+	bool exact;
+};
+
+static struct pair start_pair(const struct listener *listener)
+{
+	struct pair pair = {.exact = listener->exact};
+
+	pair.publisher = peer_start(publish_numbers, (void *)(uintptr_t)listener->topic);
+	expect_equal(hear(pair.publisher.wire), 1);
+	pair.subscriber = peer_start(take_numbers, (void *)(uintptr_t)listener);
+	expect_equal(hear(pair.subscriber.wire), 1);
+	return pair;
+}
+
+static void end_pair(struct pair *pair)
+{
+	uint64_t sent = hear(pair->publisher.wire);
+	uint64_t begun;
+
+	expect_equal(hear(pair->subscriber.wire), 1);
+	begun = ask(pair->subscriber.wire, sent);
+	printf("# %llu sent\n", (unsigned long long)sent);
+	/* It joined after the first: what came before is neither taken nor lost. */
+	if (pair->exact)
+		expect(begun > 0 && begun <= sent);
+	tell(pair->publisher.wire, 1);
+	peer_end(&pair->subscriber);
+	peer_end(&pair->publisher);
+}
+
+/*
+ * Who comes, looks and goes
+ */
+
+static void observe(struct floe_view *view)
+{
+	struct floe_observer *observer;
+	struct floe_observer_options options = {.size = sizeof(options), .history = 8};
+	struct floe_sample sample;
+
+	if (floe_observer_open(&observer, view, TOPIC, &options) < 0)
+		return;
+	for (int i = 0; i < 30; i++)
+		if (floe_observer_next(observer, 0, &sample) == 1)
+			read_all(&sample);
+	floe_observer_close(observer);
+}
+
+static void look(void)
+{
+	static struct floe_node_info nodes[16];
+	static struct floe_topic_info topics[4];
+	static struct floe_publisher_info publishers[FLOE_PUBLISHERS_MAX];
+	static struct floe_subscriber_info subscribers[16];
+	char schema[64];
+	struct floe_view *view;
+
+	if (floe_view_open(&view, NULL, NULL, NULL) < 0)
+		return;
+	(void)floe_view_nodes(view, nodes, sizeof(nodes[0]), COUNT(nodes));
+	(void)floe_view_topics(view, topics, sizeof(topics[0]), COUNT(topics));
+	(void)floe_view_publishers(view, TOPIC, publishers, sizeof(publishers[0]),
+				   COUNT(publishers));
+	(void)floe_view_subscribers(view, TOPIC, subscribers, sizeof(subscribers[0]),
+				    COUNT(subscribers));
+	(void)floe_view_schema(view, TOPIC, schema, sizeof(schema));
+	observe(view);
+	(void)floe_view_clean(view, 1, NULL, NULL);
+	(void)floe_view_clean(view, 0, NULL, NULL);
+	floe_view_close(view);
+}
+
+static void join_and_leave(void)
+{
+	struct floe_error error = {""};
+	struct floe_type type = {.name = "n", .size = 8, .schema = "n"};
+	struct floe_publisher *pub = NULL;
+	struct floe_subscriber *sub = NULL;
+	int r = floe_subscriber_open(&sub, TOPIC,
+				     SUBSCRIBER(.history = 8, .type = &type, .error = &error));
+
+	expect_known(r, "floe_subscriber_open");
+	/* The plan of who attacks, so that his ring is adopted when he seems to be gone. */
+	r = floe_publisher_open(&pub, TOPIC,
+				PUBLISHER(.depth = 8, .payload_max = 512, .error = &error));
+	expect_known(r, "floe_publisher_open");
+	for (uint64_t i = 0; pub && i < 20; i++)
+		(void)try_publish(pub, i % 2 ? 500 : 8, i);
+	for (int i = 0; sub && i < 30; i++) {
+		struct floe_sample sample;
+
+		r = floe_take(sub, &sample);
+		expect_known(r, "floe_take");
+		if (r == 1) {
+			read_all(&sample);
+			floe_release(sub, &sample);
+		}
+	}
+	floe_publisher_close(pub);
+	floe_subscriber_close(sub);
+}
+
+static void come_and_go(int wire, void *argument)
+{
+	uint64_t rounds = 0;
+
+	(void)argument;
+	for (int64_t end = get_end(); now_ns() < end; rounds++) {
+		join_and_leave();
+		look();
+	}
+	tell(wire, rounds);
+}
+
+/*
+ * Attacks
+ */
+
+static void attack(enum attack_target target)
+{
+	static struct listener quiet = {QUIET, FLOE_POLICY_KEEP_LAST, true};
+	static struct listener loud = {TOPIC, FLOE_POLICY_KEEP_LAST, true};
+	struct attack wanted = {TOPIC, target, random_seed()};
+	struct pair pairs[2];
+	struct peer visitor, attacker;
+
+	/* Who sets a hint back can make that what others hold is written: wrong bytes, no more. */
+	loud.exact = target != ATTACK_HINTS;
+	pairs[0] = start_pair(&loud); /* its publisher is number 0 */
+	pairs[1] = start_pair(&quiet);
+	attacker = peer_start(attack_life, &wanted);
+	expect_equal(hear(attacker.wire), 1);
+	visitor = peer_start(come_and_go, NULL);
+	printf("# %llu came and went\n", (unsigned long long)hear(visitor.wire));
+	peer_end(&visitor);
+	for (size_t i = 0; i < COUNT(pairs); i++)
+		end_pair(&pairs[i]);
+	peer_kill(&attacker);
+	look();
+	join_and_leave();
+}
+
+static void a_publisher_that_writes_nonsense_hurts_nobody(void)
+{
+	attack(ATTACK_SEGMENT);
+}
+
+static void who_says_that_he_left_and_writes_on_hurts_nobody(void)
+{
+	attack(ATTACK_LEFT);
+}
+
+static void a_subscriber_that_writes_nonsense_hurts_nobody(void)
+{
+	attack(ATTACK_NODE);
+}
+
+static void nonsense_in_the_hints_ends_nobody(void)
+{
+	attack(ATTACK_HINTS);
+}
+
+/*
+ * Values that mean something to the library itself
+ */
+
+/* SEEN_NONE is what a subscriber remembers when it must look again; a hint is no place for it. */
+static void a_hint_may_have_any_value(void)
+{
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+	struct floe_publisher *pub;
+	struct floe_sample sample;
+	struct hints_shared *hints = attack_find_hints();
+
+	store_relaxed(&hints->publishers, UINT64_MAX);
+	expect_equal(floe_take(sub, &sample), 0);
+	expect_equal(floe_wait(sub, now_ns() + MILLISECONDS), 0);
+	pub = publisher(TOPIC, NULL);
+	publish(pub, 8, 1);
+	store_relaxed(&hints->publishers, UINT64_MAX);
+	expect_known(floe_take(sub, &sample), "floe_take");
+	floe_publisher_close(pub);
+	for (int i = 0; i < 3; i++) {
+		store_relaxed(&hints->publishers, i ? UINT64_MAX : 7);
+		expect_known(floe_take(sub, &sample), "floe_take");
+	}
+	floe_subscriber_close(sub);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(a_publisher_that_writes_nonsense_hurts_nobody),
+		TEST(who_says_that_he_left_and_writes_on_hurts_nobody),
+		TEST(a_subscriber_that_writes_nonsense_hurts_nobody),
+		TEST(nonsense_in_the_hints_ends_nobody),
+		TEST(a_hint_may_have_any_value),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
