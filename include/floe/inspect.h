@@ -148,6 +148,23 @@ FLOE_PUBLIC void floe_observer_close(struct floe_observer *observer);
 FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 				   struct floe_sample *ret);
 
+/*
+ * The same without a copy: `ret->data` is where the payload lies in its publisher's memory (or, if
+ * it travelled in its slot, in the observer's own). Nobody keeps it there. Who has used the bytes
+ * asks floe_observer_left whether they were the message's all the while; if it says 0, they were
+ * not, and the message counts as lost. The address is good until the next call that reads this
+ * observer, and beyond that for as long as the publisher's file is there; then reading it may
+ * fault, so leave that to system calls, which say -EFAULT.
+ */
+FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe_sample *ret);
+
+/*
+ * With how many further messages of its publisher a borrowed sample will be overwritten: 1 with the
+ * next one, 0 it has been, or is being so. INT_MAX: the payload is the observer's own. -EINVAL
+ */
+FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer,
+				   const struct floe_sample *sample);
+
 #ifdef __cplusplus
 }
 #endif

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -262,6 +263,13 @@ static int take_copy(struct observation *o, int peek, struct floe_sample *ret)
 	return r == 0 ? -EAGAIN : r;
 }
 
+/* When the topic itself was not there, or has nothing: it may be another one by now. */
+static int look_for_topic(struct observation *o)
+{
+	follow_topic(o);
+	return 0;
+}
+
 FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 				   struct floe_sample *ret)
 {
@@ -270,13 +278,73 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 
 	if (!o || !ret)
 		return -EINVAL;
-	if (!o->topic.region.base) {
-		follow_topic(o);
-		return 0;
-	}
+	if (!o->topic.region.base)
+		return look_for_topic(o);
 	for (int i = 0; i < 8 && r == -EAGAIN; i++)
 		r = take_copy(o, peek, ret);
 	if (r == 0)
-		follow_topic(o);
+		return look_for_topic(o);
 	return r == -EAGAIN ? 0 : r;
+}
+
+/* The hold is let go at once: it protects nothing. An inline payload stays in its place until that
+ * is used again. */
+FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe_sample *ret)
+{
+	struct observation *o = handle_find(observer, HANDLE_OBSERVER);
+	struct floe_sample taken;
+	int r;
+
+	if (!o || !ret)
+		return -EINVAL;
+	if (!o->topic.region.base)
+		return look_for_topic(o);
+	r = subscriber_take(&o->subscriber, &taken);
+	if (r == 0)
+		return look_for_topic(o);
+	if (r < 0)
+		return r;
+	*ret = taken;
+	ret->ticket = subscriber_find(&o->subscriber, &taken)->feed->index;
+	subscriber_release(&o->subscriber, &taken);
+	return 1;
+}
+
+/* The publisher of a payload that lies in its memory; NULL: it has gone. */
+static const struct feed *find_feed(const struct observation *o, const struct floe_sample *sample)
+{
+	uintptr_t at = (uintptr_t)sample->data;
+
+	for (uint32_t i = 0; i < o->subscriber.feed_count; i++) {
+		const struct feed *feed = &o->subscriber.feeds[i];
+
+		if (feed->index == sample->ticket && at - (uintptr_t)feed->base < feed->reserved)
+			return feed;
+	}
+	return NULL;
+}
+
+static bool is_own(const struct observation *o, const void *data)
+{
+	return data == (const void *)o->subscriber.held->words;
+}
+
+FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct floe_sample *sample)
+{
+	const struct observation *o = handle_find(observer, HANDLE_OBSERVER);
+	const struct feed *feed;
+	uint64_t head;
+
+	if (!o || !sample)
+		return -EINVAL;
+	if (is_own(o, sample->data))
+		return INT_MAX;
+	feed = find_feed(o, sample);
+	if (!feed || !is_whole(feed, sample->sequence))
+		return 0;
+	head = ring_reader_head(&feed->reader);
+	/* The head may be one behind its slots. */
+	if (head < sample->sequence || head - sample->sequence >= feed->reader.depth)
+		return 1;
+	return (int)(feed->reader.depth - (head - sample->sequence));
 }

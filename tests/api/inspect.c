@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -714,6 +715,80 @@ static void an_observer_may_peek(void)
 	floe_publisher_close(pub);
 }
 
+/* With 4 messages in the ring, the 4th after it takes its place. */
+static void what_is_borrowed_says_how_long_it_will_be_there(void)
+{
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 4));
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample sample;
+
+	publish(pub, CHUNK, 1);
+	expect_equal(floe_observer_borrow(o, &sample), 1);
+	expect_equal(sample.sequence, 1);
+	expect(is_filled(sample.data, CHUNK, 1));
+	for (int left = 4; left > 0; left--) {
+		expect_equal(floe_observer_left(o, &sample), left);
+		publish(pub, CHUNK, 2);
+	}
+	expect_equal(floe_observer_left(o, &sample), 0);
+	expect_equal(floe_view_subscribers(v, "t", NULL, sizeof(struct floe_subscriber_info), 0),
+		     0);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(pub);
+}
+
+static void what_is_borrowed_from_a_slot_stays(void)
+{
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 1));
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample sample;
+
+	publish(pub, 8, 1);
+	expect_equal(floe_observer_borrow(o, &sample), 1);
+	publish(pub, 8, 2);
+	publish(pub, 8, 3);
+	expect_equal(floe_observer_left(o, &sample), INT_MAX);
+	expect(is_filled(sample.data, 8, 1));
+	expect_equal(floe_observer_borrow(o, &sample), 1);
+	expect_equal(sample.sequence, 3);
+	expect_equal(sample.lost, 1);
+	expect_equal(floe_observer_borrow(o, &sample), 0);
+	expect_equal(floe_observer_borrow(NULL, &sample), -EINVAL);
+	expect_equal(floe_observer_borrow(o, NULL), -EINVAL);
+	expect_equal(floe_observer_left(NULL, &sample), -EINVAL);
+	expect_equal(floe_observer_left(o, NULL), -EINVAL);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(pub);
+}
+
+/* The address is looked for, not touched. */
+static void what_is_borrowed_is_gone_with_its_publisher(void)
+{
+	struct floe_publisher *pub = publisher("t", NULL);
+	struct floe_publisher *other;
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample sample;
+	struct floe_sample next;
+
+	publish(pub, CHUNK, 1);
+	expect_equal(floe_observer_borrow(o, &sample), 1);
+	expect(floe_observer_left(o, &sample) > 0);
+	floe_publisher_close(pub);
+	other = publisher("t", PUBLISHER(.depth = 3));
+	expect_equal(floe_observer_borrow(o, &next), 0);
+	usleep(100000);
+	expect_equal(floe_observer_borrow(o, &next), 0);
+	expect_equal(floe_observer_left(o, &sample), 0);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(other);
+}
+
 static void an_observer_tells_publishers_apart(void)
 {
 	struct floe_view *v = view();
@@ -836,6 +911,9 @@ int main(int argc, char **argv)
 		TEST(an_observer_starts_with_history),
 		TEST(what_an_observer_lost_is_counted),
 		TEST(an_observer_may_peek),
+		TEST(what_is_borrowed_says_how_long_it_will_be_there),
+		TEST(what_is_borrowed_from_a_slot_stays),
+		TEST(what_is_borrowed_is_gone_with_its_publisher),
 		TEST(an_observer_tells_publishers_apart),
 		TEST(an_observer_finds_new_publishers),
 		TEST(an_observer_reads_what_the_dead_left),
