@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "chunk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "bytes.h"
+#include "output.h"
+
+#define ENTRIES_FIRST 64u
+
+struct chunk *chunk_open(size_t size_max)
+{
+	size_t room = (size_max + OUTPUT_ALIGN_MAX - 1) & ~(size_t)(OUTPUT_ALIGN_MAX - 1);
+	struct chunk *chunk;
+
+	if (size_max == 0 || size_max > UINT32_MAX)
+		return NULL;
+	chunk = calloc(1, sizeof(*chunk));
+	if (!chunk)
+		return NULL;
+	chunk->bytes = aligned_alloc(OUTPUT_ALIGN_MAX, room);
+	chunk->size_max = room;
+	if (!chunk->bytes) {
+		free(chunk);
+		return NULL;
+	}
+	return chunk;
+}
+
+void chunk_close(struct chunk *chunk)
+{
+	if (!chunk)
+		return;
+	free(chunk->bytes);
+	free(chunk->entries);
+	free(chunk);
+}
+
+void chunk_reset(struct chunk *chunk)
+{
+	chunk->size = 0;
+	chunk->count = 0;
+	chunk->start = 0;
+	chunk->end = 0;
+	chunk->payload = NULL;
+	chunk->payload_size = 0;
+	chunk->is_whole = NULL;
+}
+
+size_t chunk_memory(const struct chunk *chunk)
+{
+	return sizeof(*chunk) + chunk->size_max + chunk->count_max * sizeof(*chunk->entries);
+}
+
+static int make_room(struct chunk *chunk)
+{
+	uint32_t wanted = chunk->count_max ? 2 * chunk->count_max : ENTRIES_FIRST;
+	struct chunk_entry *larger;
+
+	larger = realloc(chunk->entries, wanted * sizeof(*larger));
+	if (!larger)
+		return -ENOMEM;
+	chunk->entries = larger;
+	chunk->count_max = wanted;
+	return 0;
+}
+
+static unsigned char *put_head(unsigned char *to, const struct chunk_message *message)
+{
+	to = put_record(to, MCAP_MESSAGE, MCAP_MESSAGE_FIXED + message->size);
+	to = put_u16(to, message->channel);
+	to = put_u32(to, message->sequence);
+	to = put_u64(to, message->log_time);
+	return put_u64(to, message->publish_time);
+}
+
+int chunk_add(struct chunk *chunk, const struct chunk_message *message)
+{
+	unsigned char *to = chunk->bytes + chunk->size;
+
+	if (chunk->count == chunk->count_max && make_room(chunk) < 0)
+		return -ENOMEM;
+	chunk->entries[chunk->count] = (struct chunk_entry){
+		.time = message->log_time,
+		.offset = (uint32_t)chunk->size,
+		.channel = message->channel,
+	};
+	to = put_head(to, message);
+	(void)put_bytes(to, message->payload, message->size);
+	if (chunk->count == 0 || message->log_time < chunk->start)
+		chunk->start = message->log_time;
+	if (message->log_time > chunk->end)
+		chunk->end = message->log_time;
+	chunk->size += chunk_message_size(message->size);
+	chunk->count++;
+	return 0;
+}
+
+/* The times stay: they may be wider than needed. */
+void chunk_drop_last(struct chunk *chunk)
+{
+	chunk->count--;
+	chunk->size = chunk->entries[chunk->count].offset;
+}
+
+int chunk_refer(struct chunk *chunk, const struct chunk_message *message)
+{
+	struct chunk_message head = *message;
+	int r;
+
+	head.size = 0;
+	r = chunk_add(chunk, &head);
+	if (r < 0)
+		return r;
+	(void)put_head(chunk->bytes, message);
+	chunk->payload = message->payload;
+	chunk->payload_size = message->size;
+	return 0;
+}

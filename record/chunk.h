@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RECORD_CHUNK_H
+#define RECORD_CHUNK_H
+
+/*
+ * Chunk: messages on their way to a file, with what their indexes need. The bytes begin at a
+ * boundary that O_DIRECT can write from.
+ *
+ * A chunk may also be one large message that lies elsewhere, in shared memory, and is written from
+ * there: then `bytes` is only what stands before its payload.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "mcap_layout.h"
+
+struct chunk_entry {
+	uint64_t time;
+	uint32_t offset; /* in the records */
+	uint16_t channel;
+};
+
+struct chunk {
+	struct chunk *next; /* whoever has it may keep it in a list */
+	unsigned char *bytes;
+	size_t size;
+	size_t size_max;
+	struct chunk_entry *entries;
+	uint32_t count;
+	uint32_t count_max;
+	uint64_t start; /* of the log times */
+	uint64_t end;
+	const void *payload; /* elsewhere; NULL: the records are all in `bytes` */
+	size_t payload_size;
+	bool (*is_whole)(void *user, struct chunk *chunk); /* asked when the payload is written */
+	uint64_t ticket;                                   /* for is_whole */
+	uint64_t sequence;
+	uint64_t offset;    /* in the file, once it is there */
+	uint64_t accounted; /* memory, for who counts it */
+};
+
+struct chunk_message {
+	uint16_t channel;
+	uint32_t sequence;
+	uint64_t log_time;
+	uint64_t publish_time;
+	const void *payload;
+	size_t size;
+};
+
+/* Room for `size_max` bytes of records, 4 GiB at most. NULL: out of memory */
+struct chunk *chunk_open(size_t size_max);
+void chunk_close(struct chunk *chunk); /* NULL is fine */
+
+/* Empty again. */
+void chunk_reset(struct chunk *chunk);
+
+/* Memory that it takes. */
+size_t chunk_memory(const struct chunk *chunk);
+
+static inline size_t chunk_message_size(size_t payload)
+{
+	return MCAP_MESSAGE_HEAD + payload;
+}
+
+static inline bool chunk_has_room(const struct chunk *chunk, size_t payload)
+{
+	return payload <= UINT32_MAX / 2 &&
+	       chunk_message_size(payload) <= chunk->size_max - chunk->size;
+}
+
+/* Copies the message; there must be room. 0, -ENOMEM */
+int chunk_add(struct chunk *chunk, const struct chunk_message *message);
+
+/* Takes the last message out again. */
+void chunk_drop_last(struct chunk *chunk);
+
+/* The chunk, which is empty, becomes this one message, whose payload stays where it is. */
+int chunk_refer(struct chunk *chunk, const struct chunk_message *message);
+
+#endif

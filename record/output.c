@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "output.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "mcap_layout.h"
+
+#ifndef STATX_DIOALIGN
+#define STATX_DIOALIGN 0x2000u /* Linux 6.1 */
+#endif
+
+/* The file grows by so much at a time, so that a disk that is nearly full can be used up. */
+#define ALLOCATE_STEP (64u << 20)
+
+/* struct statx of Linux 6.1, of which glibc 2.36 does not know the end. */
+struct status {
+	unsigned char before[0x98];
+	uint32_t memory_align;
+	uint32_t offset_align;
+	unsigned char after[0x60];
+};
+static_assert(sizeof(struct status) == 256, "as the kernel has it");
+
+/* 0: the file system does not say, or cannot. */
+static uint32_t find_align(int fd)
+{
+	struct status status = {0};
+	uint32_t align;
+
+	if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) < 0)
+		return 0;
+	align = status.memory_align > status.offset_align ? status.memory_align
+							  : status.offset_align;
+	/* The stage and the fillers are made for this. */
+	return align <= OUTPUT_ALIGN_MAX && (align & (align - 1)) == 0 ? align : 0;
+}
+
+/* False: the file system does not take the flag. */
+static bool set_direct(int fd, bool is_direct)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 &&
+	       fcntl(fd, F_SETFL, is_direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
+}
+
+int output_open(struct output *ret_output, int fd, enum output_mode mode)
+{
+	struct output *output = ret_output;
+	uint32_t align = mode == OUTPUT_AUTO ? find_align(fd) : 0;
+
+	*output = (struct output){.fd = fd, .align = 1};
+	output->stage = aligned_alloc(OUTPUT_ALIGN_MAX, OUTPUT_STAGE_SIZE);
+	if (!output->stage) {
+		output_close(output);
+		return -ENOMEM;
+	}
+	if (align > 1 && set_direct(fd, true)) {
+		output->is_direct = true;
+		output->does_allocate = true;
+		output->align = align;
+	}
+	return 0;
+}
+
+void output_close(struct output *output)
+{
+	if (output->fd < 0)
+		return;
+	if (output->allocated > output->written)
+		(void)!ftruncate(output->fd, (off_t)output->written);
+	(void)close(output->fd);
+	free(output->stage);
+	*output = OUTPUT_NULL;
+}
+
+/*
+ * Flushing
+ */
+
+/* A failure is no reason to stop: then writing itself makes the file longer, or says why not. */
+static void allocate(struct output *output, uint64_t end)
+{
+	uint64_t to = (end / ALLOCATE_STEP + 1) * ALLOCATE_STEP;
+
+	if (!output->does_allocate || end <= output->allocated)
+		return;
+	if (fallocate(output->fd, 0, (off_t)output->allocated, (off_t)(to - output->allocated)) ==
+	    0)
+		output->allocated = to;
+	else
+		output->does_allocate = false;
+}
+
+static int write_pieces(struct output *output, struct iovec *piece, int count)
+{
+	while (count) {
+		ssize_t r = pwritev(output->fd, piece, count, (off_t)output->written);
+
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
+			return -errno;
+		if (r == 0)
+			return -EIO;
+		output->written += (uint64_t)r;
+		while (count && (size_t)r >= piece->iov_len) {
+			r -= (ssize_t)piece->iov_len;
+			piece++;
+			count--;
+		}
+		if (count && r) {
+			piece->iov_base = (char *)piece->iov_base + r;
+			piece->iov_len -= (size_t)r;
+		}
+	}
+	return 0;
+}
+
+/* What was filled of the stage becomes a piece, as far as it is a multiple of align. */
+static void close_stage(struct output *output)
+{
+	size_t size = output->stage_end - output->stage_start;
+
+	size -= size % output->align;
+	if (size == 0)
+		return;
+	output->pieces[output->pieces_count++] = (struct iovec){
+		.iov_base = output->stage + output->stage_start,
+		.iov_len = size,
+	};
+	output->stage_start += size;
+}
+
+int output_flush(struct output *output)
+{
+	size_t rest;
+	int r;
+
+	close_stage(output);
+	rest = output->stage_end - output->stage_start;
+	allocate(output, output->position);
+	r = write_pieces(output, output->pieces, output->pieces_count);
+	if (output->allocated && output->written > output->allocated)
+		output->allocated = output->written;
+	if (rest)
+		memmove(output->stage, output->stage + output->stage_start, rest);
+	output->stage_start = 0;
+	output->stage_end = rest;
+	output->pieces_count = 0;
+	output->waiting = 0;
+	return r;
+}
+
+/*
+ * Adding
+ */
+
+/* Before a piece is added: room for it, and for what is still open. */
+static bool is_full(const struct output *output)
+{
+	return output->pieces_count + 3 > OUTPUT_PIECES_MAX || output->waiting >= OUTPUT_BATCH_SIZE;
+}
+
+int output_put(struct output *output, const void *bytes, size_t size)
+{
+	const unsigned char *from = bytes;
+
+	while (size) {
+		size_t room = OUTPUT_STAGE_SIZE - output->stage_end;
+		size_t part = size < room ? size : room;
+
+		if (part == 0) {
+			int r = output_flush(output);
+
+			if (r < 0)
+				return r;
+			continue;
+		}
+		memcpy(output->stage + output->stage_end, from, part);
+		output->stage_end += part;
+		output->position += part;
+		output->waiting += part;
+		from += part;
+		size -= part;
+	}
+	return 0;
+}
+
+int output_fill(struct output *output, size_t ahead)
+{
+	static const unsigned char zeros[OUTPUT_ALIGN_MAX];
+	uint64_t over = (output->position + ahead) % output->align;
+	unsigned char head[MCAP_RECORD_SIZE];
+	size_t fill = over ? output->align - over : 0;
+	int r;
+
+	if (fill == 0)
+		return 0;
+	if (fill < MCAP_RECORD_SIZE)
+		fill += output->align;
+	fill -= MCAP_RECORD_SIZE;
+	(void)put_record(head, MCAP_VOID, fill);
+	r = output_put(output, head, sizeof(head));
+	for (size_t part; r == 0 && fill; fill -= part) {
+		part = fill < sizeof(zeros) ? fill : sizeof(zeros);
+		r = output_put(output, zeros, part);
+	}
+	return r;
+}
+
+bool output_can_refer(const struct output *output, const void *bytes)
+{
+	return output->position % output->align == 0 && (uintptr_t)bytes % output->align == 0;
+}
+
+int output_refer(struct output *output, const void *bytes, size_t size)
+{
+	size_t part = size - size % output->align;
+
+	if (is_full(output)) {
+		int r = output_flush(output);
+
+		if (r < 0)
+			return r;
+	}
+	close_stage(output);
+	if (part) {
+		output->pieces[output->pieces_count++] = (struct iovec){
+			.iov_base = (void *)(uintptr_t)bytes,
+			.iov_len = part,
+		};
+		output->position += part;
+		output->waiting += part;
+	}
+	return output_put(output, (const unsigned char *)bytes + part, size - part);
+}
+
+/*
+ * The end, and changes
+ */
+
+/* The last bytes go through the page cache. */
+static int write_rest(struct output *output)
+{
+	struct iovec rest = {output->stage, output->stage_end};
+	int r;
+
+	if (rest.iov_len == 0)
+		return 0;
+	if (output->is_direct && !set_direct(output->fd, false))
+		return -errno;
+	r = write_pieces(output, &rest, 1);
+	output->stage_end = 0;
+	output->is_direct = false;
+	output->does_allocate = false;
+	output->align = 1;
+	return r;
+}
+
+int output_finish(struct output *output)
+{
+	int r = output_flush(output);
+
+	if (r == 0)
+		r = write_rest(output);
+	if (r == 0 && output->allocated > output->written &&
+	    ftruncate(output->fd, (off_t)output->written) < 0)
+		r = -errno;
+	if (r == 0)
+		output->allocated = 0;
+	return r;
+}
+
+static int read_all(int fd, unsigned char *to, size_t size, uint64_t offset)
+{
+	ssize_t r;
+
+	do
+		r = pread(fd, to, size, (off_t)offset);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	return (size_t)r == size ? 0 : -EIO;
+}
+
+static int write_all(int fd, const unsigned char *from, size_t size, uint64_t offset)
+{
+	ssize_t r;
+
+	do
+		r = pwrite(fd, from, size, (off_t)offset);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	return (size_t)r == size ? 0 : -EIO;
+}
+
+int output_patch(struct output *output, uint64_t position, const void *bytes, size_t size)
+{
+	uint64_t begin = position - position % output->align;
+	uint64_t end = position + size + output->align - 1;
+	unsigned char *block;
+	int r;
+
+	if (position >= output->written) {
+		memcpy(output->stage + (position - output->written), bytes, size);
+		return 0;
+	}
+	end -= end % output->align;
+	block = aligned_alloc(OUTPUT_ALIGN_MAX, 2 * (size_t)OUTPUT_ALIGN_MAX);
+	if (!block)
+		return -ENOMEM;
+	r = read_all(output->fd, block, end - begin, begin);
+	if (r == 0) {
+		memcpy(block + (position - begin), bytes, size);
+		r = write_all(output->fd, block, end - begin, begin);
+	}
+	free(block);
+	return r;
+}
+
+/* The block that `position` is in comes back into the stage. */
+int output_cut(struct output *output, uint64_t position)
+{
+	uint64_t begin = position - position % output->align;
+	int r = 0;
+
+	if (begin > output->written)
+		begin = output->written;
+	if (position < output->written && position > begin)
+		r = read_all(output->fd, output->stage, output->align, begin);
+	if (position > output->written && position - output->written > output->stage_end)
+		return -EINVAL;
+	if (r < 0)
+		return r;
+	output->pieces_count = 0;
+	output->waiting = 0;
+	output->stage_start = 0;
+	output->stage_end = position - begin;
+	output->written = begin;
+	output->position = position;
+	output->allocated = 0;
+	/* A full disk gets its space back. */
+	return ftruncate(output->fd, (off_t)begin) < 0 ? -errno : 0;
+}

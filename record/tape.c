@@ -1,0 +1,747 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tape.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bytes.h"
+#include "writer.h"
+
+/* A killed recorder loses what is younger than this, at most. */
+#define OPEN_NS 500000000
+/* A payload that is smaller is copied: that takes less than a piece of its own. */
+#define REFER_SIZE 65536u
+/* With more than this before it, a payload would have to stay where it is for too long. */
+#define REFER_BACKLOG (2u * OUTPUT_BATCH_SIZE)
+#define HEAD_CHUNK_SIZE 4096u
+#define FREE_MAX 8u
+
+struct definition {
+	unsigned char *content;
+	size_t size;
+	bool is_schema;
+};
+
+struct tape {
+	struct tape_plan plan;
+	char *path;
+
+	/* Of the thread that opened it. */
+	struct chunk *open;
+	int64_t open_ns;
+	bool is_locked;
+	uint32_t align;
+
+	/* Of the tape's own thread. */
+	struct writer writer;
+	bool has_file;
+	char *file;
+	size_t defined; /* definitions that the file has */
+	unsigned number;
+	int64_t file_ns; /* when it was begun */
+	uint64_t finished;
+
+	/* Of both, with the lock. */
+	pthread_mutex_t lock;
+	pthread_cond_t work;
+	struct chunk *first;
+	struct chunk **last;
+	struct chunk *free;
+	unsigned free_count;
+	struct definition *definitions;
+	size_t definitions_count;
+	uint64_t memory;
+	unsigned snapshots; /* asked for and not begun */
+	bool is_ending;
+	int error;
+	char sentence[sizeof(((struct tape_error *)0)->text)];
+	struct tape_counts counts;
+
+	/* Of both. */
+	_Atomic uint64_t backlog;
+	_Atomic unsigned referred;
+	_Atomic bool wants;
+	pthread_mutex_t watching; /* the observers */
+	pthread_t thread;
+};
+
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/*
+ * Memory
+ */
+
+static void account(struct tape *tape, struct chunk *chunk)
+{
+	uint64_t memory = chunk_memory(chunk);
+
+	tape->memory += memory - chunk->accounted;
+	chunk->accounted = memory;
+}
+
+static void drop(struct tape *tape, struct chunk *chunk)
+{
+	tape->memory -= chunk->accounted;
+	chunk_close(chunk);
+}
+
+/* With the lock. */
+static void give_back(struct tape *tape, struct chunk *chunk)
+{
+	if (chunk->payload)
+		(void)atomic_fetch_sub(&tape->referred, 1);
+	if (chunk->size_max != tape->plan.chunk_size || tape->free_count == FREE_MAX) {
+		drop(tape, chunk);
+		return;
+	}
+	account(tape, chunk);
+	chunk_reset(chunk);
+	chunk->next = tape->free;
+	tape->free = chunk;
+	tape->free_count++;
+}
+
+/* With the lock: the oldest of a snapshot's window. */
+static void forget_first(struct tape *tape)
+{
+	struct chunk *chunk = tape->first;
+
+	tape->first = chunk->next;
+	if (!tape->first)
+		tape->last = &tape->first;
+	(void)atomic_fetch_sub(&tape->backlog, chunk->size);
+	give_back(tape, chunk);
+}
+
+static struct chunk *take_free(struct tape *tape)
+{
+	struct chunk *chunk = tape->free;
+
+	if (chunk) {
+		tape->free = chunk->next;
+		tape->free_count--;
+		chunk->next = NULL;
+	}
+	return chunk;
+}
+
+/* With the lock. NULL: not now */
+static struct chunk *take_chunk(struct tape *tape, size_t size)
+{
+	struct chunk *chunk = NULL;
+
+	if (size <= tape->plan.chunk_size) {
+		chunk = take_free(tape);
+		size = tape->plan.chunk_size;
+	}
+	if (chunk)
+		return chunk;
+	while (tape->plan.snapshot_ns && tape->first && tape->memory + size > tape->plan.memory_max)
+		forget_first(tape);
+	while (tape->free && tape->memory + size > tape->plan.memory_max)
+		drop(tape, take_free(tape));
+	if (tape->memory + size > tape->plan.memory_max)
+		return NULL;
+	chunk = chunk_open(size);
+	if (chunk)
+		account(tape, chunk);
+	return chunk;
+}
+
+/*
+ * Files. Of the tape's own thread.
+ */
+
+/* With the lock free. The first failure counts. */
+static void fail(struct tape *tape, int code, const char *what)
+{
+	(void)pthread_mutex_lock(&tape->lock);
+	if (tape->error == 0) {
+		tape->error = code;
+		(void)snprintf(tape->sentence, sizeof(tape->sentence), "cannot write '%s': %s",
+			       tape->file ? tape->file : tape->path, what ? what : strerror(-code));
+	}
+	(void)pthread_mutex_unlock(&tape->lock);
+}
+
+static void add_to_sentence(struct tape *tape, const char *text)
+{
+	size_t size;
+
+	(void)pthread_mutex_lock(&tape->lock);
+	size = strlen(tape->sentence);
+	(void)snprintf(tape->sentence + size, sizeof(tape->sentence) - size, "%s", text);
+	(void)pthread_mutex_unlock(&tape->lock);
+}
+
+static void release(void *user, struct chunk *chunk)
+{
+	struct tape *tape = user;
+
+	(void)atomic_fetch_sub(&tape->backlog, chunk->size + chunk->payload_size);
+	(void)pthread_mutex_lock(&tape->lock);
+	give_back(tape, chunk);
+	(void)pthread_mutex_unlock(&tape->lock);
+}
+
+static void lose(void *user, uint16_t channel, uint32_t count)
+{
+	struct tape *tape = user;
+
+	(void)pthread_mutex_lock(&tape->lock);
+	tape->counts.lost += count;
+	(void)pthread_mutex_unlock(&tape->lock);
+	if (tape->plan.lose)
+		tape->plan.lose(tape->plan.user, channel, count);
+}
+
+/* run.mcap: run-000.mcap, run-001.mcap when there are several. */
+static char *name_file(const struct tape *tape)
+{
+	const char *slash = strrchr(tape->path, '/');
+	const char *dot = strrchr(tape->path, '.');
+	size_t stem = dot && (!slash || dot > slash + 1) ? (size_t)(dot - tape->path)
+							 : strlen(tape->path);
+	char *name;
+
+	if (!tape->plan.split_size && !tape->plan.split_ns && !tape->plan.snapshot_ns)
+		return strdup(tape->path);
+	if (asprintf(&name, "%.*s-%03u%s", (int)stem, tape->path, tape->number, tape->path + stem) <
+	    0)
+		return NULL;
+	return name;
+}
+
+static const char *describe(int code)
+{
+	switch (code) {
+	case -EEXIST:
+		return "there is such a file already (--force overwrites it)";
+	case -EROFS:
+		return "the file system is read-only";
+	case -EACCES:
+	case -EPERM:
+		return "no permission";
+	default:
+		return NULL;
+	}
+}
+
+static int begin_file(struct tape *tape)
+{
+	const struct writer_plan plan = {
+		.compression = tape->plan.compression,
+		.has_crc = tape->plan.has_crc,
+		.mode = tape->plan.mode,
+		.release = release,
+		.lose = lose,
+		.user = tape,
+	};
+	int flags = O_RDWR | O_CREAT | O_CLOEXEC | (tape->plan.overwrite ? O_TRUNC : O_EXCL);
+	int fd;
+	int r;
+
+	free(tape->file);
+	tape->file = name_file(tape);
+	if (!tape->file)
+		return -ENOMEM;
+	fd = open(tape->file, flags, 0666);
+	r = fd < 0 ? -errno : writer_open(&tape->writer, fd, &plan);
+	if (r < 0) {
+		fail(tape, r, describe(r));
+		return r;
+	}
+	tape->has_file = true;
+	tape->defined = 0;
+	tape->number++;
+	tape->file_ns = now_ns();
+	(void)pthread_mutex_lock(&tape->lock);
+	tape->counts.files++;
+	tape->counts.is_direct = tape->writer.output.is_direct;
+	(void)pthread_mutex_unlock(&tape->lock);
+	return 0;
+}
+
+static void count_written(struct tape *tape)
+{
+	(void)pthread_mutex_lock(&tape->lock);
+	tape->counts.written = tape->finished + (tape->has_file ? writer_size(&tape->writer) : 0);
+	(void)pthread_mutex_unlock(&tape->lock);
+}
+
+static void end_file(struct tape *tape)
+{
+	struct buffer losses = {0};
+	uint64_t size;
+	bool is_whole;
+	int r;
+
+	if (!tape->has_file)
+		return;
+	if (tape->plan.list_losses)
+		tape->plan.list_losses(tape->plan.user, &losses);
+	size = writer_size(&tape->writer);
+	r = writer_end(&tape->writer, "floe.losses", tape->plan.list_losses ? &losses : NULL,
+		       &is_whole);
+	buffer_end(&losses);
+	tape->has_file = false;
+	tape->finished += size;
+	count_written(tape);
+	if (r < 0)
+		fail(tape, r, NULL);
+	if (r < 0 || tape->error)
+		add_to_sentence(tape, is_whole ? "; what is there was ended and can be read"
+					       : "; 'floe bag repair' may end what is there");
+}
+
+/*
+ * Writing
+ */
+
+/* What is not in the file yet. Definitions stay where they are once they were added. */
+static int write_definitions(struct tape *tape)
+{
+	int r = 0;
+
+	(void)pthread_mutex_lock(&tape->lock);
+	while (r >= 0 && tape->defined < tape->definitions_count) {
+		struct definition definition = tape->definitions[tape->defined++];
+
+		(void)pthread_mutex_unlock(&tape->lock);
+		r = definition.is_schema
+			    ? writer_add_schema(&tape->writer, definition.content, definition.size)
+			    : writer_add_channel(&tape->writer, definition.content,
+						 definition.size);
+		(void)pthread_mutex_lock(&tape->lock);
+	}
+	(void)pthread_mutex_unlock(&tape->lock);
+	return r;
+}
+
+static bool is_split_due(const struct tape *tape)
+{
+	if (!tape->has_file)
+		return false;
+	if (tape->plan.split_size && writer_size(&tape->writer) >= tape->plan.split_size)
+		return true;
+	return tape->plan.split_ns && now_ns() - tape->file_ns >= tape->plan.split_ns;
+}
+
+static void write_one(struct tape *tape, struct chunk *chunk)
+{
+	int r = tape->error;
+
+	if (r == 0 && is_split_due(tape))
+		end_file(tape);
+	if (r == 0 && !tape->has_file)
+		r = begin_file(tape);
+	if (r == 0)
+		r = write_definitions(tape);
+	if (r < 0) {
+		if (!tape->error)
+			fail(tape, r, NULL);
+		for (uint32_t i = 0; i < chunk->count; i++)
+			lose(tape, chunk->entries[i].channel, 1);
+		release(tape, chunk);
+		return;
+	}
+	r = writer_add_chunk(&tape->writer, chunk);
+	if (r < 0)
+		fail(tape, r, NULL);
+	count_written(tape);
+}
+
+static void flush(struct tape *tape)
+{
+	struct stat status;
+	int r;
+
+	if (!tape->has_file || tape->error)
+		return;
+	r = writer_flush(&tape->writer);
+	if (r < 0)
+		fail(tape, r, NULL);
+	else if (fstat(tape->writer.output.fd, &status) == 0 && status.st_nlink == 0)
+		fail(tape, -ENOENT, "somebody removed it while it was written");
+	count_written(tape);
+}
+
+/* Asked by the writer, in the tape's thread, once the payload is in the file. */
+static bool ask_whole(void *user, struct chunk *chunk)
+{
+	struct tape *tape = user;
+	bool is_whole;
+
+	atomic_store(&tape->wants, true);
+	(void)pthread_mutex_lock(&tape->watching);
+	atomic_store(&tape->wants, false);
+	is_whole = tape->plan.is_whole(tape->plan.user, chunk);
+	(void)pthread_mutex_unlock(&tape->watching);
+	return is_whole;
+}
+
+/* All that waits; with the lock. */
+static struct chunk *take_all(struct tape *tape)
+{
+	struct chunk *first = tape->first;
+
+	tape->first = NULL;
+	tape->last = &tape->first;
+	return first;
+}
+
+static bool has_work(const struct tape *tape)
+{
+	if (tape->is_ending || tape->snapshots)
+		return true;
+	return !tape->plan.snapshot_ns && tape->first;
+}
+
+static void write_all(struct tape *tape, struct chunk *chunk)
+{
+	while (chunk) {
+		struct chunk *next = chunk->next;
+
+		write_one(tape, chunk);
+		chunk = next;
+	}
+}
+
+static void *run(void *user)
+{
+	struct tape *tape = user;
+	bool is_ending = false;
+
+	while (!is_ending) {
+		struct chunk *chunk;
+
+		(void)pthread_mutex_lock(&tape->lock);
+		while (!has_work(tape))
+			(void)pthread_cond_wait(&tape->work, &tape->lock);
+		is_ending = tape->is_ending;
+		tape->snapshots = 0;
+		chunk = take_all(tape);
+		(void)pthread_mutex_unlock(&tape->lock);
+
+		write_all(tape, chunk);
+		if (tape->plan.snapshot_ns || is_ending)
+			end_file(tape);
+		else
+			flush(tape);
+	}
+	return NULL;
+}
+
+/*
+ * The other side
+ */
+
+static void send(struct tape *tape, struct chunk *chunk)
+{
+	(void)atomic_fetch_add(&tape->backlog, chunk->size + chunk->payload_size);
+	chunk->next = NULL;
+	(void)pthread_mutex_lock(&tape->lock);
+	account(tape, chunk);
+	*tape->last = chunk;
+	tape->last = &chunk->next;
+	(void)pthread_cond_signal(&tape->work);
+	(void)pthread_mutex_unlock(&tape->lock);
+}
+
+static void send_open(struct tape *tape)
+{
+	struct chunk *chunk = tape->open;
+
+	if (!chunk || chunk->count == 0)
+		return;
+	tape->open = NULL;
+	send(tape, chunk);
+}
+
+/* 1; 0; -E2BIG */
+static int open_chunk(struct tape *tape, size_t payload)
+{
+	size_t size = chunk_message_size(payload);
+
+	if (size > tape->plan.memory_max || size > UINT32_MAX / 2)
+		return -E2BIG;
+	(void)pthread_mutex_lock(&tape->lock);
+	if (tape->error == 0)
+		tape->open = take_chunk(tape, size);
+	(void)pthread_mutex_unlock(&tape->lock);
+	tape->open_ns = now_ns();
+	return tape->open != NULL;
+}
+
+int tape_add(struct tape *tape, const struct chunk_message *message)
+{
+	int r = 1;
+
+	if (tape->open && !chunk_has_room(tape->open, message->size)) {
+		send_open(tape);
+		if (tape->open) { /* an empty one that is too small */
+			(void)pthread_mutex_lock(&tape->lock);
+			give_back(tape, tape->open);
+			(void)pthread_mutex_unlock(&tape->lock);
+			tape->open = NULL;
+		}
+	}
+	if (!tape->open)
+		r = open_chunk(tape, message->size);
+	if (r <= 0)
+		return r;
+	r = chunk_add(tape->open, message);
+	if (r < 0)
+		return r;
+	tape->counts.messages++;
+	tape->counts.bytes += message->size;
+	return 1;
+}
+
+void tape_drop_last(struct tape *tape)
+{
+	struct chunk *chunk = tape->open;
+	size_t before = chunk->size;
+
+	chunk_drop_last(chunk);
+	tape->counts.messages--;
+	tape->counts.bytes -= before - chunk->size - MCAP_MESSAGE_HEAD;
+	if (chunk->count == 0)
+		chunk_reset(chunk);
+}
+
+bool tape_can_refer(struct tape *tape, const void *payload, size_t size)
+{
+	return size >= REFER_SIZE && !tape->plan.never_refer &&
+	       tape->plan.compression == COMPRESSION_NONE && !tape->plan.snapshot_ns &&
+	       (uintptr_t)payload % tape->align == 0 && atomic_load(&tape->backlog) < REFER_BACKLOG;
+}
+
+int tape_refer(struct tape *tape, const struct chunk_message *message, uint64_t ticket,
+	       uint64_t sequence)
+{
+	struct chunk *chunk;
+	int r;
+
+	(void)pthread_mutex_lock(&tape->lock);
+	chunk = tape->error == 0 && tape->memory + HEAD_CHUNK_SIZE <= tape->plan.memory_max
+			? chunk_open(HEAD_CHUNK_SIZE)
+			: NULL;
+	(void)pthread_mutex_unlock(&tape->lock);
+	if (!chunk)
+		return 0;
+	r = chunk_refer(chunk, message);
+	if (r < 0) {
+		chunk_close(chunk);
+		return r;
+	}
+	chunk->is_whole = ask_whole;
+	chunk->ticket = ticket;
+	chunk->sequence = sequence;
+	(void)atomic_fetch_add(&tape->referred, 1);
+	/* From now on the tape's thread may ask. */
+	if (!tape->is_locked)
+		tape_lock(tape);
+	tape->counts.messages++;
+	tape->counts.bytes += message->size;
+	tape->counts.direct++;
+	send(tape, chunk);
+	return 1;
+}
+
+void tape_lock(struct tape *tape)
+{
+	if (atomic_load(&tape->referred) == 0)
+		return;
+	while (atomic_load(&tape->wants))
+		(void)sched_yield();
+	(void)pthread_mutex_lock(&tape->watching);
+	tape->is_locked = true;
+}
+
+void tape_unlock(struct tape *tape)
+{
+	if (!tape->is_locked)
+		return;
+	tape->is_locked = false;
+	(void)pthread_mutex_unlock(&tape->watching);
+}
+
+/* Chunks of a snapshot's window go when they are too old. */
+static void forget_old(struct tape *tape, const struct chunk *newest)
+{
+	uint64_t window = (uint64_t)tape->plan.snapshot_ns;
+
+	(void)pthread_mutex_lock(&tape->lock);
+	while (tape->first && newest->end > window && tape->first->end < newest->end - window)
+		forget_first(tape);
+	(void)pthread_mutex_unlock(&tape->lock);
+}
+
+void tape_tick(struct tape *tape, int64_t now)
+{
+	if (!tape->open || tape->open->count == 0)
+		return;
+	if (tape->plan.snapshot_ns)
+		forget_old(tape, tape->open);
+	if (now - tape->open_ns >= OPEN_NS || tape->open->size >= tape->plan.chunk_size)
+		send_open(tape);
+}
+
+int tape_check(struct tape *tape, struct tape_error *error)
+{
+	int r;
+
+	(void)pthread_mutex_lock(&tape->lock);
+	r = tape->error;
+	if (r < 0)
+		(void)snprintf(error->text, sizeof(error->text), "%s", tape->sentence);
+	(void)pthread_mutex_unlock(&tape->lock);
+	return r;
+}
+
+void tape_snapshot(struct tape *tape)
+{
+	send_open(tape);
+	(void)pthread_mutex_lock(&tape->lock);
+	tape->snapshots++;
+	(void)pthread_cond_signal(&tape->work);
+	(void)pthread_mutex_unlock(&tape->lock);
+}
+
+void tape_count(struct tape *tape, struct tape_counts *ret)
+{
+	(void)pthread_mutex_lock(&tape->lock);
+	*ret = tape->counts;
+	ret->memory = tape->memory;
+	(void)pthread_mutex_unlock(&tape->lock);
+	ret->backlog = atomic_load(&tape->backlog);
+}
+
+/*
+ * Definitions
+ */
+
+static int define(struct tape *tape, const void *content, size_t size, bool is_schema)
+{
+	struct definition *larger;
+	unsigned char *copy = malloc(size ? size : 1);
+
+	if (!copy)
+		return -ENOMEM;
+	(void)put_bytes(copy, content, size);
+	(void)pthread_mutex_lock(&tape->lock);
+	larger = realloc(tape->definitions, (tape->definitions_count + 1) * sizeof(*larger));
+	if (larger) {
+		tape->definitions = larger;
+		larger[tape->definitions_count++] = (struct definition){copy, size, is_schema};
+	}
+	(void)pthread_mutex_unlock(&tape->lock);
+	if (!larger)
+		free(copy);
+	return larger ? 0 : -ENOMEM;
+}
+
+int tape_add_schema(struct tape *tape, const void *content, size_t size)
+{
+	return define(tape, content, size, true);
+}
+
+int tape_add_channel(struct tape *tape, const void *content, size_t size)
+{
+	return define(tape, content, size, false);
+}
+
+/*
+ * Its life
+ */
+
+static void destroy(struct tape *tape)
+{
+	struct chunk *chunk;
+
+	while ((chunk = take_free(tape)))
+		chunk_close(chunk);
+	chunk_close(tape->open);
+	for (size_t i = 0; i < tape->definitions_count; i++)
+		free(tape->definitions[i].content);
+	free(tape->definitions);
+	free(tape->file);
+	free(tape->path);
+	(void)pthread_mutex_destroy(&tape->lock);
+	(void)pthread_mutex_destroy(&tape->watching);
+	(void)pthread_cond_destroy(&tape->work);
+	free(tape);
+}
+
+static int start(struct tape *tape)
+{
+	/* What cannot be written at all is told at once. */
+	int r = tape->plan.snapshot_ns ? 0 : begin_file(tape);
+
+	tape->align = tape->has_file ? tape->writer.output.align : 1;
+	if (r == 0)
+		r = -pthread_create(&tape->thread, NULL, run, tape);
+	if (r < 0 && tape->has_file)
+		writer_close(&tape->writer);
+	return r;
+}
+
+int tape_open(struct tape **ret, const struct tape_plan *plan, struct tape_error *error)
+{
+	struct tape *tape = calloc(1, sizeof(*tape));
+	int r;
+
+	if (!tape)
+		return -ENOMEM;
+	tape->plan = *plan;
+	/* As chunk_open rounds it. */
+	tape->plan.chunk_size = (plan->chunk_size + OUTPUT_ALIGN_MAX - 1) &
+				~(uint64_t)(OUTPUT_ALIGN_MAX - 1);
+	tape->last = &tape->first;
+	(void)pthread_mutex_init(&tape->lock, NULL);
+	(void)pthread_mutex_init(&tape->watching, NULL);
+	(void)pthread_cond_init(&tape->work, NULL);
+	tape->path = strdup(plan->path);
+	r = tape->path ? start(tape) : -ENOMEM;
+	if (r < 0) {
+		(void)snprintf(error->text, sizeof(error->text), "%s",
+			       *tape->sentence ? tape->sentence : strerror(-r));
+		destroy(tape);
+		return r;
+	}
+	*ret = tape;
+	return 0;
+}
+
+int tape_close(struct tape *tape, struct tape_counts *ret_counts, struct tape_error *error)
+{
+	int r;
+
+	tape_unlock(tape);
+	send_open(tape);
+	(void)pthread_mutex_lock(&tape->lock);
+	tape->is_ending = true;
+	(void)pthread_cond_signal(&tape->work);
+	(void)pthread_mutex_unlock(&tape->lock);
+	(void)pthread_join(tape->thread, NULL);
+	tape_count(tape, ret_counts);
+	r = tape_check(tape, error);
+	destroy(tape);
+	return r;
+}

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "crc.h"
+#include "mcap_layout.h"
+
+static int write_header(struct writer *writer)
+{
+	static const char library[] = "floe " FLOE_VERSION;
+	size_t size = 4 + 4 + strlen(library);
+	unsigned char head[MCAP_MAGIC_SIZE + MCAP_RECORD_SIZE + 8 + sizeof(library)];
+	unsigned char *to = head;
+
+	to = put_bytes(to, MCAP_MAGIC, MCAP_MAGIC_SIZE);
+	to = put_record(to, MCAP_HEADER, size);
+	to = put_string(to, "");
+	to = put_string(to, library);
+	return output_put(&writer->output, head, (size_t)(to - head));
+}
+
+int writer_open(struct writer *ret_writer, int fd, const struct writer_plan *plan)
+{
+	struct writer *writer = ret_writer;
+	int r;
+
+	*writer = (struct writer){
+		.output = OUTPUT_NULL,
+		.compression = plan->compression,
+		.has_crc = plan->has_crc,
+		.release = plan->release,
+		.lose = plan->lose,
+		.user = plan->user,
+	};
+	writer->written_end = &writer->written;
+	r = output_open(&writer->output, fd, plan->mode);
+	if (r == 0)
+		r = catalog_init(&writer->catalog, WRITER_CATALOG_MAX);
+	writer->codec = codec_open();
+	if (r == 0 && !writer->codec)
+		r = -ENOMEM;
+	if (r == 0)
+		r = write_header(writer);
+	if (r < 0)
+		writer_close(writer);
+	return r;
+}
+
+static void release_all(struct writer *writer)
+{
+	struct chunk *chunk = writer->written;
+
+	while (chunk) {
+		struct chunk *next = chunk->next;
+
+		writer->release(writer->user, chunk);
+		chunk = next;
+	}
+	writer->written = NULL;
+	writer->written_end = &writer->written;
+}
+
+void writer_close(struct writer *writer)
+{
+	release_all(writer);
+	output_close(&writer->output);
+	if (writer->catalog.by_id)
+		catalog_end(&writer->catalog);
+	codec_close(writer->codec);
+	writer->codec = NULL;
+	free(writer->compressed);
+	writer->compressed = NULL;
+	buffer_end(&writer->index);
+	free(writer->parts);
+	writer->parts = NULL;
+	writer->parts_max = 0;
+}
+
+/* What was not written leaves the output in a state from which only the end can follow. */
+static int note(struct writer *writer, int r)
+{
+	if (r < 0 && writer->error == 0)
+		writer->error = r;
+	return r;
+}
+
+static int write_record(struct writer *writer, unsigned opcode, const void *content, size_t size)
+{
+	unsigned char head[MCAP_RECORD_SIZE];
+	int r;
+
+	(void)put_record(head, opcode, size);
+	r = output_put(&writer->output, head, sizeof(head));
+	return r < 0 ? r : output_put(&writer->output, content, size);
+}
+
+int writer_add_schema(struct writer *writer, const void *content, size_t size)
+{
+	int r = catalog_add_schema(&writer->catalog, content, size);
+
+	return r == 1 ? note(writer, write_record(writer, MCAP_SCHEMA, content, size)) : r;
+}
+
+int writer_add_channel(struct writer *writer, const void *content, size_t size)
+{
+	int r = catalog_add_channel(&writer->catalog, content, size);
+
+	return r == 1 ? note(writer, write_record(writer, MCAP_CHANNEL, content, size)) : r;
+}
+
+/*
+ * Message indexes
+ */
+
+static int add_part(struct writer *writer, int count, uint16_t channel)
+{
+	size_t wanted = writer->parts_max ? 2 * writer->parts_max : 16;
+	struct catalog_part *larger;
+
+	if ((size_t)count == writer->parts_max) {
+		larger = realloc(writer->parts, wanted * sizeof(*larger));
+		if (!larger)
+			return -ENOMEM;
+		writer->parts = larger;
+		writer->parts_max = wanted;
+	}
+	writer->parts[count] = (struct catalog_part){.channel = channel};
+	return 0;
+}
+
+/* The channels of a chunk with how many messages each has; few, so a list. How many; -ENOMEM */
+static int list_parts(struct writer *writer, const struct chunk *chunk)
+{
+	int count = 0;
+	int last = 0;
+
+	for (uint32_t i = 0; i < chunk->count; i++) {
+		uint16_t channel = chunk->entries[i].channel;
+
+		if (count == 0 || writer->parts[last].channel != channel)
+			for (last = 0; last < count && writer->parts[last].channel != channel;)
+				last++;
+		if (last == count && add_part(writer, count++, channel) < 0)
+			return -ENOMEM;
+		writer->parts[last].count++;
+	}
+	return count;
+}
+
+static void write_index(const struct chunk *chunk, const struct catalog_part *part,
+			struct buffer *to)
+{
+	uint32_t size = part->count * 16;
+	unsigned char *at = buffer_add(to, MCAP_RECORD_SIZE + 6 + size);
+
+	if (!at)
+		return;
+	at = put_record(at, MCAP_MESSAGE_INDEX, 6 + size);
+	at = put_u16(at, part->channel);
+	at = put_u32(at, size);
+	for (uint32_t i = 0; i < chunk->count; i++) {
+		if (chunk->entries[i].channel != part->channel)
+			continue;
+		at = put_u64(at, chunk->entries[i].time);
+		at = put_u64(at, chunk->entries[i].offset);
+	}
+}
+
+/* Behind the chunk, which ends at the output's position. */
+static int write_indexes(struct writer *writer, const struct chunk *chunk, int count)
+{
+	uint64_t begin = writer->output.position;
+
+	writer->index.size = 0;
+	for (int i = 0; i < count; i++) {
+		writer->parts[i].index_offset = begin + writer->index.size;
+		write_index(chunk, &writer->parts[i], &writer->index);
+	}
+	if (writer->index.bad)
+		return -ENOMEM;
+	return output_put(&writer->output, writer->index.data, writer->index.size);
+}
+
+/*
+ * Chunks
+ */
+
+/* What stands before the records of a chunk. */
+struct head {
+	unsigned char bytes[MCAP_CHUNK_HEAD_MAX];
+	size_t size;
+};
+
+static struct head make_head(const struct catalog_chunk *chunk, uint32_t crc)
+{
+	const char *name = compression_name((enum compression)chunk->compression);
+	struct head head;
+	unsigned char *to = head.bytes;
+
+	to = put_record(to, MCAP_CHUNK,
+			MCAP_CHUNK_FIXED + 4 + strlen(name) + 8 + chunk->compressed);
+	to = put_u64(to, chunk->start);
+	to = put_u64(to, chunk->end);
+	to = put_u64(to, chunk->expanded);
+	to = put_u32(to, crc);
+	to = put_string(to, name);
+	to = put_u64(to, chunk->compressed);
+	head.size = (size_t)(to - head.bytes);
+	return head;
+}
+
+static uint32_t find_crc(const struct writer *writer, const struct chunk *chunk)
+{
+	uint32_t crc = 0;
+
+	if (!writer->has_crc)
+		return 0;
+	crc = crc_add(crc, chunk->bytes, chunk->size);
+	return chunk->payload ? crc_add(crc, chunk->payload, chunk->payload_size) : crc;
+}
+
+/* Large parts are written from where they lie, in front of them goes what is small. */
+static int write_plain(struct writer *writer, struct chunk *chunk, struct catalog_chunk *ret)
+{
+	struct output *output = &writer->output;
+	struct head head = make_head(ret, find_crc(writer, chunk));
+	size_t ahead = head.size + (chunk->payload ? chunk->size : 0);
+	const void *large = chunk->payload ? chunk->payload : chunk->bytes;
+	size_t size = chunk->payload ? chunk->payload_size : chunk->size;
+	int r = output_fill(output, ahead);
+
+	ret->offset = output->position;
+	if (r == 0)
+		r = output_put(output, head.bytes, head.size);
+	if (r == 0 && chunk->payload)
+		r = output_put(output, chunk->bytes, chunk->size);
+	if (r < 0)
+		return r;
+	/* A payload at an odd address, or one that O_DIRECT cannot write. */
+	return output_can_refer(output, large) ? output_refer(output, large, size)
+					       : output_put(output, large, size);
+}
+
+static int compress(struct writer *writer, const struct chunk *chunk, struct catalog_chunk *ret)
+{
+	size_t bound = codec_bound(writer->compression, chunk->size);
+	int64_t r;
+
+	if (bound > writer->compressed_max) {
+		free(writer->compressed);
+		writer->compressed = malloc(bound);
+		writer->compressed_max = writer->compressed ? bound : 0;
+		if (!writer->compressed)
+			return -ENOMEM;
+	}
+	r = codec_compress(writer->codec, writer->compression, writer->compressed, bound,
+			   chunk->bytes, chunk->size);
+	if (r < 0)
+		return (int)r;
+	ret->compressed = (uint64_t)r;
+	ret->compression = (uint8_t)writer->compression;
+	return 0;
+}
+
+static int write_compressed(struct writer *writer, struct chunk *chunk, struct catalog_chunk *ret)
+{
+	struct head head;
+	int r = compress(writer, chunk, ret);
+
+	if (r < 0)
+		return r;
+	head = make_head(ret, find_crc(writer, chunk));
+	ret->offset = writer->output.position;
+	r = output_put(&writer->output, head.bytes, head.size);
+	return r < 0 ? r : output_put(&writer->output, writer->compressed, ret->compressed);
+}
+
+static int write_chunk(struct writer *writer, struct chunk *chunk)
+{
+	struct catalog_chunk entry = {
+		.start = chunk->start,
+		.end = chunk->end,
+		.expanded = chunk->size + chunk->payload_size,
+		.compressed = chunk->size + chunk->payload_size,
+	};
+	int count = list_parts(writer, chunk);
+	int r = count;
+
+	if (r >= 0)
+		r = writer->compression == COMPRESSION_NONE || chunk->payload
+			    ? write_plain(writer, chunk, &entry)
+			    : write_compressed(writer, chunk, &entry);
+	if (r < 0)
+		return r;
+	entry.size = writer->output.position - entry.offset;
+	r = write_indexes(writer, chunk, count);
+	entry.index_size = writer->output.position - entry.offset - entry.size;
+	chunk->offset = entry.offset;
+	return r < 0 ? r
+		     : catalog_add_chunk(&writer->catalog, &entry, writer->parts, (size_t)count);
+}
+
+/* The chunk and its indexes become one record that all skip. */
+static int make_void(struct writer *writer, const struct chunk *chunk)
+{
+	struct catalog *catalog = &writer->catalog;
+	unsigned char head[MCAP_RECORD_SIZE];
+	uint64_t size = 0;
+
+	for (size_t i = catalog->chunks_count; i-- > 0 && size == 0;)
+		if (catalog->chunks[i].offset == chunk->offset)
+			size = catalog->chunks[i].size + catalog->chunks[i].index_size;
+	if (size == 0)
+		return 0;
+	(void)put_record(head, MCAP_VOID, size - MCAP_RECORD_SIZE);
+	catalog_remove_chunk(catalog, chunk->offset);
+	writer->lost++;
+	if (writer->lose)
+		writer->lose(writer->user, chunk->entries[0].channel, 1);
+	return output_patch(&writer->output, chunk->offset, head, sizeof(head));
+}
+
+/* Payloads that lie elsewhere may have changed before they were written. */
+static int check_written(struct writer *writer)
+{
+	int r = 0;
+
+	for (struct chunk *chunk = writer->written; chunk && r == 0; chunk = chunk->next)
+		if (chunk->is_whole && !chunk->is_whole(writer->user, chunk))
+			r = make_void(writer, chunk);
+	return r;
+}
+
+static int flush(struct writer *writer)
+{
+	int r = output_flush(&writer->output);
+
+	if (r == 0)
+		r = check_written(writer);
+	if (r == 0)
+		release_all(writer);
+	return r;
+}
+
+/* So that the end of the last chunk does not wait for the next one. */
+int writer_flush(struct writer *writer)
+{
+	int r = writer->error;
+
+	if (r == 0)
+		r = output_fill(&writer->output, 0);
+	return note(writer, r < 0 ? r : flush(writer));
+}
+
+static void lose_chunk(struct writer *writer, const struct chunk *chunk)
+{
+	writer->lost += chunk->count;
+	for (uint32_t i = 0; writer->lose && i < chunk->count; i++)
+		writer->lose(writer->user, chunk->entries[i].channel, 1);
+}
+
+int writer_add_chunk(struct writer *writer, struct chunk *chunk)
+{
+	int r = writer->error;
+
+	chunk->next = NULL;
+	*writer->written_end = chunk;
+	writer->written_end = &chunk->next;
+	if (r == 0)
+		r = write_chunk(writer, chunk);
+	if (r < 0)
+		lose_chunk(writer, chunk);
+	if (r == 0 && writer->output.waiting >= OUTPUT_BATCH_SIZE)
+		r = flush(writer);
+	return note(writer, r);
+}
+
+int writer_add_metadata(struct writer *writer, const char *name, const struct buffer *map)
+{
+	uint64_t offset = writer->output.position;
+	struct buffer content = {0};
+	unsigned char *at;
+	int r;
+
+	buffer_add_string(&content, name);
+	at = buffer_add(&content, 4);
+	if (at)
+		(void)put_u32(at, (uint32_t)map->size);
+	buffer_add_bytes(&content, map->data, map->size);
+	r = content.bad ? -ENOMEM : write_record(writer, MCAP_METADATA, content.data, content.size);
+	if (r == 0)
+		r = catalog_add_metadata(&writer->catalog, offset, writer->output.position - offset,
+					 name);
+	buffer_end(&content);
+	return r;
+}
+
+/*
+ * The end
+ */
+
+static int write_summary(struct writer *writer)
+{
+	struct buffer summary = {0};
+	int r;
+
+	catalog_write(&writer->catalog, writer->output.position, &summary);
+	r = summary.bad ? -ENOMEM : output_put(&writer->output, summary.data, summary.size);
+	buffer_end(&summary);
+	return r < 0 ? r : output_finish(&writer->output);
+}
+
+static uint64_t end_of(const struct catalog_chunk *chunk)
+{
+	return chunk->offset + chunk->size + chunk->index_size;
+}
+
+static void lose_last(struct writer *writer)
+{
+	struct catalog *catalog = &writer->catalog;
+	const struct catalog_chunk *last = &catalog->chunks[catalog->chunks_count - 1];
+
+	for (uint32_t i = 0; i < last->parts_count; i++) {
+		const struct catalog_part *part = &catalog->parts[last->parts + i];
+
+		writer->lost += part->count;
+		if (writer->lose)
+			writer->lose(writer->user, part->channel, part->count);
+	}
+	catalog_drop_chunk(catalog);
+}
+
+/* Back to the end of the last chunk that is in the file; with `again` one more is given up. */
+static int step_back(struct writer *writer, bool again)
+{
+	struct catalog *catalog = &writer->catalog;
+	uint64_t begin;
+
+	for (size_t i = 0; i < catalog->metadata_count; i++)
+		free(catalog->metadata[i].name);
+	catalog->metadata_count = 0;
+	if (again && catalog->chunks_count)
+		lose_last(writer);
+	while (catalog->chunks_count &&
+	       end_of(&catalog->chunks[catalog->chunks_count - 1]) > writer->output.written)
+		lose_last(writer);
+	if (catalog->chunks_count == 0)
+		return -ENOSPC;
+	begin = end_of(&catalog->chunks[catalog->chunks_count - 1]);
+	return output_cut(&writer->output, begin);
+}
+
+static bool is_full(int r)
+{
+	return r == -ENOSPC || r == -EDQUOT || r == -EFBIG;
+}
+
+static int end_here(struct writer *writer, const char *name, const struct buffer *losses)
+{
+	int r = losses ? writer_add_metadata(writer, name, losses) : 0;
+
+	return r < 0 ? r : write_summary(writer);
+}
+
+/* What did not get into the file is given up, and then as much as its end takes. */
+static int end_with_less(struct writer *writer, const char *name, const struct buffer *losses)
+{
+	int r = step_back(writer, false);
+
+	if (r == 0)
+		r = check_written(writer);
+	if (r == 0)
+		r = end_here(writer, name, losses);
+	while (is_full(r)) {
+		if (step_back(writer, true) < 0)
+			break;
+		r = end_here(writer, name, losses);
+	}
+	return r;
+}
+
+int writer_end(struct writer *writer, const char *name, const struct buffer *losses,
+	       bool *ret_whole)
+{
+	int first = writer_flush(writer);
+	int r;
+
+	if (first == 0)
+		first = end_here(writer, name, losses);
+	r = first;
+	if (r < 0)
+		r = end_with_less(writer, name, losses);
+	*ret_whole = r == 0;
+	writer_close(writer);
+	return first;
+}

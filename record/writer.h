@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef RECORD_WRITER_H
+#define RECORD_WRITER_H
+
+/*
+ * Writer: one MCAP file. One thread at a time.
+ *
+ * What was flushed is whole: a process that is killed leaves a file that repair can end. When the
+ * disk is full the file is ended with what fits.
+ */
+
+#include <stdint.h>
+
+#include "bytes.h"
+#include "catalog.h"
+#include "chunk.h"
+#include "codec.h"
+#include "output.h"
+
+/* Memory of the catalog of a file that we write ourselves is not limited. */
+#define WRITER_CATALOG_MAX UINT64_MAX
+
+struct writer {
+	struct output output;
+	struct catalog catalog;
+	struct codec *codec;
+	enum compression compression;
+	bool has_crc;
+	unsigned char *compressed; /* room for a chunk */
+	size_t compressed_max;
+	struct buffer index;
+	struct catalog_part *parts; /* room for the channels of a chunk */
+	size_t parts_max;
+	struct chunk *written; /* in order, until they are flushed */
+	struct chunk **written_end;
+	uint64_t lost; /* messages that were not whole when they were written, or had no room */
+	int error;     /* the first failure of a write: from then on the file can only be ended */
+	void (*release)(void *user, struct chunk *chunk);
+	/* This many messages of a channel did not get into the file. May be NULL. */
+	void (*lose)(void *user, uint16_t channel, uint32_t count);
+	void *user;
+};
+
+struct writer_plan {
+	enum compression compression;
+	bool has_crc; /* of the chunks; the summary always has one */
+	enum output_mode mode;
+	/* A chunk that was given is not needed any more. */
+	void (*release)(void *user, struct chunk *chunk);
+	void (*lose)(void *user, uint16_t channel, uint32_t count);
+	void *user;
+};
+
+/* `fd`: an empty file, as output_open. 0, or -errno */
+int writer_open(struct writer *ret_writer, int fd, const struct writer_plan *plan);
+
+/* Contents of Schema and Channel records; as catalog_add_*. What is there already is not written
+ * again. */
+int writer_add_schema(struct writer *writer, const void *content, size_t size);
+int writer_add_channel(struct writer *writer, const void *content, size_t size);
+
+/* The chunk is the writer's until it is released. 0, or -errno of a write: then the file is to be
+ * ended. */
+int writer_add_chunk(struct writer *writer, struct chunk *chunk);
+
+/* map: as built with buffer_add_pair */
+int writer_add_metadata(struct writer *writer, const char *name, const struct buffer *map);
+
+/* Everything that was added is in the file then. 0, or -errno as above */
+int writer_flush(struct writer *writer);
+
+/*
+ * Ends the file. When there is no room for its end, chunks are taken out, the youngest first, and
+ * count as lost. 0, or -errno of what was in the way; the file is whole if *ret_whole.
+ */
+int writer_end(struct writer *writer, const char *name, const struct buffer *losses,
+	       bool *ret_whole);
+
+/* Without an end, as if killed; releases all. */
+void writer_close(struct writer *writer);
+
+/* How long the file is so far, without its summary. */
+static inline uint64_t writer_size(const struct writer *writer)
+{
+	return writer->output.position;
+}
+
+#endif

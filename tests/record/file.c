@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * What a writer writes comes out of a reader, with each compression, through the page cache and
+ * around it; payloads that were overwritten while they were written do not.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "tape_steps.h"
+
+#define SIZE 3000
+
+static void write_and_read(int fd, enum compression compression, enum output_mode mode)
+{
+	int other = dup(fd);
+	struct writer writer;
+	bool is_whole;
+	uint64_t at = 0;
+
+	open_writer(&writer, fd, compression, mode);
+	define_channels(&writer);
+	for (uint32_t i = 0; i < 20; i++) {
+		expect_equal(writer_add_chunk(&writer, make_chunk(i + 1, SIZE, &at)), 0);
+		if (i % 7 == 0)
+			expect_equal(writer_flush(&writer), 0);
+	}
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+	expect(is_whole);
+	expect_equal(count_faults(other, NULL), 0);
+	expect_equal(read_back(other, SIZE), at);
+	close(other);
+}
+
+static void messages_come_back_through_the_page_cache(void)
+{
+	write_and_read(open_tmpfs_file(), COMPRESSION_NONE, OUTPUT_AUTO);
+	write_and_read(open_disk_file(), COMPRESSION_NONE, OUTPUT_BUFFERED);
+}
+
+static void messages_come_back_around_the_page_cache(void)
+{
+	write_and_read(open_disk_file(), COMPRESSION_NONE, OUTPUT_AUTO);
+}
+
+static void messages_come_back_compressed(void)
+{
+	write_and_read(open_tmpfs_file(), COMPRESSION_LZ4, OUTPUT_AUTO);
+	write_and_read(open_disk_file(), COMPRESSION_ZSTD, OUTPUT_AUTO);
+}
+
+static void a_file_without_messages_is_whole(void)
+{
+	int fd = open_tmpfs_file();
+	int other = dup(fd);
+	struct writer writer;
+	bool is_whole;
+
+	open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+	expect_equal(count_faults(other, NULL), 0);
+	expect_equal(read_back(other, SIZE), 0);
+	close(other);
+}
+
+static void metadata_comes_back(void)
+{
+	int fd = open_tmpfs_file();
+	int other = dup(fd);
+	struct writer writer;
+	struct fault fault = {0};
+	struct buffer losses = {0};
+	struct reader reader;
+	struct cursor pairs;
+	struct cursor value;
+	unsigned char *record;
+	bool is_whole;
+
+	open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
+	buffer_add_pair(&losses, "a/0", "7");
+	buffer_add_pair(&losses, "b/1", "8");
+	expect_equal(writer_end(&writer, "losses", &losses, &is_whole), 0);
+	buffer_end(&losses);
+	expect_equal(reader_open(&reader, other, READER_MEMORY_MAX, &fault), 0);
+	expect_equal(reader.catalog.metadata_count, 1);
+	expect(!strcmp(reader.catalog.metadata[0].name, "losses"));
+	expect_equal(reader_load_metadata(&reader, reader.catalog.metadata, &record, &pairs), 0);
+	value = map_find(pairs, "b/1");
+	expect(block_is(&value, "8"));
+	free(record);
+	reader_close(&reader);
+}
+
+/* Chunks may overlap: here each has every fourth message. */
+static void messages_come_in_the_order_of_their_times(void)
+{
+	int fd = open_tmpfs_file();
+	int other = dup(fd);
+	struct writer writer;
+	bool is_whole;
+
+	open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
+	define_channels(&writer);
+	for (uint64_t i = 0; i < 4; i++) {
+		struct chunk *chunk = chunk_open(1 << 20);
+
+		/* The last ones first. */
+		for (uint64_t k = 50; k-- > 0;) {
+			uint64_t at = 4 * k + i;
+			unsigned char payload[SIZE + 1];
+			struct chunk_message message = {
+				(uint16_t)(at % 2 + 1), (uint32_t)at, 1000 + at, at, payload,
+				payload_size(SIZE, at)};
+
+			fill_payload(payload, message.size, at);
+			expect_equal(chunk_add(chunk, &message), 0);
+		}
+		expect_equal(writer_add_chunk(&writer, chunk), 0);
+	}
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+	expect_equal(count_faults(other, NULL), 0);
+	expect_equal(read_back(other, SIZE), 200);
+	close(other);
+}
+
+static void a_reader_begins_and_ends_where_it_is_told(void)
+{
+	int fd = open_tmpfs_file();
+	int other = dup(fd);
+	struct writer writer;
+	struct fault fault = {0};
+	struct reader reader;
+	struct message message;
+	bool is_whole;
+	uint64_t at = 0;
+
+	open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
+	define_channels(&writer);
+	for (int i = 0; i < 10; i++)
+		expect_equal(writer_add_chunk(&writer, make_chunk(10, 100, &at)), 0);
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+	expect_equal(reader_open(&reader, other, READER_MEMORY_MAX, &fault), 0);
+	for (int round = 0; round < 2; round++) {
+		reader_seek(&reader, 1015, 1042);
+		for (uint64_t k = 15; k <= 42; k++) {
+			expect_equal(reader_next(&reader, &message), 1);
+			expect_equal(message.log_time, 1000 + k);
+		}
+		expect_equal(reader_next(&reader, &message), 0);
+	}
+	reader_close(&reader);
+}
+
+/*
+ * Payloads that stay where they are
+ */
+
+#define LARGE (100000u)
+
+static uint64_t torn;
+
+static bool ask(void *user, struct chunk *chunk)
+{
+	(void)user;
+	return chunk->sequence != torn;
+}
+
+/* At an offset that O_DIRECT can write from, and at one that it cannot. */
+static void refer(struct writer *writer, const unsigned char *payload, uint64_t at)
+{
+	struct chunk *chunk = chunk_open(4096);
+	struct chunk_message message = {
+		.channel = (uint16_t)(at % 2 + 1),
+		.sequence = (uint32_t)at,
+		.log_time = 1000 + at,
+		.publish_time = at,
+		.payload = payload,
+		.size = LARGE + (size_t)at,
+	};
+
+	expect(chunk);
+	expect_equal(chunk_refer(chunk, &message), 0);
+	chunk->is_whole = ask;
+	chunk->sequence = at;
+	expect_equal(writer_add_chunk(writer, chunk), 0);
+}
+
+static uint64_t read_large(int fd, const unsigned char *payload)
+{
+	struct fault fault = {0};
+	struct reader reader;
+	struct message message;
+	uint64_t count = 0;
+
+	expect_equal(reader_open(&reader, dup(fd), READER_MEMORY_MAX, &fault), 0);
+	while (reader_next(&reader, &message) == 1) {
+		count += message.sequence == torn;
+		expect_equal(message.size, LARGE + message.sequence);
+		expect(!memcmp(message.payload, payload + (message.sequence % 3 == 0 ? 0 : 64),
+			       message.size));
+		count++;
+	}
+	reader_close(&reader);
+	return count;
+}
+
+static void write_large(int fd, uint64_t torn_one)
+{
+	int other = dup(fd);
+	struct writer writer;
+	unsigned char *payload = mmap(NULL, 4 * LARGE, PROT_READ | PROT_WRITE,
+				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	bool is_whole;
+
+	open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
+	expect(payload != MAP_FAILED);
+	fill_payload(payload, 4 * LARGE, 5);
+	torn = torn_one;
+	define_channels(&writer);
+	for (uint64_t at = 0; at < 100; at++)
+		refer(&writer, payload + (at % 3 == 0 ? 0 : 64), at);
+	lost_messages = 0;
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+	expect(is_whole);
+	expect_equal(count_faults(other, NULL), 0);
+	expect_equal(read_large(other, payload), torn_one < 100 ? 99 : 100);
+	close(other);
+	munmap(payload, 4 * LARGE);
+}
+
+static void large_payloads_are_written_from_where_they_lie(void)
+{
+	write_large(open_tmpfs_file(), UINT64_MAX);
+	write_large(open_disk_file(), UINT64_MAX);
+}
+
+static void a_payload_that_was_overwritten_is_not_in_the_file(void)
+{
+	static const uint64_t which[] = {0, 1, 41, 42, 98, 99};
+
+	for (size_t i = 0; i < sizeof(which) / sizeof(which[0]); i++) {
+		write_large(open_tmpfs_file(), which[i]);
+		write_large(open_disk_file(), which[i]);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(messages_come_back_through_the_page_cache),
+		TEST(messages_come_back_around_the_page_cache),
+		TEST(messages_come_back_compressed),
+		TEST(a_file_without_messages_is_whole),
+		TEST(metadata_comes_back),
+		TEST(messages_come_in_the_order_of_their_times),
+		TEST(a_reader_begins_and_ends_where_it_is_told),
+		TEST(large_payloads_are_written_from_where_they_lie),
+		TEST(a_payload_that_was_overwritten_is_not_in_the_file),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
