@@ -115,6 +115,18 @@ static void keep_text(const struct frame_option *option, char *text)
 	*option->text = text;
 }
 
+static void add_text(struct frame_list *list, char *text)
+{
+	char **larger = realloc(list->texts, (list->count + 1) * sizeof(*larger));
+
+	if (!larger) {
+		(void)fputs("floe: out of memory\n", stderr);
+		exit(FRAME_FAILED);
+	}
+	list->texts = larger;
+	larger[list->count++] = text;
+}
+
 static bool parse_value(const struct frame_option *option, const char *text)
 {
 	const char *end = "";
@@ -135,6 +147,7 @@ static bool parse_value(const struct frame_option *option, const char *text)
 		return parse_real(text, option->rate) && *option->rate >= RATE_MIN &&
 		       *option->rate <= RATE_MAX;
 	case FRAME_TEXT:
+	case FRAME_LIST:
 		return true;
 	}
 	return false;
@@ -155,6 +168,7 @@ static const char *describe_kind(enum frame_kind kind)
 		return "times a second, such as 30 or 0.5";
 	case FRAME_FLAG:
 	case FRAME_TEXT:
+	case FRAME_LIST:
 		break;
 	}
 	return "text";
@@ -229,6 +243,8 @@ static bool take_option(struct frame *frame, int number, int *ret_status)
 					  describe_kind(option.kind), text);
 	if (option.kind == FRAME_TEXT)
 		keep_text(&option, text);
+	else if (option.kind == FRAME_LIST)
+		add_text(option.list, text);
 	else
 		free(text);
 	return is_good;

@@ -28,6 +28,13 @@ enum frame_kind {
 	FRAME_SECONDS,
 	FRAME_RATE,
 	FRAME_TEXT,
+	FRAME_LIST,
+};
+
+/* What an option that may be given again and again has said. */
+struct frame_list {
+	char **texts; /* kept until the process ends */
+	size_t count;
 };
 
 struct frame_option {
@@ -40,6 +47,7 @@ struct frame_option {
 		int64_t *ns;
 		double *rate;
 		char **text; /* owned by who reads it; kept until the process ends */
+		struct frame_list *list;
 	};
 	const char *value; /* its name in the help; NULL for flags */
 	const char *help;
@@ -65,6 +73,8 @@ struct frame_option {
 	{name, letter, FRAME_RATE, {.rate = (target)}, value, help}
 #define OPTION_TEXT(name, letter, target, value, help) \
 	{name, letter, FRAME_TEXT, {.text = (target)}, value, help}
+#define OPTION_LIST(name, letter, target, value, help) \
+	{name, letter, FRAME_LIST, {.list = (target)}, value, help}
 /* clang-format on */
 
 struct frame;

@@ -22,6 +22,25 @@ static const struct command *const commands[] = {
 	&clean_command, &doctor_command, &help_command,  &version_command,
 };
 
+/* Programs of their own, floe-NAME: they are linked with libraries that the others do not need, and
+ * that would cost every start. */
+static const struct {
+	const char *name;
+	const char *summary;
+} externals[] = {
+	{"record", "record topics to a file (MCAP)"},
+	{"play", "publish what was recorded"},
+	{"bag", "show, check or repair a recording"},
+};
+
+static bool is_external(const char *name)
+{
+	for (size_t i = 0; i < FRAME_COUNT_OF(externals); i++)
+		if (!strcmp(externals[i].name, name))
+			return true;
+	return false;
+}
+
 static const struct command *find_command(const char *name)
 {
 	for (size_t i = 0; i < FRAME_COUNT_OF(commands); i++)
@@ -92,6 +111,9 @@ static const char *suggest(const char *name)
 	for (size_t i = 0; !best && i < FRAME_COUNT_OF(commands); i++)
 		if (strlen(name) > 2 && !strncmp(commands[i]->name, name, strlen(name)))
 			best = commands[i]->name;
+	for (size_t i = 0; !best && i < FRAME_COUNT_OF(externals); i++)
+		if (strlen(name) > 2 && !strncmp(externals[i].name, name, strlen(name)))
+			best = externals[i].name;
 	if (best)
 		return best;
 
@@ -107,6 +129,23 @@ static const char *suggest(const char *name)
 	return best;
 }
 
+/* The program that lies beside this one: also where nothing is installed. */
+static void run_beside(const char *program, const char **argv)
+{
+	char path[4096];
+	ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	char *slash;
+
+	if (size <= 0)
+		return;
+	path[size] = '\0';
+	slash = strrchr(path, '/');
+	if (!slash || (size_t)(slash + 1 - path) + strlen(program) >= sizeof(path))
+		return;
+	(void)strcpy(slash + 1, program);
+	(void)execv(path, (char *const *)(void *)argv);
+}
+
 /* Becomes the program floe-NAME; returns only when there is none. */
 static int run_external(const char *name, const char **argv)
 {
@@ -116,12 +155,17 @@ static int run_external(const char *name, const char **argv)
 	if (!strchr(name, '/') &&
 	    snprintf(program, sizeof(program), "floe-%s", name) < (int)sizeof(program)) {
 		argv[0] = program;
+		run_beside(program, argv);
 		(void)execvp(program, (char *const *)(void *)argv);
 		if (errno != ENOENT) {
 			(void)fprintf(stderr, "floe: cannot run %s: %s\n", program,
 				      strerror(errno));
 			return FRAME_FAILED;
 		}
+	}
+	if (is_external(name)) {
+		(void)fprintf(stderr, "floe: the program floe-%s is not installed\n", name);
+		return FRAME_FAILED;
 	}
 	(void)fprintf(stderr, "floe: '%s' is no command", name);
 	if (near)
@@ -164,6 +208,8 @@ static void print_overview(void)
 		   "Look at, and take part in, what programs send each other through floe.\n");
 	for (size_t i = 0; i < FRAME_COUNT_OF(commands); i++)
 		printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
+	for (size_t i = 0; i < FRAME_COUNT_OF(externals); i++)
+		printf("  %-8s %s\n", externals[i].name, externals[i].summary);
 	(void)puts(
 		"\n"
 		"'floe COMMAND --help' says more, with examples. Every command takes --json, --dir and\n"
@@ -173,15 +219,20 @@ static void print_overview(void)
 		"  FLOE_DOMAIN  the domain in it, default \"default\"");
 }
 
+static void print_name(const struct frame *frame, const char *name, const char *summary)
+{
+	if (frame->json)
+		object_print(json_pack("{s:s, s:s}", "command", name, "summary", summary));
+	else
+		(void)puts(name);
+}
+
 static void print_names(const struct frame *frame)
 {
-	for (size_t i = 0; i < FRAME_COUNT_OF(commands); i++) {
-		if (frame->json)
-			object_print(json_pack("{s:s, s:s}", "command", commands[i]->name,
-					       "summary", commands[i]->summary));
-		else
-			(void)puts(commands[i]->name);
-	}
+	for (size_t i = 0; i < FRAME_COUNT_OF(commands); i++)
+		print_name(frame, commands[i]->name, commands[i]->summary);
+	for (size_t i = 0; i < FRAME_COUNT_OF(externals); i++)
+		print_name(frame, externals[i].name, externals[i].summary);
 }
 
 static int help_run(struct frame *frame)

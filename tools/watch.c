@@ -60,16 +60,9 @@ static int find_topic(struct watch *watch)
 	return 1;
 }
 
-int watch_next(struct watch *watch, bool peek, struct floe_sample *ret)
+/* What the observer said: the same, or 0 where it was told and one goes on. */
+static int conclude(struct watch *watch, int r)
 {
-	int r = 1;
-
-	if (!watch->observer)
-		r = find_topic(watch);
-	if (r <= 0)
-		return r;
-
-	r = floe_observer_next(watch->observer, peek, ret);
 	if (r == -EACCES || r == -EPROTO) {
 		tell_unreadable(watch);
 		return 0;
@@ -80,6 +73,24 @@ int watch_next(struct watch *watch, bool peek, struct floe_sample *ret)
 	watch_end(watch);
 	watch->history = FLOE_DEPTH_MAX;
 	return 0;
+}
+
+int watch_next(struct watch *watch, bool peek, struct floe_sample *ret)
+{
+	int r = 1;
+
+	if (!watch->observer)
+		r = find_topic(watch);
+	return r <= 0 ? r : conclude(watch, floe_observer_next(watch->observer, peek, ret));
+}
+
+int watch_borrow(struct watch *watch, struct floe_sample *ret)
+{
+	int r = 1;
+
+	if (!watch->observer)
+		r = find_topic(watch);
+	return r <= 0 ? r : conclude(watch, floe_observer_borrow(watch->observer, ret));
 }
 
 const char *watch_reason(int code)

@@ -26,6 +26,9 @@ void watch_init(struct watch *watch, struct frame *frame, const char *topic, uin
  * told of on stderr and left out. */
 int watch_next(struct watch *watch, bool peek, struct floe_sample *ret);
 
+/* The same without a copy: see floe_observer_borrow. */
+int watch_borrow(struct watch *watch, struct floe_sample *ret);
+
 /* What went wrong, for people. */
 const char *watch_reason(int code);
 

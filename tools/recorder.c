@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "recorder.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "look.h"
+#include "wait.h"
+#include "watch.h"
+
+/* Messages of one topic before the next one's turn. */
+#define TURN 64
+/* Messages that get the same time when they come one right after the other. */
+#define SAME_TIME 16
+/* A payload that took long to copy was not taken at the same time as the one before. */
+#define LARGE 65536u
+#define CHANNELS_MAX 65535u
+#define SCHEMA_MAX 65536u
+
+struct channel {
+	uint16_t id;
+	const char *topic;
+	uint32_t publisher; /* of the topic */
+	uint64_t depth;     /* of its ring; 0: unknown */
+	uint64_t messages;
+	_Atomic uint64_t lost;
+};
+
+struct subject {
+	char name[FLOE_TOPIC_NAME_MAX + 1];
+	struct watch watch;
+	uint16_t schema; /* 0: none, or not yet */
+	bool has_schema;
+	bool was_too_large; /* a message was, and that was told */
+	struct channel *channels[FLOE_PUBLISHERS_MAX];
+};
+
+struct recorder {
+	struct frame *frame;
+	struct tape *tape;
+	struct subject **subjects;
+	size_t subjects_count;
+	struct channel *by_id[CHANNELS_MAX + 1];
+	_Atomic uint16_t channels_count; /* the tape's thread looks at them */
+	uint16_t schemas_count;
+	int64_t realtime_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC */
+};
+
+static int64_t realtime_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_REALTIME, &now);
+	return now.tv_sec * WAIT_SECOND + now.tv_nsec;
+}
+
+struct recorder *recorder_open(struct frame *frame)
+{
+	struct recorder *recorder = frame_alloc(1, sizeof(*recorder));
+
+	recorder->frame = frame;
+	recorder->realtime_offset_ns = realtime_ns() - wait_now_ns();
+	return recorder;
+}
+
+void recorder_set_tape(struct recorder *recorder, struct tape *tape)
+{
+	recorder->tape = tape;
+}
+
+static bool has_topic(const struct recorder *recorder, const char *name)
+{
+	for (size_t i = 0; i < recorder->subjects_count; i++)
+		if (!strcmp(recorder->subjects[i]->name, name))
+			return true;
+	return false;
+}
+
+void recorder_add_topic(struct recorder *recorder, const char *name, uint64_t history)
+{
+	struct subject **larger;
+	struct subject *subject;
+
+	if (has_topic(recorder, name))
+		return;
+	subject = frame_alloc(1, sizeof(*subject));
+	larger = frame_alloc(recorder->subjects_count + 1, sizeof(struct subject *));
+	if (recorder->subjects_count)
+		memcpy(larger, recorder->subjects,
+		       recorder->subjects_count * sizeof(struct subject *));
+	free(recorder->subjects);
+	recorder->subjects = larger;
+	(void)snprintf(subject->name, sizeof(subject->name), "%s", name);
+	watch_init(&subject->watch, recorder->frame, subject->name, history);
+	larger[recorder->subjects_count++] = subject;
+}
+
+int recorder_add_all(struct recorder *recorder)
+{
+	struct look_topics topics = {0};
+	int r = look_topics(&topics, recorder->frame->view);
+
+	/* A topic that we did not know has come since we looked: all it has is new. */
+	for (size_t i = 0; r == 0 && i < topics.count; i++)
+		recorder_add_topic(recorder, topics.topics[i].info.name,
+				   recorder->subjects_count ? FLOE_DEPTH_MAX : 0);
+	look_topics_end(&topics);
+	return r;
+}
+
+/*
+ * Schemas and channels
+ */
+
+static void add_number(struct buffer *map, const char *key, uint64_t number)
+{
+	char text[24];
+
+	(void)snprintf(text, sizeof(text), "%llu", (unsigned long long)number);
+	buffer_add_pair(map, key, text);
+}
+
+static void add_map(struct buffer *content, const struct buffer *map)
+{
+	unsigned char *at = buffer_add(content, 4);
+
+	if (at)
+		(void)put_u32(at, (uint32_t)map->size);
+	buffer_add_bytes(content, map->data, map->size);
+}
+
+static void find_topic(const struct recorder *recorder, const char *name,
+		       struct floe_topic_info *ret)
+{
+	struct look_topics topics = {0};
+	const struct look_topic *topic;
+
+	memset(ret, 0, sizeof(*ret));
+	if (look_topics(&topics, recorder->frame->view) == 0) {
+		topic = look_find(&topics, name);
+		if (topic)
+			*ret = topic->info;
+	}
+	look_topics_end(&topics);
+}
+
+/* The text is whatever the topic's programs agreed on: it has no encoding that others know. */
+static void add_schema(struct recorder *recorder, struct subject *subject,
+		       const struct floe_topic_info *info)
+{
+	struct buffer content = {0};
+	char *text = frame_alloc(1, SCHEMA_MAX + 1);
+	ssize_t size;
+	unsigned char *at;
+
+	subject->has_schema = true;
+	if (!*info->type.name || recorder->schemas_count == UINT16_MAX) {
+		free(text);
+		return;
+	}
+	size = floe_view_schema(recorder->frame->view, subject->name, text, SCHEMA_MAX + 1);
+	if (size < 0 || size > (ssize_t)SCHEMA_MAX)
+		size = 0;
+	at = buffer_add(&content, 2);
+	if (at)
+		(void)put_u16(at, (uint16_t)(recorder->schemas_count + 1));
+	buffer_add_string(&content, info->type.name);
+	buffer_add_string(&content, size ? "floe" : "");
+	at = buffer_add(&content, 4);
+	if (at)
+		(void)put_u32(at, (uint32_t)size);
+	buffer_add_bytes(&content, text, (size_t)size);
+	if (!content.bad && tape_add_schema(recorder->tape, content.data, content.size) == 0)
+		subject->schema = ++recorder->schemas_count;
+	buffer_end(&content);
+	free(text);
+}
+
+/* What a player needs to publish as this publisher did. */
+static void describe(struct buffer *map, const struct floe_publisher_info *publisher,
+		     const struct floe_topic_info *info, uint64_t index)
+{
+	add_number(map, "floe.publisher", index);
+	if (publisher) {
+		add_number(map, "floe.depth", publisher->depth);
+		add_number(map, "floe.payload_max", publisher->payload_max);
+		add_number(map, "floe.flags", publisher->flags);
+		if (*publisher->process)
+			buffer_add_pair(map, "floe.process", publisher->process);
+	}
+	if (!*info->type.name)
+		return;
+	add_number(map, "floe.type.size", info->type.size);
+	add_number(map, "floe.type.alignment", info->type.alignment);
+	add_number(map, "floe.type.hash", info->type.hash);
+}
+
+static int define_channel(struct recorder *recorder, const struct subject *subject, uint16_t id,
+			  const struct buffer *map)
+{
+	struct buffer content = {0};
+	unsigned char *at = buffer_add(&content, 4);
+	int r;
+
+	if (at)
+		(void)put_u16(put_u16(at, id), subject->schema);
+	buffer_add_string(&content, subject->name);
+	buffer_add_string(&content, "floe");
+	add_map(&content, map);
+	r = content.bad ? -ENOMEM : tape_add_channel(recorder->tape, content.data, content.size);
+	buffer_end(&content);
+	return r;
+}
+
+/* NULL: there are too many. */
+static struct channel *add_channel(struct recorder *recorder, struct subject *subject,
+				   uint64_t index)
+{
+	struct look_topic topic = {0};
+	struct floe_topic_info info;
+	struct floe_publisher_info *found = NULL;
+	struct channel *channel;
+	struct buffer map = {0};
+
+	if (recorder->channels_count == CHANNELS_MAX)
+		return NULL;
+	channel = frame_alloc(1, sizeof(*channel));
+	find_topic(recorder, subject->name, &info);
+	if (!subject->has_schema)
+		add_schema(recorder, subject, &info);
+	topic.info = info;
+	(void)snprintf(topic.info.name, sizeof(topic.info.name), "%s", subject->name);
+	(void)look_inside(&topic, recorder->frame->view);
+	for (size_t i = 0; i < topic.publishers_count; i++)
+		if (topic.publishers[i].index == index)
+			found = &topic.publishers[i];
+	channel->id = (uint16_t)(recorder->channels_count + 1);
+	channel->topic = subject->name;
+	channel->publisher = (uint32_t)index;
+	channel->depth = found ? found->depth : 0;
+	describe(&map, found, &info, index);
+	if (define_channel(recorder, subject, channel->id, &map) < 0) {
+		free(channel);
+		channel = NULL;
+	} else {
+		recorder->by_id[channel->id] = channel;
+		recorder->channels_count++;
+		subject->channels[index] = channel;
+	}
+	buffer_end(&map);
+	look_topic_end(&topic);
+	return channel;
+}
+
+/*
+ * Messages
+ */
+
+static void add_lost(struct channel *channel, uint64_t count)
+{
+	if (count)
+		(void)atomic_fetch_add_explicit(&channel->lost, count, memory_order_relaxed);
+}
+
+/* Most of its ring must be between this message and the end of its life. */
+static bool can_refer(struct recorder *recorder, const struct subject *subject,
+		      const struct channel *channel, const struct floe_sample *sample)
+{
+	if (channel->depth == 0 || !tape_can_refer(recorder->tape, sample->data, sample->size))
+		return false;
+	return (uint64_t)floe_observer_left(subject->watch.observer, sample) * 4 >=
+	       3 * channel->depth;
+}
+
+/* 1 it has the message; 0 the message was overwritten; <0 */
+static int copy(struct recorder *recorder, struct subject *subject,
+		const struct chunk_message *message, const struct floe_sample *sample)
+{
+	int r;
+
+	while ((r = tape_add(recorder->tape, message)) == 0) {
+		struct tape_error error;
+
+		/* The back-log is full. As long as it lasts, its publisher's ring keeps it. */
+		tape_unlock(recorder->tape);
+		if (tape_check(recorder->tape, &error) < 0)
+			return 0;
+		(void)wait_until(wait_now_ns() + WAIT_PACE_SHORTEST_NS);
+		tape_lock(recorder->tape);
+		if (floe_observer_left(subject->watch.observer, sample) == 0)
+			return 0;
+	}
+	if (r < 0)
+		return r;
+	if (floe_observer_left(subject->watch.observer, sample) > 0)
+		return 1;
+	tape_drop_last(recorder->tape);
+	return 0;
+}
+
+static int store(struct recorder *recorder, struct subject *subject,
+		 const struct floe_sample *sample, int64_t now_ns)
+{
+	struct channel *channel = sample->ticket < FLOE_PUBLISHERS_MAX
+					  ? subject->channels[sample->ticket]
+					  : NULL;
+	struct chunk_message message = {
+		.sequence = (uint32_t)sample->sequence,
+		.log_time = (uint64_t)now_ns,
+		.publish_time = (uint64_t)now_ns,
+		.payload = sample->data,
+		.size = sample->size,
+	};
+	int r = 0;
+
+	if (!channel)
+		channel = add_channel(recorder, subject, sample->ticket);
+	if (!channel)
+		return frame_fail(recorder->frame, "there are too many publishers: more than %u",
+				  CHANNELS_MAX);
+	message.channel = channel->id;
+	if (sample->time_ns)
+		message.publish_time = sample->time_ns + (uint64_t)recorder->realtime_offset_ns;
+	if (can_refer(recorder, subject, channel, sample))
+		r = tape_refer(recorder->tape, &message, (uint64_t)(uintptr_t)subject,
+			       sample->sequence);
+	if (r == 0)
+		r = copy(recorder, subject, &message, sample);
+	channel->messages += r == 1;
+	add_lost(channel, sample->lost + (r != 1));
+	if (r == -E2BIG && !subject->was_too_large)
+		frame_say(
+			recorder->frame,
+			"a message of '%s' of %zu bytes does not fit into the back-log and is left "
+			"out: a larger --memory takes it",
+			subject->name, sample->size);
+	subject->was_too_large |= r == -E2BIG;
+	return 0;
+}
+
+/* How many; <0 */
+static int take_turn(struct recorder *recorder, struct subject *subject, uint64_t count_max)
+{
+	struct floe_sample sample;
+	int64_t now_ns = 0;
+	unsigned same = 0;
+	uint64_t taken = 0;
+
+	while (taken < count_max && taken < TURN) {
+		int r = watch_borrow(&subject->watch, &sample);
+
+		if (r < 0) {
+			(void)frame_fail(recorder->frame, "'%s': %s", subject->name,
+					 watch_reason(r));
+			return r;
+		}
+		if (r == 0)
+			break;
+		if (same == 0 || sample.size >= LARGE)
+			now_ns = realtime_ns();
+		same = (same + 1) % SAME_TIME;
+		if (store(recorder, subject, &sample, now_ns) != 0)
+			return -EMFILE;
+		taken++;
+	}
+	return (int)taken;
+}
+
+int recorder_step(struct recorder *recorder, uint64_t count_max)
+{
+	uint64_t taken = 0;
+
+	tape_lock(recorder->tape);
+	for (size_t i = 0; i < recorder->subjects_count && taken < count_max; i++) {
+		int r = take_turn(recorder, recorder->subjects[i], count_max - taken);
+
+		if (r < 0) {
+			tape_unlock(recorder->tape);
+			return r;
+		}
+		taken += (uint64_t)r;
+	}
+	tape_unlock(recorder->tape);
+	return (int)taken;
+}
+
+/*
+ * For the tape
+ */
+
+bool recorder_is_whole(void *recorder, struct chunk *chunk)
+{
+	const struct subject *subject = (const struct subject *)(uintptr_t)chunk->ticket;
+	struct floe_sample sample = {.data = chunk->payload, .sequence = chunk->sequence};
+	const struct recorder *r = recorder;
+
+	sample.ticket = r->by_id[chunk->entries[0].channel]->publisher;
+	return subject->watch.observer && floe_observer_left(subject->watch.observer, &sample) > 0;
+}
+
+void recorder_lose(void *recorder, uint16_t channel, uint32_t count)
+{
+	struct recorder *r = recorder;
+
+	add_lost(r->by_id[channel], count);
+}
+
+static void list_one(void *user, const char *topic, uint32_t publisher, uint64_t messages,
+		     uint64_t lost)
+{
+	char key[FLOE_TOPIC_NAME_MAX + 32];
+
+	(void)messages;
+	(void)snprintf(key, sizeof(key), "%s/%u", topic, publisher);
+	add_number(user, key, lost);
+}
+
+void recorder_list_losses(void *recorder, struct buffer *map)
+{
+	recorder_each(recorder, list_one, map);
+}
+
+/*
+ * The end
+ */
+
+void recorder_count(const struct recorder *recorder, struct recorder_counts *ret)
+{
+	*ret = (struct recorder_counts){.topics = recorder->subjects_count,
+					.channels = recorder->channels_count};
+	for (uint16_t i = 1; i <= recorder->channels_count; i++)
+		ret->lost += atomic_load_explicit(&recorder->by_id[i]->lost, memory_order_relaxed);
+	for (size_t i = 0; i < recorder->subjects_count; i++)
+		ret->topics_found += recorder->subjects[i]->watch.observer != NULL;
+}
+
+void recorder_each(const struct recorder *recorder,
+		   void (*each)(void *user, const char *topic, uint32_t publisher,
+				uint64_t messages, uint64_t lost),
+		   void *user)
+{
+	for (uint16_t i = 1; i <= recorder->channels_count; i++) {
+		const struct channel *channel = recorder->by_id[i];
+
+		each(user, channel->topic, channel->publisher, channel->messages, channel->lost);
+	}
+}
+
+void recorder_close(struct recorder *recorder)
+{
+	for (size_t i = 0; i < recorder->subjects_count; i++) {
+		watch_end(&recorder->subjects[i]->watch);
+		free(recorder->subjects[i]);
+	}
+	for (uint16_t i = 1; i <= recorder->channels_count; i++)
+		free(recorder->by_id[i]);
+	free(recorder->subjects);
+	free(recorder);
+}

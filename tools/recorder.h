@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef TOOLS_RECORDER_H
+#define TOOLS_RECORDER_H
+
+/*
+ * Recorder: takes the messages of topics as an observer and gives them to a tape. It has no
+ * subscriber's place, and nobody waits for it. A large payload is written from the publisher's
+ * memory, where nobody holds it, if its ring has many messages to go before it is overwritten; once
+ * it is written, it is asked whether it still was what it is, and else it counts as lost. All other
+ * payloads are copied once.
+ *
+ * In a file each publisher of a topic has a channel of its own, so that sequences stay what they
+ * are.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "frame.h"
+#include "record/tape.h"
+
+struct recorder;
+
+struct recorder_counts {
+	uint64_t lost; /* before they were read, for want of memory, and on their way to the file */
+	size_t topics;
+	size_t topics_found;
+	size_t channels;
+};
+
+/* frame: its view is open */
+struct recorder *recorder_open(struct frame *frame);
+
+/* The tape is to be closed before the recorder is. */
+void recorder_set_tape(struct recorder *recorder, struct tape *tape);
+
+/* A topic that is there twice is recorded once. */
+void recorder_add_topic(struct recorder *recorder, const char *name, uint64_t history);
+
+/* Topics of the domain that are not recorded yet. 0 or -errno */
+int recorder_add_all(struct recorder *recorder);
+
+/* Takes what is there, up to some hundred messages. How many; <0: told. Waits only while the
+ * back-log is full. */
+int recorder_step(struct recorder *recorder, uint64_t count_max);
+
+/* For struct tape_plan, with the recorder as user. */
+bool recorder_is_whole(void *recorder, struct chunk *chunk);
+void recorder_lose(void *recorder, uint16_t channel, uint32_t count);
+void recorder_list_losses(void *recorder, struct buffer *map);
+
+void recorder_count(const struct recorder *recorder, struct recorder_counts *ret);
+
+/* Calls `each` for every channel. */
+void recorder_each(const struct recorder *recorder,
+		   void (*each)(void *user, const char *topic, uint32_t publisher,
+				uint64_t messages, uint64_t lost),
+		   void *user);
+
+void recorder_close(struct recorder *recorder);
+
+#endif
