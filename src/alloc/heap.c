@@ -172,8 +172,9 @@ int heap_create(struct heap **ret_heap, const struct heap_plan *plan, struct flo
 	if (r < 0)
 		return r;
 	heap_consider_caches(heap);
-	heaps_add(heap);
+	/* Before heaps_add, which may allocate in the drop-in malloc. */
 	*ret_heap = heap;
+	heaps_add(heap);
 	return 0;
 }
 
