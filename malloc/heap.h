@@ -32,9 +32,14 @@ floe_inline void deallocate(void *p)
 {
 	struct cache *cache = thread_slot[0].cache;
 
-	if (floe_unlikely(!cache) ||
-	    floe_unlikely(!bin_push(&cache->bin[cache_state(cache, p)], p)))
-		free_slow(p);
+	if (floe_likely(cache)) {
+		unsigned state = cache_state(cache, p);
+
+		if (floe_likely(state_is_class(state)) &&
+		    floe_likely(bin_push(&cache->bin[state], p)))
+			return;
+	}
+	free_slow(p);
 }
 
 #endif

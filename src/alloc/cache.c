@@ -70,6 +70,6 @@ void cache_push(struct cache *cache, unsigned class, void *object)
 void cache_flush(struct cache *cache)
 {
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
-		if (load_relaxed(&cache->bin[class].count))
+		if (bin_count(&cache->bin[class]))
 			central_drain(cache->heap, class, &cache->bin[class], 0);
 }

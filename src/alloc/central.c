@@ -163,7 +163,7 @@ static void give_back_empty(struct heap *heap, struct central *central, struct e
 	if (central->partial == span && !span->next && !load_relaxed(&extent->draining))
 		return;
 	unlink_span(central, span);
-	pages_give(heap, extent, span);
+	(void)pages_give(heap, extent, span);
 }
 
 static void give_object(struct heap *heap, unsigned class, struct extent *extent, void *object)
@@ -226,6 +226,17 @@ void central_give(struct heap *heap, unsigned class, void **objects, uint32_t co
 	lock_give(&heap->central[class].lock);
 }
 
+/* The hot one is the last to go. */
+static void give_hot(struct heap *heap, unsigned class, struct bin *bin)
+{
+	void *hot = load_relaxed(&bin->hot);
+
+	if (!hot)
+		return;
+	give(heap, class, &hot, 1);
+	store_relaxed(&bin->hot, NULL);
+}
+
 void central_drain(struct heap *heap, unsigned class, struct bin *bin, uint32_t keep)
 {
 	uint32_t count = load_relaxed(&bin->count);
@@ -235,6 +246,8 @@ void central_drain(struct heap *heap, unsigned class, struct bin *bin, uint32_t 
 	give(heap, class, bin->slot, given);
 	memmove(bin->slot, bin->slot + given, (count - given) * sizeof(void *));
 	store_relaxed(&bin->count, count - given);
+	if (keep == 0)
+		give_hot(heap, class, bin);
 	lock_give(&heap->central[class].lock);
 }
 
@@ -248,7 +261,7 @@ static void give_back_all(struct heap *heap, struct central *central)
 		if (span->free_count < span->object_count)
 			continue;
 		unlink_span(central, span);
-		pages_give(heap, directory_find(&heap->directory, (void *)span->start), span);
+		(void)pages_give(heap, directory_find(&heap->directory, (void *)span->start), span);
 	}
 }
 

@@ -220,7 +220,7 @@ static void give_own(struct heap *heap, void *memory)
 {
 	struct extent *extent = directory_find(&heap->directory, memory);
 
-	pages_give(heap, extent, &extent->span[extent_page(extent, memory)]);
+	(void)pages_give(heap, extent, &extent->span[extent_page(extent, memory)]);
 }
 
 /* Only a second thread has use for it. */
@@ -438,9 +438,10 @@ int heap_misfree(struct heap *heap, const void *p, const char *what)
 	return -EINVAL;
 }
 
-static int free_object(struct heap *heap, struct cache *cache, unsigned class,
-		       struct extent *extent, void *p)
+static int free_object(struct heap *heap, unsigned class, struct extent *extent, void *p)
 {
+	struct cache *cache = thread_cache(heap);
+
 	if (!cache) {
 		central_give(heap, class, &p, 1);
 		return 0;
@@ -453,7 +454,6 @@ static int free_object(struct heap *heap, struct cache *cache, unsigned class,
 
 static int free_found(struct heap *heap, void *p)
 {
-	struct cache *cache = thread_cache(heap);
 	struct extent *extent = directory_find(&heap->directory, p);
 	uint8_t state = extent ? heap_state(extent, p) : PAGE_PLAIN;
 
@@ -461,7 +461,7 @@ static int free_found(struct heap *heap, void *p)
 		return large_free(heap, extent, p);
 	if (state == PAGE_PLAIN || state >= CLASS_COUNT)
 		return heap_misfree(heap, p, extent ? "is no object" : "is not of this heap");
-	return free_object(heap, cache, state, extent, p);
+	return free_object(heap, state, extent, p);
 }
 
 void heap_free_slow(struct heap *heap, void *p)
@@ -484,6 +484,7 @@ static int check_object(struct heap *heap, unsigned class, struct extent *extent
 		return heap_misfree(heap, p, "is inside an object");
 	for (uint32_t i = 0; cache && i < load_relaxed(&cache->bin[class].count); i++)
 		r |= cache->bin[class].slot[i] == p;
+	r |= cache && load_relaxed(&cache->bin[class].hot) == p;
 	return r ? heap_misfree(heap, p, "was freed twice") : 0;
 }
 
@@ -585,7 +586,7 @@ static size_t count_cached(const struct heap *heap)
 
 	for (const struct cache *cache = heap->caches; cache; cache = cache->next)
 		for (unsigned class = 1; class < CLASS_COUNT; class ++)
-			count += load_relaxed(&cache->bin[class].count);
+			count += bin_count(&cache->bin[class]);
 	return count;
 }
 
@@ -651,20 +652,25 @@ void heap_unlock_all(struct heap *heap)
 }
 
 /* What a cache holds is taken from its span, and of the bin's class. */
+static bool is_cached_right(const struct heap *heap, const void *p, unsigned class)
+{
+	struct extent *extent = directory_find(&heap->directory, p);
+
+	return extent && heap_state(extent, p) == class &&
+	       central_is_free(extent_span(extent, extent_page(extent, p)), class, p) == 0;
+}
+
 static int check_bin(const struct heap *heap, const struct bin *bin, unsigned class)
 {
 	uint32_t count = load_relaxed(&bin->count);
+	void *hot = load_relaxed(&bin->hot);
 
-	if (count > bin->limit || bin->limit > bin->max)
+	if (count > bin->limit || bin->limit > bin->max ||
+	    (hot && !is_cached_right(heap, hot, class)))
 		return -EPROTO;
-	for (uint32_t i = 0; i < count; i++) {
-		struct extent *extent = directory_find(&heap->directory, bin->slot[i]);
-
-		if (!extent || heap_state(extent, bin->slot[i]) != class ||
-		    central_is_free(extent_span(extent, extent_page(extent, bin->slot[i])), class,
-				    bin->slot[i]) != 0)
+	for (uint32_t i = 0; i < count; i++)
+		if (!is_cached_right(heap, bin->slot[i], class))
 			return -EPROTO;
-	}
 	return 0;
 }
 

@@ -69,8 +69,8 @@ struct heap {
 	size_t limit;
 	size_t limit_soft;
 	uint32_t release_rate;
-	uint64_t freed_since; /* pages, since the last one was released */
-	size_t obtained;      /* bytes from source and system */
+	int64_t release_due; /* thousandths of pages; what went back beyond what was due counts against it */
+	size_t obtained; /* bytes from source and system */
 	size_t injected;
 	size_t large; /* bytes of large objects */
 	size_t large_count;
@@ -143,9 +143,14 @@ floe_inline void heap_free(struct heap *heap, void *p)
 #else
 	struct cache *cache = heap_cache(heap);
 
-	if (floe_unlikely(!cache) ||
-	    floe_unlikely(!bin_push(&cache->bin[cache_state(cache, p)], p)))
-		heap_free_slow(heap, p);
+	if (floe_likely(cache)) {
+		unsigned state = cache_state(cache, p);
+
+		if (floe_likely(state_is_class(state)) &&
+		    floe_likely(bin_push(&cache->bin[state], p)))
+			return;
+	}
+	heap_free_slow(heap, p);
 #endif
 }
 

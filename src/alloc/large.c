@@ -31,8 +31,8 @@ int large_free(struct heap *heap, struct extent *extent, void *p)
 
 	if (span->start != (uintptr_t)p)
 		return heap_misfree(heap, p, "is inside an object");
-	pages_give(heap, extent, span);
-	pages_release_due(heap);
+	if (pages_give(heap, extent, span))
+		pages_release_due(heap);
 	return 0;
 }
 

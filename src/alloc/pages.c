@@ -361,17 +361,28 @@ struct span *pages_take(struct heap *heap, const struct pages_request *request,
 	return span;
 }
 
-void pages_give(struct heap *heap, struct extent *extent, struct span *span)
+/* Pages that are due by now. */
+static size_t count_due(const struct heap *heap)
+{
+	if (heap->limit_soft && heap->obtained > heap->limit_soft)
+		return SIZE_MAX >> EXTENT_PAGE_SHIFT;
+	return heap->release_due > 0 ? (size_t)heap->release_due / RATE_UNIT : 0;
+}
+
+bool pages_give(struct heap *heap, struct extent *extent, struct span *span)
 {
 	size_t first = extent_index(extent, span);
+	bool due;
 
 	lock_take(&heap->page_lock);
 	account(heap, extent, span, load_relaxed(&extent->state[first]), false);
-	heap->freed_since += span->page_count;
+	heap->release_due += (int64_t)span->page_count * heap->release_rate;
 	extent_unmark(extent, span);
 	span->clean = 0;
 	extent_give(extent, span);
+	due = count_due(heap) >= RELEASE_MIN;
 	lock_give(&heap->page_lock);
+	return due;
 }
 
 bool pages_resize(struct heap *heap, struct extent *extent, struct span *span, size_t size)
@@ -484,23 +495,18 @@ size_t pages_release(struct heap *heap, size_t wanted)
 	size_t released = 0;
 
 	lock_take(&heap->page_lock);
-	heap->freed_since = 0;
 	if (heap->source.calls && wanted == SIZE_MAX)
 		released = release_pieces(heap);
 	for (struct extent *e = heap->extents; e && released < wanted; e = e->next)
 		if (e->releasable)
 			released += release_extent(heap, e, wanted - released);
 	heap->released += released;
+	heap->release_due -= (int64_t)(released >> EXTENT_PAGE_SHIFT) * RATE_UNIT;
+	/* There is no more, for now. */
+	if (released < wanted)
+		heap->release_due = 0;
 	lock_give(&heap->page_lock);
 	return released;
-}
-
-/* Pages that are due by now. */
-static size_t count_due(const struct heap *heap)
-{
-	if (heap->limit_soft && heap->obtained > heap->limit_soft && heap->freed_since)
-		return SIZE_MAX >> EXTENT_PAGE_SHIFT;
-	return heap->freed_since * heap->release_rate / RATE_UNIT;
 }
 
 void pages_release_due(struct heap *heap)
@@ -510,6 +516,6 @@ void pages_release_due(struct heap *heap)
 	lock_take(&heap->page_lock);
 	due = count_due(heap);
 	lock_give(&heap->page_lock);
-	if (due >= RELEASE_MIN)
+	if (due)
 		(void)pages_release(heap, due << EXTENT_PAGE_SHIFT);
 }

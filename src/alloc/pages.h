@@ -22,7 +22,9 @@ struct pages_request {
 struct span *pages_take(struct heap *heap, const struct pages_request *request,
 			struct extent **ret_extent);
 
-void pages_give(struct heap *heap, struct extent *extent, struct span *span);
+/* Returns whether so much was freed by now that some should be given back (release_rate,
+ * limit_soft): pages_release_due, without any lock. */
+bool pages_give(struct heap *heap, struct extent *extent, struct span *span);
 
 /* A large object gets another size where it is. False: there is no room behind it. */
 bool pages_resize(struct heap *heap, struct extent *extent, struct span *span, size_t size);
@@ -37,8 +39,6 @@ void pages_remove(struct heap *heap, struct extent *extent);
  * kernel really took. The lock is free while the kernel works. */
 size_t pages_release(struct heap *heap, size_t wanted);
 
-/* Gives some back if so much was freed since that it is time (release_rate, limit_soft). Without
- * any lock. */
 void pages_release_due(struct heap *heap);
 
 /* The bytes of an object or of what else the run is. */

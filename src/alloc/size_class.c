@@ -52,6 +52,12 @@ const struct size_class size_class[CLASS_COUNT] = {
 	ROW(32768, 16, 4),
 };
 
+const uint8_t class_table[CLASS_TABLE_MAX / 16 + 1] = {
+	1,  1,  2,  3,  4,  5,  6,  7,  8,  9,  9,  10, 10, 11, 11, 12, 12, 13, 13, 13, 13, 14,
+	14, 14, 14, 15, 15, 15, 15, 16, 16, 16, 16, 17, 17, 17, 17, 17, 17, 17, 17, 18, 18, 18,
+	18, 18, 18, 18, 18, 19, 19, 19, 19, 19, 19, 19, 19, 20, 20, 20, 20, 20, 20, 20, 20,
+};
+
 unsigned class_of_aligned(size_t size, size_t alignment)
 {
 	unsigned class;
