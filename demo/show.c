@@ -390,7 +390,7 @@ int show_open(struct show *s, const struct show_options *options)
 
 void show_run(struct show *s, const volatile sig_atomic_t *interrupts)
 {
-	/* -ENOSYS and the like: poll ignores it, and the time-out serves. */
+	/* -EMFILE and the like: poll ignores it, and the time-out serves. */
 	struct pollfd readable = {.fd = floe_subscriber_fd(s->stats), .events = POLLIN};
 
 	enter(s, PHASE_GATHER);

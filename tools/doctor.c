@@ -430,7 +430,8 @@ static void check_calls(struct doctor *doctor)
 		     "futex_waitv is forbidden here, as a container's seccomp profile "
 		     "does: a subscriber of several publishers looks again and again.");
 	if (syscall(SYS_io_uring_setup, 0U, NULL) < 0 && (errno == EPERM || errno == ENOSYS))
-		tell(doctor, DOCTOR_NOTE, "io_uring is %s here: floe_subscriber_fd says ENOSYS%s.",
+		tell(doctor, DOCTOR_NOTE,
+		     "io_uring is %s here%s: behind floe_subscriber_fd is a timer of a millisecond.",
 		     errno == EPERM ? "forbidden" : "missing",
 		     read_line("/proc/sys/kernel/io_uring_disabled", line, sizeof(line)) &&
 				     strcmp(line, "0") != 0

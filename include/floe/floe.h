@@ -236,8 +236,15 @@ FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns);
 /* Gives the sample back and empties it. An empty sample is fine. */
 FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *sample);
 
-/* A descriptor for poll, epoll and their kin: readable when there is a sample. Ours, closed with
- * the subscriber. -ENOSYS: there is none; so far this is always said, wait with floe_wait. */
+/*
+ * A descriptor for poll, epoll and their kin, level or edge: readable while there is a sample, and
+ * not otherwise. The same at each call; ours, closed with the subscriber: do not read from it. Any
+ * thread may poll it. It follows floe_take and floe_wait of this subscriber, and takes a system call
+ * or two in a take after which nothing is there. Where io_uring cannot wait on futex words (before
+ * Linux 6.7) or is forbidden, it is a timer that makes it readable a millisecond after each look:
+ * take may find nothing.
+ *   -EINVAL; -EMFILE, -ENFILE, -ENOMEM
+ */
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub);
 
 /*

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api/descriptor.h"
 #include "api/handle.h"
 #include "api/options.h"
 #include "base/arith.h"
@@ -32,6 +33,7 @@ struct subscription {
 	struct port_shared *port;
 	bool placed;
 	void *tables;
+	struct descriptor *descriptor; /* NULL until somebody asked for it */
 	uint64_t history;
 	bool joining;
 	struct floe_error *error; /* while opening */
@@ -63,11 +65,19 @@ static void watch(void *user)
 	node_watch(s->node);
 }
 
+static void settle(void *user, struct subscriber *sub)
+{
+	struct subscription *s = user;
+
+	descriptor_settle(s->descriptor, sub);
+}
+
 static const struct subscriber_calls calls = {
 	.refresh = refresh,
 	.look_again = look_again,
 	.detach = detach,
 	.watch = watch,
+	.settle = settle,
 };
 
 static int set_up(struct subscription *s, const struct floe_subscriber_options *o)
@@ -151,6 +161,7 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 /* Undoes what was done so far, in reverse. */
 static void end(struct subscription *s)
 {
+	descriptor_close(s->descriptor);
 	if (s->tables)
 		subscriber_deinit(&s->subscriber);
 	if (s->placed)
@@ -246,7 +257,18 @@ FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *s
 
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
 {
-	return handle_find(sub, HANDLE_SUBSCRIBER) ? -ENOSYS : -EINVAL;
+	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	int r;
+
+	if (!s)
+		return -EINVAL;
+	if (!s->descriptor) {
+		r = descriptor_open(&s->descriptor, &s->subscriber);
+		if (r < 0)
+			return r;
+		subscriber_be_polled(&s->subscriber);
+	}
+	return s->descriptor->alarm.fd;
 }
 
 FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,

@@ -8,6 +8,8 @@
  *   +0   publishers     goes up when a publisher comes or goes; a futex word
  *   +8   subscribers    goes up when a subscriber comes or goes; a futex word
  *   +16  sleepers       goes up before a subscriber sleeps
+ *   +24  firsts         goes up with the first message of a publisher, if somebody sleeps; a futex
+ *                       word
  *
  * This is the exception to "one writer per word". Each word only makes others look again at words
  * that do have one writer. Whoever adds too often costs the others system calls. Whoever sets a
@@ -28,9 +30,11 @@ struct hints_shared {
 	FLOE_CACHELINE_ALIGNED shared_u64 publishers;
 	shared_u64 subscribers;
 	shared_u64 sleepers;
-	uint64_t reserved[5];
+	shared_u64 firsts;
+	uint64_t reserved[4];
 };
 static_assert(sizeof(struct hints_shared) == 64, "layout");
 static_assert(offsetof(struct hints_shared, sleepers) == 16, "layout");
+static_assert(offsetof(struct hints_shared, firsts) == 24, "layout");
 
 #endif

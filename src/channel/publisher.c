@@ -458,6 +458,15 @@ static bool is_anyone_asleep(const struct publisher *pub)
 	return false;
 }
 
+/* Who waits by a descriptor is not woken when a publisher comes, but when it sends: it may have
+ * come after he looked around, so that he does not wait on its head. */
+static void introduce(struct publisher *pub)
+{
+	pub->introduced = true;
+	(void)add_seq_cst(&pub->hints->firsts, 1);
+	(void)os->wake(futex_half(&pub->hints->firsts), INT_MAX);
+}
+
 /*
  * Somebody announced that he sleeps, perhaps on our head. He may be anywhere between his last
  * look and futex_wait, where a wake that comes too early is lost. So each announcement wakes
@@ -479,6 +488,8 @@ int publisher_wake(struct publisher *pub)
 	if (pub->calls->watch)
 		pub->calls->watch(pub->user);
 	(void)os->wake(futex_half(&pub->ring.segment->head), INT_MAX);
+	if (!pub->introduced)
+		introduce(pub);
 	bump(&pub->ring.segment->wakes, 1);
 	return 1;
 }

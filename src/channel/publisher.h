@@ -84,6 +84,7 @@ struct publisher {
 	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish, whose limit
 			     * is 0 so that it takes the slow path */
 	bool wants_refresh; /* the last one failed */
+	bool introduced;    /* who sleeps has been told that we send */
 
 	struct manager manager;
 	uint32_t *slot_chunk; /* [depth]: what each slot names */

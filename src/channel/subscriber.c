@@ -82,7 +82,8 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
  * take goes the straight way when it should not, so there must always be a feed to look at. */
 static void look_for_straight(struct subscriber *sub)
 {
-	bool straight = sub->feed_count == 1 && !sub->feeds[0].leaving && !sub->feeds[0].keeps_few;
+	bool straight = sub->feed_count == 1 && !sub->feeds[0].leaving &&
+			!sub->feeds[0].keeps_few && !sub->polled;
 
 	sub->straight_at = straight ? sub->publishers_seen : SEEN_NONE;
 	if (sub->feed_count == 0)
@@ -167,6 +168,7 @@ static void drop(struct subscriber *sub, struct feed *feed)
 	sub->calls->detach(sub->user, feed);
 	sub->leaving_count -= feed->leaving;
 	sub->feed_count--;
+	sub->feed_changes++;
 	sub->turn = sub->feeds;
 	if (feed == last) {
 		look_for_straight(sub);
@@ -214,6 +216,7 @@ int subscriber_refresh(struct subscriber *sub)
 	uint64_t epoch = load_seq_cst(&sub->hints->publishers);
 	int r = sub->calls->refresh(sub->user, sub);
 
+	sub->feed_changes++;
 	/* One publisher that cannot be read is told of once, and is no reason to look again. */
 	if (r >= 0 || r == -EPROTO || r == -EACCES)
 		sub->publishers_seen = epoch;
@@ -331,10 +334,21 @@ int subscriber_take_chunk_ready(struct subscriber *sub, struct feed *feed, struc
 	return subscriber_keep(sub, feed, held, ret);
 }
 
-int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
+/* What could not be said when it was found out. */
+static int tell(struct subscriber *sub)
 {
-	int refreshed = 0;
+	int r = sub->untold;
 
+	sub->untold = 0;
+	return r;
+}
+
+static int take_any(struct subscriber *sub, struct floe_sample *ret)
+{
+	int refreshed = tell(sub);
+
+	if (refreshed < 0)
+		return refreshed;
 	/* What cannot be read now is told when there is nothing else; what is there is taken. */
 	if (load_relaxed(&sub->hints->publishers) != sub->publishers_seen)
 		refreshed = subscriber_refresh(sub);
@@ -355,6 +369,15 @@ int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
 	if (sub->leaving_count)
 		subscriber_drop_feeds(sub);
 	return refreshed < 0 ? refreshed : 0;
+}
+
+int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
+{
+	int r = take_any(sub, ret);
+
+	if (sub->polled)
+		sub->calls->settle(sub->user, sub);
+	return r;
 }
 
 int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed)
@@ -386,20 +409,6 @@ static bool spin(const struct subscriber *sub, int64_t until_ns)
 	return false;
 }
 
-static unsigned list_words(const struct subscriber *sub, struct os_wait *ret_words)
-{
-	unsigned count = 0;
-
-	ret_words[count++] = (struct os_wait){futex_half(&sub->hints->publishers),
-					      (uint32_t)sub->publishers_seen};
-	for (uint32_t i = 0; i < sub->feed_count; i++)
-		if (!sub->feeds[i].broken)
-			ret_words[count++] = (struct os_wait){
-				futex_half(&sub->feeds[i].reader.segment->head),
-				(uint32_t)ring_reader_head(&sub->feeds[i].reader)};
-	return count;
-}
-
 /* Those that can still speak, as many as a sleep can take. */
 static unsigned list_omens(const struct subscriber *sub, struct os_wait *ret_words, unsigned count)
 {
@@ -429,27 +438,62 @@ static void note_omens(struct subscriber *sub)
 	}
 }
 
-/*
- * One sleep on the heads of all publishers. The heads are read first and the flag is up before
- * the last look. Publishers do not pay for a fence between their slot and their look at
- * `sleepers`: membarrier makes them pass one now (membarrier(2), GLOBAL_EXPEDITED, Linux 4.16).
- * Either they see our addition, or we see their slot.
- */
-static int sleep_once(struct subscriber *sub, int64_t until_ns)
+unsigned subscriber_list_words(const struct subscriber *sub, struct os_wait *ret_words)
 {
-	struct os_wait words[OS_WAIT_MAX];
-	unsigned count = list_omens(sub, words, list_words(sub, words));
-	int64_t look_ns;
-	int r = 0;
+	unsigned count = 0;
 
+	ret_words[count++] = (struct os_wait){futex_half(&sub->hints->firsts),
+					      (uint32_t)load_relaxed(&sub->hints->firsts)};
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (!sub->feeds[i].broken)
+			ret_words[count++] = (struct os_wait){
+				futex_half(&sub->feeds[i].reader.segment->head),
+				(uint32_t)ring_reader_head(&sub->feeds[i].reader)};
+	return list_omens(sub, ret_words, count);
+}
+
+/*
+ * The heads are read before, and the flag is up before the last look. Publishers do not pay for a
+ * fence between their slot and their look at `sleepers`: membarrier makes them pass one now
+ * (membarrier(2), GLOBAL_EXPEDITED, Linux 4.16). Either they see our addition, or we see their slot.
+ */
+int subscriber_announce(struct subscriber *sub)
+{
 	note_omens(sub);
 	if (sub->calls->watch)
 		sub->calls->watch(sub->user);
-	look_ns = os->now_ns() + sub->look_ns;
 	store_seq_cst(&sub->port->sleeping, 1);
 	(void)add_seq_cst(&sub->hints->sleepers, 1);
-	if (os->barrier_all() < 0)
-		look_ns = os->now_ns() + SLICE_NS;
+	return os->barrier_all();
+}
+
+bool subscriber_has_more(struct subscriber *sub)
+{
+	int r = is_changed(sub) ? subscriber_refresh(sub) : 0;
+
+	if (r == -EPROTO || r == -EACCES)
+		sub->untold = r;
+	return r < 0 || sub->untold || is_ready(sub);
+}
+
+void subscriber_be_polled(struct subscriber *sub)
+{
+	sub->polled = true;
+	look_for_straight(sub);
+}
+
+/* One sleep on the heads of all publishers, or until one comes. */
+static int sleep_once(struct subscriber *sub, int64_t until_ns)
+{
+	struct os_wait words[OS_WAIT_MAX];
+	unsigned count = subscriber_list_words(sub, words);
+	int64_t look_ns;
+	int r = 0;
+
+	words[0] = (struct os_wait){futex_half(&sub->hints->publishers),
+				    (uint32_t)sub->publishers_seen};
+	look_ns = subscriber_announce(sub) < 0 ? SLICE_NS : sub->look_ns;
+	look_ns += os->now_ns();
 	if (until_ns < 0 || until_ns > look_ns)
 		until_ns = look_ns;
 	if (!is_ready(sub))
@@ -458,21 +502,22 @@ static int sleep_once(struct subscriber *sub, int64_t until_ns)
 		os->sleep_ns(SLICE_NS / 10); /* before Linux 5.16, and more than one word */
 		r = 0;
 	}
-	store_relaxed(&sub->port->sleeping, 0);
+	/* Who waits by a descriptor sleeps on. */
+	store_relaxed(&sub->port->sleeping, sub->polled);
 	if (r == -ETIMEDOUT && sub->look_ns < LOOK_NS)
 		sub->look_ns *= 2;
 	note_omens(sub);
 	return r;
 }
 
-int subscriber_wait(struct subscriber *sub, int64_t deadline_ns)
+static int wait_until(struct subscriber *sub, int64_t deadline_ns)
 {
 	int64_t now = 0;
 
 	for (bool spun = false;;) {
-		int r = 0;
+		int r = tell(sub);
 
-		if (is_changed(sub))
+		if (r == 0 && is_changed(sub))
 			r = subscriber_refresh(sub);
 		if (r < 0)
 			return r;
@@ -497,4 +542,13 @@ int subscriber_wait(struct subscriber *sub, int64_t deadline_ns)
 		if (r == -ETIMEDOUT)
 			sub->publishers_seen = SEEN_NONE;
 	}
+}
+
+int subscriber_wait(struct subscriber *sub, int64_t deadline_ns)
+{
+	int r = wait_until(sub, deadline_ns);
+
+	if (sub->polled)
+		sub->calls->settle(sub->user, sub);
+	return r;
 }

@@ -20,6 +20,7 @@
 #include "channel/port_layout.h"
 #include "channel/ring.h"
 #include "memory/region.h"
+#include "os/os.h"
 
 /* A publisher, as a subscriber sees it. */
 struct feed {
@@ -70,6 +71,8 @@ struct subscriber_calls {
 	void (*detach)(void *user, struct feed *feed);
 	/* We are about to sleep: our own omen must be watched. May be NULL. */
 	void (*watch)(void *user);
+	/* Somebody waits by a descriptor (`polled`), and a call of ours has just looked around. */
+	void (*settle)(void *user, struct subscriber *sub);
 };
 
 struct subscriber {
@@ -90,6 +93,10 @@ struct subscriber {
 	uint64_t publishers_seen; /* SEEN_NONE: look again in any case */
 	bool reliable;
 	bool fenced; /* membarrier(2) is not to be had */
+
+	bool polled;           /* there is a descriptor: every take is slow, and settles */
+	int untold;            /* what refreshing said between two calls: the next one says it */
+	uint32_t feed_changes; /* goes up when feeds or their omens may be others */
 
 	uint64_t depth; /* UINT64_MAX: as far as the ring goes */
 	uint64_t spin_ns;
@@ -143,6 +150,19 @@ int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed); /* 1 *
 
 /* 1 ready; 0 deadline; -EINTR */
 int subscriber_wait(struct subscriber *sub, int64_t deadline_ns);
+
+/*
+ * For who waits elsewhere, in this order: list the words to wait on, with what they say now; tell
+ * the publishers that somebody sleeps; look whether there is more. If not, one of the words is
+ * woken when there is a message, and hardly ever else. New words are listed again.
+ */
+unsigned subscriber_list_words(const struct subscriber *sub,
+			       struct os_wait *ret_words /* [OS_WAIT_MAX] */);
+int subscriber_announce(struct subscriber *sub);  /* -errno: publishers may not see it in time */
+bool subscriber_has_more(struct subscriber *sub); /* also when take has to say what is wrong */
+
+/* From here on each take and wait settles. */
+void subscriber_be_polled(struct subscriber *sub);
 
 floe_inline int subscriber_keep(struct subscriber *sub, struct feed *feed, struct held *held,
 				struct floe_sample *ret)

@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -252,6 +254,52 @@ static void real_sleep_ns(int64_t ns)
 	(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &span, NULL);
 }
 
+static int real_ring_setup(unsigned entries, struct io_uring_params *params)
+{
+	/* The descriptor is always O_CLOEXEC. */
+	return result(syscall(SYS_io_uring_setup, entries, params));
+}
+
+static int real_ring_enter(int fd, unsigned submit, unsigned complete, unsigned flags)
+{
+	return result(syscall(SYS_io_uring_enter, fd, submit, complete, flags, NULL, 0));
+}
+
+static int real_ring_register(int fd, unsigned what, const void *argument, unsigned count)
+{
+	return result(syscall(SYS_io_uring_register, fd, what, argument, count));
+}
+
+static int real_make_event(void)
+{
+	return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+static int real_raise_event(int fd)
+{
+	return result(eventfd_write(fd, 1));
+}
+
+static int real_clear_event(int fd)
+{
+	eventfd_t value;
+	int r = result(eventfd_read(fd, &value));
+
+	return r == -EAGAIN ? 0 : r;
+}
+
+static int real_make_timer(void)
+{
+	return result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+}
+
+static int real_set_timer(int fd, int64_t ns)
+{
+	struct itimerspec span = {.it_value = to_timespec(ns)};
+
+	return result(timerfd_settime(fd, 0, &span, NULL));
+}
+
 static int32_t real_get_pid(void)
 {
 	return getpid();
@@ -323,6 +371,14 @@ const struct os os_real = {
 	.barrier_all = real_barrier_all,
 	.now_ns = real_now_ns,
 	.sleep_ns = real_sleep_ns,
+	.ring_setup = real_ring_setup,
+	.ring_enter = real_ring_enter,
+	.ring_register = real_ring_register,
+	.make_event = real_make_event,
+	.raise_event = real_raise_event,
+	.clear_event = real_clear_event,
+	.make_timer = real_make_timer,
+	.set_timer = real_set_timer,
 	.get_pid = real_get_pid,
 	.get_tid = real_get_tid,
 	.get_robust_list = real_get_robust_list,

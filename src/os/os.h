@@ -25,6 +25,8 @@ struct os_wait {
 	uint32_t expected;
 };
 
+struct io_uring_params;
+
 /* futex_waitv(2) takes this many (FUTEX_WAITV_MAX). */
 #define OS_WAIT_MAX 128
 
@@ -77,6 +79,17 @@ struct os {
 	int (*barrier_all)(void);      /* every registered process has passed a full fence */
 	int64_t (*now_ns)(void);       /* CLOCK_MONOTONIC */
 	void (*sleep_ns)(int64_t ns);
+
+	/* Waiting by a descriptor. ring_*: io_uring(7), see uring/queue.h. An event is an eventfd(2)
+	 * of 0, raised by adding 1; a timer goes off once. Both are O_NONBLOCK. */
+	int (*ring_setup)(unsigned entries, struct io_uring_params *params);
+	int (*ring_enter)(int fd, unsigned submit, unsigned complete, unsigned flags);
+	int (*ring_register)(int fd, unsigned what, const void *argument, unsigned count);
+	int (*make_event)(void);
+	int (*raise_event)(int fd);
+	int (*clear_event)(int fd);
+	int (*make_timer)(void);
+	int (*set_timer)(int fd, int64_t ns); /* from now; at least 1 */
 
 	/* This process. */
 	int32_t (*get_pid)(void);

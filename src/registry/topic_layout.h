@@ -30,6 +30,7 @@ static_assert(sizeof(struct topic_shared) == 128, "layout");
 
 #define TOPIC_SIGNATURE \
 	IDENTITY_SIGN(sizeof(struct topic_shared), offsetof(struct topic_shared, hints), \
-		      offsetof(struct hints_shared, sleepers), 0)
+		      offsetof(struct hints_shared, sleepers), \
+		      offsetof(struct hints_shared, firsts))
 
 #endif

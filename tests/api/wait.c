@@ -7,12 +7,10 @@
  */
 
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -470,130 +468,6 @@ static void a_signal_ends_the_wait_of_a_publisher(void)
 	floe_publisher_close(pub);
 }
 
-/*
- * Descriptors
- */
-
-static int descriptor_of(struct floe_subscriber *sub)
-{
-	int fd = floe_subscriber_fd(sub);
-
-	if (fd == -ENOSYS)
-		skip("this kernel has no descriptor for waiting (it needs Linux 6.7)");
-	expect(fd >= 0);
-	expect_equal(floe_subscriber_fd(sub), fd);
-	return fd;
-}
-
-static int readable(int fd, int timeout_ms)
-{
-	struct pollfd entry = {.fd = fd, .events = POLLIN};
-	int r = poll(&entry, 1, timeout_ms);
-
-	expect(r >= 0);
-	expect(r == 0 || entry.revents & POLLIN);
-	return r;
-}
-
-static void the_descriptor_is_readable_while_there_is_a_message(void)
-{
-	struct floe_publisher *pub = publisher("fd", NULL);
-	struct floe_subscriber *sub = subscriber("fd", NULL);
-	int fd = descriptor_of(sub);
-
-	expect_equal(readable(fd, 0), 0);
-	for (uint64_t i = 0; i < 1000; i++) {
-		publish(pub, 8, i);
-		publish(pub, CHUNK, i);
-		expect_equal(readable(fd, FOREVER), 1);
-		receive(sub, 8, i);
-		receive(sub, CHUNK, i);
-		expect_nothing(sub);
-		expect_equal(readable(fd, 0), 0);
-	}
-	floe_subscriber_close(sub);
-	floe_publisher_close(pub);
-}
-
-static void the_descriptor_tells_of_what_came_before_it(void)
-{
-	struct floe_publisher *pub = publisher("fd", NULL);
-	struct floe_subscriber *sub = subscriber("fd", NULL);
-	int fd;
-
-	publish(pub, 8, 1);
-	fd = descriptor_of(sub);
-	expect_equal(readable(fd, FOREVER), 1);
-	receive(sub, 8, 1);
-
-	floe_subscriber_close(sub);
-	floe_publisher_close(pub);
-}
-
-static void the_descriptor_tells_of_a_new_publisher(void)
-{
-	struct floe_subscriber *sub = subscriber("fd", NULL);
-	int fd = descriptor_of(sub);
-	struct floe_publisher *pub;
-
-	expect_equal(readable(fd, 0), 0);
-	pub = publisher("fd", NULL);
-	publish(pub, 8, 1);
-	expect_equal(readable(fd, FOREVER), 1);
-	receive(sub, 8, 1);
-	floe_subscriber_close(sub);
-	floe_publisher_close(pub);
-}
-
-static void poll_and_answer(int wire, void *argument)
-{
-	struct floe_subscriber *sub = subscriber("ping", NULL);
-	struct floe_publisher *pub = publisher("pong", NULL);
-	struct epoll_event event = {.events = EPOLLIN};
-	int epoll = epoll_create1(EPOLL_CLOEXEC), fd = floe_subscriber_fd(sub);
-	struct floe_sample sample;
-	uint64_t answered = 0;
-
-	(void)argument;
-	expect_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), 0);
-	tell(wire, 1);
-	while (answered < 5000) {
-		expect_equal(epoll_wait(epoll, &event, 1, FOREVER), 1);
-		while (floe_take(sub, &sample) == 1) {
-			floe_release(sub, &sample);
-			publish(pub, 8, ++answered);
-		}
-	}
-	hear(wire);
-	close(epoll);
-	floe_publisher_close(pub);
-	floe_subscriber_close(sub);
-}
-
-static void no_wake_up_of_a_descriptor_is_lost(void)
-{
-	struct floe_subscriber *sub;
-	struct floe_publisher *pub;
-	struct peer peer;
-	int fd;
-
-	sub = subscriber("pong", NULL);
-	fd = descriptor_of(sub);
-	peer = peer_start(poll_and_answer, NULL);
-	pub = publisher("ping", NULL);
-	hear(peer.wire);
-	for (uint64_t i = 1; i <= 5000; i++) {
-		publish(pub, 8, i);
-		expect_equal(readable(fd, FOREVER), 1);
-		receive(sub, 8, i);
-		expect_nothing(sub);
-	}
-	tell(peer.wire, 1);
-	peer_end(&peer);
-	floe_publisher_close(pub);
-	floe_subscriber_close(sub);
-}
-
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -614,10 +488,6 @@ int main(int argc, char **argv)
 		TEST(a_reliable_subscriber_that_is_killed_ends_the_wait),
 		TEST(a_signal_ends_the_wait),
 		TEST(a_signal_ends_the_wait_of_a_publisher),
-		TEST(the_descriptor_is_readable_while_there_is_a_message),
-		TEST(the_descriptor_tells_of_what_came_before_it),
-		TEST(the_descriptor_tells_of_a_new_publisher),
-		TEST(no_wake_up_of_a_descriptor_is_lost),
 	};
 
 	return frame_run(argc, argv, tests, COUNT(tests));

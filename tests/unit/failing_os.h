@@ -63,6 +63,17 @@
 	CALL(int, wake, (const uint32_t *word, int count), (word, count)) \
 	CALL(int, barrier_register, (void), ()) \
 	CALL(int, barrier_all, (void), ()) \
+	CALL(int, ring_setup, (unsigned entries, struct io_uring_params *params), \
+	     (entries, params)) \
+	CALL(int, ring_enter, (int fd, unsigned submit, unsigned complete, unsigned flags), \
+	     (fd, submit, complete, flags)) \
+	CALL(int, ring_register, (int fd, unsigned what, const void *argument, unsigned count), \
+	     (fd, what, argument, count)) \
+	CALL(int, make_event, (void), ()) \
+	CALL(int, raise_event, (int fd), (fd)) \
+	CALL(int, clear_event, (int fd), (fd)) \
+	CALL(int, make_timer, (void), ()) \
+	CALL(int, set_timer, (int fd, int64_t ns), (fd, ns)) \
 	CALL(int, get_random, (void *buffer, size_t size), (buffer, size))
 
 #define FAILING_NAME(result, name, parameters, arguments) FAILING_##name,
@@ -134,6 +145,30 @@ static inline int failing_make_memfd_counted(const char *name, unsigned flags)
 	return fd;
 }
 
+static inline int failing_ring_setup_counted(unsigned entries, struct io_uring_params *params)
+{
+	int fd = failing_ring_setup(entries, params);
+
+	failing_os.descriptors += fd >= 0;
+	return fd;
+}
+
+static inline int failing_make_event_counted(void)
+{
+	int fd = failing_make_event();
+
+	failing_os.descriptors += fd >= 0;
+	return fd;
+}
+
+static inline int failing_make_timer_counted(void)
+{
+	int fd = failing_make_timer();
+
+	failing_os.descriptors += fd >= 0;
+	return fd;
+}
+
 static inline void failing_close_counted(int fd)
 {
 	failing_os.descriptors--;
@@ -166,6 +201,9 @@ static inline void failing_os_begin(void)
 #undef FAILING_ENTRY
 	table.open = failing_open_counted;
 	table.make_memfd = failing_make_memfd_counted;
+	table.ring_setup = failing_ring_setup_counted;
+	table.make_event = failing_make_event_counted;
+	table.make_timer = failing_make_timer_counted;
 	table.close = failing_close_counted;
 	table.map = failing_map_counted;
 	table.unmap = failing_unmap_counted;

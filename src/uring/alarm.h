@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef URING_ALARM_H
+#define URING_ALARM_H
+
+/*
+ * Alarm: a descriptor that becomes readable when one of several futex words is woken.
+ *
+ *   rings                      =>  the descriptor is readable
+ *   set, and does not ring     =>  a wake of any of its words makes it ring
+ *
+ * With io_uring it is an eventfd, raised by a queue. Where there is no io_uring that can wait on
+ * futex words, or it is forbidden, it is a timer that rings a millisecond after it was set, whether
+ * something happened or not.
+ *
+ * One thread at a time, not always the same.
+ */
+
+#include <stdbool.h>
+
+#include "os/os.h"
+#include "uring/queue.h"
+
+#define ALARM_WORDS_MAX OS_WAIT_MAX
+static_assert(ALARM_WORDS_MAX <= QUEUE_ENTRIES, "all words are prepared at once");
+
+struct alarm {
+	int fd;
+	bool raised; /* by us */
+	bool timed;
+	int64_t due_ns; /* of the timer */
+	struct queue queue;
+	unsigned count;
+	struct alarm_word {
+		const uint32_t *word;
+		uint32_t expected;
+		uint32_t
+			turn; /* how often it was prepared: completions of earlier ones are stale */
+		bool waits;
+	} words[ALARM_WORDS_MAX];
+};
+
+/* timed: a timer in any case. It neither is set nor rings. -EMFILE and the like */
+int alarm_open(struct alarm *ret_alarm, bool timed);
+
+/* Zeroed, or opened and failed, is fine. */
+void alarm_close(struct alarm *alarm);
+
+bool alarm_rings(const struct alarm *alarm);
+
+/* Makes it ring now. */
+void alarm_ring(struct alarm *alarm);
+
+/*
+ * Silences it and waits for these words. Those that it waits for with the same expectation already
+ * are left as they are, unless `anew`, which is due when there may be other memory behind their
+ * addresses than last time.
+ * 1 set; 0 one of them is not what is expected, or was woken meanwhile, and nothing is certain:
+ * look again; -errno as 0
+ */
+int alarm_set(struct alarm *alarm, const struct os_wait *words, unsigned count, bool anew);
+
+#endif
