@@ -12,12 +12,14 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -248,6 +250,33 @@ static void waiting_and_polling_go_together(void)
 		expect_equal(readable(fd, 0), 1);
 		receive(sub, 8, i);
 		expect_equal(readable(fd, 0), 0);
+	}
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+static void on_alarm(int number)
+{
+	(void)number;
+}
+
+static void a_wait_that_a_signal_ended_leaves_it_as_it_was(void)
+{
+	struct sigaction action = {.sa_handler = on_alarm};
+	struct itimerval often = {{0, 5000}, {0, 5000}}, never = {0};
+	struct floe_publisher *pub = publisher("fd", NULL);
+	struct floe_subscriber *sub = subscriber("fd", NULL);
+	int fd = descriptor_of(sub);
+
+	expect_equal(sigaction(SIGALRM, &action, NULL), 0);
+	for (uint64_t i = 0; i < 5; i++) {
+		expect_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+		expect_equal(floe_wait(sub, FOREVER), -EINTR);
+		expect_equal(setitimer(ITIMER_REAL, &never, NULL), 0);
+		expect_equal(readable(fd, 0), 0);
+		publish(pub, 8, i);
+		expect_equal(readable(fd, 0), 1);
+		receive(sub, 8, i);
 	}
 	floe_subscriber_close(sub);
 	floe_publisher_close(pub);
@@ -707,6 +736,7 @@ int main(int argc, char **argv)
 		TEST(a_descriptor_that_was_asked_for_late_is_silent_too),
 		TEST(each_of_many_publishers_makes_it_readable),
 		TEST(waiting_and_polling_go_together),
+		TEST(a_wait_that_a_signal_ended_leaves_it_as_it_was),
 		TEST(poll_select_and_epoll_agree),
 		TEST(each_message_after_the_last_one_is_an_edge),
 		TEST(no_wake_up_of_a_descriptor_is_lost),
