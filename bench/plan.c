@@ -17,6 +17,7 @@
 #define INLINE_RATIO 1.2
 #define CHUNK_RATIO 1.8
 #define FANOUT_RATIO 1.5
+#define FD_RATIO 1.3
 #define ROUND_NS 60
 #define ROUND_INSTRUCTIONS 300
 #define PUBLISH_NS 15
@@ -156,6 +157,17 @@ const struct bench_case plan[] = {
 	{.name = "wake/floe",
 	 .what = "publish to floe_wait, 8 bytes",
 	 .kind = &wake_floe,
+	 .payload = 8,
+	 .floor = "wake/futex"},
+	{.name = "wake/fd",
+	 .what = "publish to poll on the descriptor, 8 bytes",
+	 .kind = &wake_fd,
+	 .payload = 8,
+	 .floor = "wake/futex",
+	 .ratio_max = FD_RATIO},
+	{.name = "wake/fd/take",
+	 .what = "publish to poll and take, 8 bytes",
+	 .kind = &wake_fd_take,
 	 .payload = 8,
 	 .floor = "wake/futex"},
 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <poll.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,9 +30,17 @@ struct wake_shared {
 	alignas(64) _Atomic bool ends;
 };
 
+/* By a descriptor: until poll returns, or until the message is taken as well. */
+enum way {
+	WAY_FUTEX,
+	WAY_FLOE,
+	WAY_FD,
+	WAY_FD_TAKE
+};
+
 struct wake {
 	const struct bench_case *c;
-	bool bare;
+	enum way way;
 	struct wake_shared *shared;
 	struct floe_publisher *pub;
 	struct floe_subscriber *sub;
@@ -52,13 +61,27 @@ static void sleep_bare(struct wake *w, uint32_t seen)
 
 static void sleep_floe(struct wake *w)
 {
-	struct floe_sample sample;
 	int result = floe_wait(w->sub, now_ns() + WAIT_NS);
 
 	if (result != 1)
 		fail("floe_wait: %s", result ? strerror(-result) : "nothing came");
+}
+
+static void sleep_fd(struct wake *w)
+{
+	struct pollfd entry = {.fd = floe_subscriber_fd(w->sub), .events = POLLIN};
+	int result = poll(&entry, 1, (int)(WAIT_NS / NS_PER_MS));
+
+	if (result != 1)
+		fail("poll: %s", result ? strerror(errno) : "nothing came");
+}
+
+static void take_one(struct wake *w)
+{
+	struct floe_sample sample;
+
 	if (!topic_take(w->sub, &sample))
-		fail("floe_wait said ready, but there was nothing to take");
+		fail("it said ready, but there was nothing to take");
 	floe_release(w->sub, &sample);
 }
 
@@ -68,11 +91,20 @@ static void serve_second(void *state)
 
 	for (uint32_t seen = atomic_load(&w->shared->word); !atomic_load(&w->shared->ends);
 	     seen++) {
-		if (w->bare)
+		int64_t awake_ns;
+
+		if (w->way == WAY_FUTEX)
 			sleep_bare(w, seen);
-		else
+		else if (w->way == WAY_FLOE)
 			sleep_floe(w);
-		atomic_store(&w->shared->awake_ns, now_ns());
+		else
+			sleep_fd(w);
+		if (w->way == WAY_FLOE || w->way == WAY_FD_TAKE)
+			take_one(w);
+		awake_ns = now_ns();
+		if (w->way == WAY_FD)
+			take_one(w);
+		atomic_store(&w->shared->awake_ns, awake_ns);
 	}
 }
 
@@ -80,7 +112,7 @@ static void *open_second(void *argument)
 {
 	struct wake *w = argument;
 
-	if (!w->bare)
+	if (w->way != WAY_FUTEX)
 		w->sub = topic_subscriber(w->c->name, "wake",
 					  &(struct floe_subscriber_options){.spin_ns = 1});
 	return w;
@@ -100,7 +132,7 @@ static const struct pair_role role_second = {open_second, serve_second, close_se
  */
 
 static struct wake *open_wake(const struct bench_case *c, const struct bench_setup *setup,
-			      bool bare)
+			      enum way way)
 {
 	struct wake *w = calloc(1, sizeof(*w));
 	char path[32];
@@ -108,14 +140,14 @@ static struct wake *open_wake(const struct bench_case *c, const struct bench_set
 	if (!w)
 		fail("out of memory");
 	w->c = c;
-	w->bare = bare;
+	w->way = way;
 	w->shared = pair_memory(sizeof(*w->shared));
 	pair_open(&w->pair, &role_second, w, setup->core_there);
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)w->pair.pid);
 	w->state_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (w->state_fd < 0)
 		fail("cannot read %s: %s", path, strerror(errno));
-	if (!bare)
+	if (way != WAY_FUTEX)
 		w->pub = topic_publisher(c->name, "wake",
 					 &(struct floe_publisher_options){
 						 .payload_max = c->payload,
@@ -125,12 +157,22 @@ static struct wake *open_wake(const struct bench_case *c, const struct bench_set
 
 static void *open_futex(const struct bench_case *c, const struct bench_setup *setup)
 {
-	return open_wake(c, setup, true);
+	return open_wake(c, setup, WAY_FUTEX);
 }
 
 static void *open_floe(const struct bench_case *c, const struct bench_setup *setup)
 {
-	return open_wake(c, setup, false);
+	return open_wake(c, setup, WAY_FLOE);
+}
+
+static void *open_fd(const struct bench_case *c, const struct bench_setup *setup)
+{
+	return open_wake(c, setup, WAY_FD);
+}
+
+static void *open_fd_take(const struct bench_case *c, const struct bench_setup *setup)
+{
+	return open_wake(c, setup, WAY_FD_TAKE);
 }
 
 static bool is_asleep(struct wake *w)
@@ -159,7 +201,7 @@ static void send_wake(struct wake *w)
 {
 	struct floe_loan loan;
 
-	if (w->bare) {
+	if (w->way == WAY_FUTEX) {
 		atomic_fetch_add(&w->shared->word, 1);
 		syscall(SYS_futex, &w->shared->word, FUTEX_WAKE, 1, NULL, NULL, 0);
 		return;
@@ -228,3 +270,5 @@ static void close_wake(void *state)
 
 KIND(futex);
 KIND(floe);
+KIND(fd);
+KIND(fd_take);

@@ -15,4 +15,9 @@ extern const struct bench_kind wake_futex;
 /* loan and publish to a process in floe_wait, which then takes. */
 extern const struct bench_kind wake_floe;
 
+/* The same to a process in poll(2) on floe_subscriber_fd: until it is awake, and until it has taken as
+ * well, which sets the descriptor again. */
+extern const struct bench_kind wake_fd;
+extern const struct bench_kind wake_fd_take;
+
 #endif
