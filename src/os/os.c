@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -183,6 +184,24 @@ static int real_resident(void *address, size_t size, unsigned char *ret)
 	return result(mincore(address, size, ret));
 }
 
+static int real_is_resident(void *address, size_t size)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	unsigned char present[64];
+
+	for (size_t at = 0; at < size; at += sizeof(present) * page) {
+		size_t rest = size - at < sizeof(present) * page ? size - at
+								 : sizeof(present) * page;
+
+		if (mincore((char *)address + at, rest, present) < 0)
+			return -errno;
+		for (size_t i = 0; i < rest / page; i++)
+			if (present[i] & 1)
+				return 1;
+	}
+	return 0;
+}
+
 static int real_make_memfd(const char *name, unsigned flags)
 {
 	return result(memfd_create(name, flags | MFD_CLOEXEC));
@@ -288,6 +307,32 @@ static int real_clear_event(int fd)
 	return r == -EAGAIN ? 0 : r;
 }
 
+static int real_make_pipe(int ret_ends[2])
+{
+	return result(pipe2(ret_ends, O_CLOEXEC));
+}
+
+static int real_copy_fd(int fd)
+{
+	return result(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+}
+
+static int real_wait_hangup(int fd, int64_t ns)
+{
+	struct pollfd end = {.fd = fd};
+	int64_t until = real_now_ns() + ns;
+	int r;
+
+	do {
+		struct timespec left;
+
+		ns = until - real_now_ns();
+		left = to_timespec(ns > 0 ? ns : 0);
+		r = result(ppoll(&end, 1, &left, NULL));
+	} while (r == -EINTR);
+	return r;
+}
+
 static int real_make_timer(void)
 {
 	return result(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
@@ -364,6 +409,7 @@ const struct os os_real = {
 	.protect = real_protect,
 	.advise = real_advise,
 	.resident = real_resident,
+	.is_resident = real_is_resident,
 	.make_memfd = real_make_memfd,
 	.wait_any = real_wait_any,
 	.wake = real_wake,
@@ -377,6 +423,9 @@ const struct os os_real = {
 	.make_event = real_make_event,
 	.raise_event = real_raise_event,
 	.clear_event = real_clear_event,
+	.make_pipe = real_make_pipe,
+	.copy_fd = real_copy_fd,
+	.wait_hangup = real_wait_hangup,
 	.make_timer = real_make_timer,
 	.set_timer = real_set_timer,
 	.get_pid = real_get_pid,

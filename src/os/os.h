@@ -67,6 +67,7 @@ struct os {
 	int (*unmap)(void *address, size_t size);
 	int (*protect)(void *address, size_t size, int protection);
 	int (*advise)(void *address, size_t size, int advice);
+	int (*is_resident)(void *address, size_t size); /* is there a page? 1, 0; whole pages */
 	int (*resident)(void *address, size_t size,
 			unsigned char *ret); /* mincore(2): a byte a page */
 	int (*make_memfd)(const char *name, unsigned flags);
@@ -88,6 +89,9 @@ struct os {
 	int (*make_event)(void);
 	int (*raise_event)(int fd);
 	int (*clear_event)(int fd);
+	int (*make_pipe)(int ret_ends[2]); /* to read from, to write into */
+	int (*copy_fd)(int fd);
+	int (*wait_hangup)(int fd, int64_t ns); /* 1 the other end is closed, 0 not in this time */
 	int (*make_timer)(void);
 	int (*set_timer)(int fd, int64_t ns); /* from now; at least 1 */
 
