@@ -11,7 +11,8 @@ static const struct {
 } sentences[] = {
 	{-EINVAL,
 	 "an argument is wrong: NULL, not page aligned, overlapping, or entries and flags that "
-	 "no kernel takes"},
+	 "no kernel takes; before Linux 6.10 also a block of several pages that is not in "
+	 "one huge page"},
 	{-EOVERFLOW, "a queue for entries of mixed sizes needs at least two"},
 	{-ENOMEM, "the memory is smaller than floe_uring_memory_size says"},
 	{-EDQUOT,

@@ -8,6 +8,7 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
@@ -203,6 +204,21 @@ static void locked_memory_is_safe_too(void)
 		if (i == 0)
 			expect_equal(floe_uring_exit(&seats[0].ring, FLOE_URING_DETACH),
 				     -EOPNOTSUPP);
+	}
+	end_seats(FLOE_URING_SAFE);
+	expect_equal(count_disturbed(), 0);
+}
+
+/* What may not be written any more may not get a hole either. */
+static void sealed_memory_is_safe_too(void)
+{
+	need_rings();
+	take_seats(MEMFD + 1, 0);
+	for (size_t i = 0; i < TEST_COUNT(seats); i++) {
+		if (seats[i].place.kind != MEMFD)
+			continue;
+		expect_equal(fcntl(seats[i].place.fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), 0);
+		expect_equal(floe_uring_exit(&seats[i].ring, FLOE_URING_DETACH), -EOPNOTSUPP);
 	}
 	end_seats(FLOE_URING_SAFE);
 	expect_equal(count_disturbed(), 0);
@@ -423,6 +439,7 @@ int main(int argc, char **argv)
 		TEST(memory_is_safe_when_the_kernel_was_waited_for),
 		TEST(a_new_ring_in_the_same_memory_sees_nothing_of_the_old_one),
 		TEST(locked_memory_is_safe_too),
+		TEST(sealed_memory_is_safe_too),
 		TEST(rings_in_one_huge_page_leave_it_safe),
 		TEST(a_registered_descriptor_does_not_keep_the_ring),
 		TEST(a_wait_on_a_futex_swallows_no_wake_afterwards),

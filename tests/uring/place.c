@@ -15,7 +15,7 @@ static int make_file(enum kind kind, size_t size)
 	int fd = -1;
 
 	if (kind == MEMFD || kind == COPY)
-		fd = memfd_create("place", MFD_CLOEXEC);
+		fd = memfd_create("place", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	else if (kind == TMPFS)
 		fd = open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	else
