@@ -578,6 +578,35 @@ static void the_death_of_a_publisher_takes_nothing_along(void)
 	floe_subscriber_close(sub);
 }
 
+static void send_one_and_leave(int wire, void *argument)
+{
+	struct floe_publisher *pub = publisher("fd", NULL);
+
+	(void)argument;
+	publish(pub, 8, 1);
+	tell(wire, 1);
+	hear(wire);
+	floe_publisher_close(pub);
+}
+
+static void a_process_that_leaves_in_order_is_not_told_of(void)
+{
+	struct peer peer = peer_start(send_one_and_leave, NULL);
+	struct floe_subscriber *sub;
+	int fd;
+
+	hear(peer.wire);
+	sub = subscriber("fd", SUBSCRIBER(.history = 1));
+	fd = descriptor_of(sub);
+	expect_equal(readable(fd, 0), 1);
+	receive(sub, 8, 1);
+	tell(peer.wire, 1);
+	peer_end(&peer);
+	expect_equal(readable(fd, 0), 0);
+	expect_nothing(sub);
+	floe_subscriber_close(sub);
+}
+
 static void a_child_has_no_part_in_it(void)
 {
 	struct floe_publisher *pub = publisher("fd", NULL);
@@ -744,6 +773,7 @@ int main(int argc, char **argv)
 		TEST(no_wake_up_is_lost_by_edge),
 		TEST(no_publisher_of_many_goes_unheard),
 		TEST(the_death_of_a_publisher_takes_nothing_along),
+		TEST(a_process_that_leaves_in_order_is_not_told_of),
 		TEST(a_child_has_no_part_in_it),
 		TEST(threads_may_take_turns_and_end),
 		TEST(closing_closes_it),

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -431,6 +432,20 @@ static void who_was_there_is_told_once_of_a_bad_ring_and_goes_on(void)
 	floe_subscriber_close(sub);
 }
 
+/* It is found when the descriptor is made, and said by the take that follows. */
+static void who_asks_for_a_descriptor_is_told_of_a_bad_ring_as_well(void)
+{
+	struct floe_subscriber *sub = subscriber("t", NULL);
+	struct pollfd entry = {.events = POLLIN};
+
+	flip_bit(leave_a_dead_ring(), 0);
+	entry.fd = floe_subscriber_fd(sub);
+	expect_equal(poll(&entry, 1, -1), 1);
+	expect_equal(floe_take(sub, &(struct floe_sample){0}), -EPROTO);
+	expect_nothing(sub);
+	floe_subscriber_close(sub);
+}
+
 static void a_publisher_finds_a_place_beside_a_bad_ring(void)
 {
 	struct floe_subscriber *sub = subscriber("t", NULL);
@@ -565,6 +580,7 @@ int main(int argc, char **argv)
 		TEST(joining_beside_a_ring_that_was_cut_off_says_so),
 		TEST(a_payload_that_was_cut_off_is_refused_and_not_touched),
 		TEST(who_was_there_is_told_once_of_a_bad_ring_and_goes_on),
+		TEST(who_asks_for_a_descriptor_is_told_of_a_bad_ring_as_well),
 		TEST(a_publisher_finds_a_place_beside_a_bad_ring),
 		TEST(clean_removes_a_bad_ring_that_nobody_uses),
 		TEST(a_publisher_that_writes_nonsense_harms_nobody),

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -347,8 +348,22 @@ static void sleep_until_a_message(int wire, void *argument)
 	floe_subscriber_close(sub);
 }
 
+/* By the descriptor, which nothing else makes readable here. */
+static void poll_until_a_message(int wire, void *argument)
+{
+	struct floe_subscriber *sub = subscriber("t", NULL);
+	struct pollfd entry = {.fd = floe_subscriber_fd(sub), .events = POLLIN};
+
+	(void)argument;
+	tell(wire, 1);
+	expect_equal(poll(&entry, 1, -1), 1);
+	receive(sub, CHUNK, 7);
+	tell(wire, 0);
+	floe_subscriber_close(sub);
+}
+
 /* True: nobody had to look for himself. */
-static bool all_are_woken(void)
+static bool all_are_woken(bool some_poll)
 {
 	struct peer victim = peer_start(publish_and_die, NULL);
 	struct peer sleeper[SLEEPERS];
@@ -357,7 +372,8 @@ static bool all_are_woken(void)
 
 	(void)hear(victim.wire);
 	for (int i = 0; i < SLEEPERS; i++) {
-		sleeper[i] = peer_start(sleep_until_a_message, NULL);
+		sleeper[i] = peer_start(
+			some_poll && i % 2 ? poll_until_a_message : sleep_until_a_message, NULL);
 		(void)hear(sleeper[i].wire);
 		until_asleep(sleeper[i].pid);
 	}
@@ -376,7 +392,15 @@ static bool all_are_woken(void)
 static void all_who_sleep_find_what_was_sent_without_a_wake(void)
 {
 	for (int i = 0; i < ATTEMPTS; i++)
-		if (all_are_woken())
+		if (all_are_woken(false))
+			return;
+	expect(!"woken by the death of the publisher");
+}
+
+static void who_polls_finds_what_was_sent_without_a_wake_too(void)
+{
+	for (int i = 0; i < ATTEMPTS; i++)
+		if (all_are_woken(true))
 			return;
 	expect(!"woken by the death of the publisher");
 }
@@ -391,6 +415,7 @@ int main(int argc, char **argv)
 		TEST(a_stopped_subscriber_is_waited_for),
 		TEST(who_opens_need_not_be_who_closes),
 		TEST(all_who_sleep_find_what_was_sent_without_a_wake),
+		TEST(who_polls_finds_what_was_sent_without_a_wake_too),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
