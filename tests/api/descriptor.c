@@ -415,7 +415,7 @@ static void alternate(uint32_t events)
 	struct peer peer = peer_start(answer, &events);
 	struct floe_publisher *pub = publisher("ping", NULL);
 	struct floe_subscriber *sub = subscriber("pong", NULL);
-	int epoll = epoll_of(floe_subscriber_fd(sub), EPOLLIN | events);
+	int epoll = epoll_of(descriptor_of(sub), EPOLLIN | events);
 	uint64_t seed = random_seed();
 
 	hear(peer.wire);
@@ -517,7 +517,7 @@ static void no_publisher_of_many_goes_unheard(void)
 	for (size_t i = 0; i < COUNT(peers); i++)
 		peers[i] = peer_start(send_bursts, &seed);
 	sub = subscriber("crowd", SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE));
-	fd = floe_subscriber_fd(sub);
+	fd = descriptor_of(sub);
 	for (size_t i = 0; i < COUNT(peers); i++)
 		ask(peers[i].wire, 1);
 	while (count > 0) {
