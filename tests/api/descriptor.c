@@ -30,7 +30,7 @@
 
 #define CHUNK 1000
 #define FOREVER (-1)
-#define ALTERNATIONS 20000
+#define ALTERNATIONS 8000
 #define MILLISECONDS ((int64_t)1000000)
 
 static int is_event(int fd)
