@@ -239,8 +239,8 @@ FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *s
 /*
  * A descriptor for poll, epoll and their kin, level or edge: readable while there is a sample, and
  * not otherwise. The same at each call; ours, closed with the subscriber: do not read from it. Any
- * thread may poll it. It follows floe_take and floe_wait of this subscriber, and takes a system call
- * or two in a take after which nothing is there. Where io_uring cannot wait on futex words (before
+ * thread may poll it. It is set again by the release after which nothing is there, or by the take
+ * that finds nothing, with three system calls. Where io_uring cannot wait on futex words (before
  * Linux 6.7) or is forbidden, it is a timer that makes it readable a millisecond after each look:
  * take may find nothing.
  *   -EINVAL; -EMFILE, -ENFILE, -ENOMEM

@@ -5,8 +5,9 @@
 /*
  * Descriptor: what floe_subscriber_fd gives: an alarm on the words that a subscriber waits for.
  *
- *   between two calls of the subscriber:  a message is there  =>  the descriptor is readable
- *                                         nobody sent          =>  it is not
+ *   a message is there                               =>  the descriptor is readable
+ *   nothing was there at the last release, or take,
+ *   and nobody sent                                  =>  it is not
  *
  * It may be readable once without a message: when a wake comes after what it was for was taken,
  * when the thread ended that called last, when an omen says that a publisher may have died; and

@@ -291,7 +291,7 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
 FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub, const struct floe_sample *sample)
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
-	const struct held *held = s && sample ? subscriber_find(s, sample) : NULL;
+	const struct held *held = s && sample ? subscriber_find_any(s, sample) : NULL;
 
 	return held ? (int)held->feed->index : -EINVAL;
 }

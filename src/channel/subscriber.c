@@ -375,9 +375,32 @@ int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
 {
 	int r = take_any(sub, ret);
 
-	if (sub->polled)
+	if (!sub->polled)
+		return r;
+	if (r == 1)
+		ret->ticket ^= TICKET_POLLED;
+	else
 		sub->calls->settle(sub->user, sub);
 	return r;
+}
+
+struct held *subscriber_find_any(struct subscriber *sub, const struct floe_sample *sample)
+{
+	struct floe_sample polled = *sample;
+	struct held *held = subscriber_find(sub, sample);
+
+	polled.ticket ^= TICKET_POLLED;
+	return held || !sub->polled ? held : subscriber_find(sub, &polled);
+}
+
+void subscriber_release_slow(struct subscriber *sub, struct floe_sample *sample)
+{
+	struct held *held = subscriber_find_any(sub, sample);
+
+	if (!held)
+		return;
+	subscriber_give_back(sub, held, sample);
+	sub->calls->settle(sub->user, sub);
 }
 
 int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed)

@@ -51,6 +51,9 @@ struct feed {
  * it was, so that an old copy is not taken for it. */
 #define PLACE_INDEX 0xffu
 #define PLACE_IN_USE 0x100u
+/* Turned over in the tickets that a subscriber with a descriptor gives, so that their release is slow
+ * as well. */
+#define TICKET_POLLED ((uint64_t)1 << 63)
 
 /* One cache line, for a process may have many subscribers. */
 struct held {
@@ -94,7 +97,7 @@ struct subscriber {
 	bool reliable;
 	bool fenced; /* membarrier(2) is not to be had */
 
-	bool polled;           /* there is a descriptor: every take is slow, and settles */
+	bool polled;           /* there is a descriptor: every take and release is slow */
 	int untold;            /* what refreshing said between two calls: the next one says it */
 	uint32_t feed_changes; /* goes up when feeds or their omens may be others */
 
@@ -145,6 +148,7 @@ void subscriber_deinit(struct subscriber *sub);
 /* The straight paths below call nothing but, as their last act, one of these. take_slow does all
  * that take can meet; the straight path is for one publisher and no special wishes. */
 int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret);
+void subscriber_release_slow(struct subscriber *sub, struct floe_sample *sample);
 int subscriber_refresh(struct subscriber *sub);
 int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed); /* 1 */
 
@@ -161,7 +165,8 @@ unsigned subscriber_list_words(const struct subscriber *sub,
 int subscriber_announce(struct subscriber *sub);  /* -errno: publishers may not see it in time */
 bool subscriber_has_more(struct subscriber *sub); /* also when take has to say what is wrong */
 
-/* From here on each take and wait settles. */
+/* From here on each release settles, each wait, and each take that finds nothing; not the one that
+ * finds something, for who was woken wants it now. */
 void subscriber_be_polled(struct subscriber *sub);
 
 floe_inline int subscriber_keep(struct subscriber *sub, struct feed *feed, struct held *held,
@@ -281,13 +286,14 @@ floe_inline struct held *subscriber_find(struct subscriber *sub, const struct fl
 	return &sub->held[place];
 }
 
-floe_inline void subscriber_release(struct subscriber *sub, struct floe_sample *sample)
+/* The same for any sample, also of a subscriber with a descriptor. */
+struct held *subscriber_find_any(struct subscriber *sub, const struct floe_sample *sample);
+
+floe_inline void subscriber_give_back(struct subscriber *sub, struct held *held,
+				      struct floe_sample *sample)
 {
-	struct held *held = subscriber_find(sub, sample);
 	uint32_t count = sub->held_count - 1;
 
-	if (floe_unlikely(!held))
-		return;
 	/* Pairs with the acquire in the publisher's scan_holds: our last read of the payload comes
 	 * before its next write. */
 	store_release(&sub->port->hold[sample->ticket & PLACE_INDEX], HOLD_NONE);
@@ -297,6 +303,17 @@ floe_inline void subscriber_release(struct subscriber *sub, struct floe_sample *
 	sample->data = NULL;
 	sample->size = 0;
 	sample->ticket = 0;
+}
+
+floe_inline void subscriber_release(struct subscriber *sub, struct floe_sample *sample)
+{
+	struct held *held = subscriber_find(sub, sample);
+
+	if (floe_unlikely(!held)) {
+		subscriber_release_slow(sub, sample);
+		return;
+	}
+	subscriber_give_back(sub, held, sample);
 }
 
 #endif

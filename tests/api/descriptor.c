@@ -164,6 +164,8 @@ static void it_stays_readable_while_as_many_are_held_as_may_be(void)
 
 	publish(pub, CHUNK, 1);
 	first = take(sub, CHUNK, 1);
+	/* Who holds the last one is told again, until he has looked. */
+	expect_nothing(sub);
 	expect_equal(readable(fd, 0), 0);
 	publish(pub, CHUNK, 2);
 	expect_equal(readable(fd, 0), 1);
@@ -172,6 +174,34 @@ static void it_stays_readable_while_as_many_are_held_as_may_be(void)
 	floe_release(sub, &first);
 	receive(sub, CHUNK, 2);
 	expect_equal(readable(fd, 0), 0);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+static void samples_are_what_they_are_without_a_descriptor(void)
+{
+	struct floe_publisher *pub = publisher("fd", NULL);
+	struct floe_subscriber *sub = subscriber("fd", SUBSCRIBER(.holds_max = 2));
+	struct floe_sample before, after, copy;
+	int fd;
+
+	publish(pub, CHUNK, 1);
+	publish(pub, 8, 2);
+	before = take(sub, CHUNK, 1);
+	fd = descriptor_of(sub);
+	after = copy = take(sub, 8, 2);
+	expect_equal(floe_sample_publisher(sub, &before), 0);
+	expect_equal(floe_sample_publisher(sub, &after), 0);
+	floe_release(sub, &after);
+	expect(!after.data && !after.ticket);
+	expect_equal(readable(fd, 0), 0);
+	/* Given back once: a copy is nothing any more. */
+	expect_equal(floe_sample_publisher(sub, &copy), -EINVAL);
+	floe_release(sub, &copy);
+	floe_release(sub, &after);
+	expect_equal(subscriber_counts(sub).held, 1);
+	floe_release(sub, &before);
+	expect_equal(subscriber_counts(sub).held, 0);
 	floe_subscriber_close(sub);
 	floe_publisher_close(pub);
 }
@@ -761,6 +791,7 @@ int main(int argc, char **argv)
 		TEST(it_is_silent_again_when_the_last_message_is_taken),
 		TEST(it_stays_readable_while_messages_remain),
 		TEST(it_stays_readable_while_as_many_are_held_as_may_be),
+		TEST(samples_are_what_they_are_without_a_descriptor),
 		TEST(who_comes_and_goes_without_a_word_is_not_told_of),
 		TEST(a_descriptor_that_was_asked_for_late_is_silent_too),
 		TEST(each_of_many_publishers_makes_it_readable),

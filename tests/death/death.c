@@ -164,7 +164,7 @@ static void expect_in_time(void (*life)(int wire, void *argument), void *argumen
 	for (int i = 0; i < ATTEMPTS; i++)
 		if (dies_in_time(life, argument))
 			return;
-	expect(!"noticed before the memory of the dead is torn down");
+	expect(false && "noticed before the memory of the dead is torn down");
 }
 
 static void a_blocked_publisher_notices_before_the_dead_is_torn_down(void)
@@ -398,7 +398,7 @@ static void all_who_sleep_find_what_was_sent_without_a_wake(void)
 	for (int i = 0; i < ATTEMPTS; i++)
 		if (all_are_woken(false))
 			return;
-	expect(!"woken by the death of the publisher");
+	expect(false && "woken by the death of the publisher");
 }
 
 static void who_polls_finds_what_was_sent_without_a_wake_too(void)
@@ -406,7 +406,7 @@ static void who_polls_finds_what_was_sent_without_a_wake_too(void)
 	for (int i = 0; i < ATTEMPTS; i++)
 		if (all_are_woken(true))
 			return;
-	expect(!"woken by the death of the publisher");
+	expect(false && "woken by the death of the publisher");
 }
 
 int main(int argc, char **argv)
