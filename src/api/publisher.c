@@ -296,20 +296,13 @@ FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_l
 	return publisher_loan(p, size, ret);
 }
 
-static int publish_timed(struct publisher *p, struct floe_loan *loan)
-{
-	return publisher_publish(p, loan, (uint64_t)os->now_ns());
-}
-
 FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
 
 	if (floe_unlikely(!p || !loan))
 		return -EINVAL;
-	if (floe_unlikely(p->flags & FLOE_TIMESTAMPS))
-		return publish_timed(p, loan);
-	return publisher_publish(p, loan, 0);
+	return publisher_publish(p, loan);
 }
 
 FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan)
@@ -340,12 +333,11 @@ FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_pub
 	counts.published = p->ring.next - 1;
 	counts.would_block = load_relaxed(&segment->would_block);
 	counts.wakes = load_relaxed(&segment->wakes);
-	counts.loans = p->loans_out;
+	counts.loans = publisher_count_loans(p);
 	counts.loans_high = p->loans_high;
-	for (uint32_t i = 0; i < p->manager.pool_count; i++) {
+	for (uint32_t i = 0; i < p->manager.pool_count; i++)
 		counts.chunks += p->manager.pool[i].chunk_count;
-		counts.chunks_free += p->manager.pool[i].chunk_count - p->manager.pool[i].used;
-	}
+	counts.chunks_free = publisher_count_free(p);
 	memcpy(ret, &counts, ret_size < sizeof(counts) ? ret_size : sizeof(counts));
 	return 0;
 }

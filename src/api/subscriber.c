@@ -279,9 +279,9 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
 
 	if (!s || !ret || !ret_size)
 		return -EINVAL;
-	counts.received = load_relaxed(&s->port->received);
+	counts.received = port_received(s->port);
 	counts.lost = load_relaxed(&s->port->lost);
-	counts.held = s->held_count;
+	counts.held = subscriber_held(s);
 	counts.publishers = s->feed_count;
 	counts.copied = s->copied;
 	memcpy(ret, &counts, ret_size < sizeof(counts) ? ret_size : sizeof(counts));

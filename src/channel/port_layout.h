@@ -7,7 +7,7 @@
  * subscriber's node; the subscriber writes it, everybody else maps it read-only.
  *
  *   +0      what it is             written before the port is open, never while it is
- *   +64     sleeping, counters
+ *   +64     sleeping, counters     what was received is the sum of all cursors, and `received`
  *   +128    cursor[publisher]      next sequence that it takes; 0: has not begun with it;
  *                                  CURSOR_NEVER: it will not
  *   +640    topic, type
@@ -51,7 +51,7 @@ struct port_shared {
 	uint64_t reserved1[2];
 
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
-	shared_u64 received;
+	shared_u64 received; /* modulo 2^64, to be added to the cursors: port_received */
 	shared_u64 lost;
 
 	FLOE_CACHELINE_ALIGNED shared_u64 cursor[FLOE_PUBLISHERS_MAX];
@@ -79,6 +79,23 @@ static inline uint32_t port_size(uint32_t holds_max)
 {
 	return (uint32_t)((offsetof(struct port_shared, hold) + holds_max * sizeof(uint64_t) + 63) &
 			  ~(size_t)63);
+}
+
+/*
+ * How many messages were taken since the port was opened. A cursor says it together with where it
+ * began and what was left out, which `received` subtracts: so a message that is taken costs one
+ * store, and whoever looks between two stores may see less for a moment, never more.
+ */
+static inline uint64_t port_received(const struct port_shared *port)
+{
+	uint64_t sum = load_relaxed(&port->received);
+
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
+		uint64_t cursor = load_relaxed(&port->cursor[i]);
+
+		sum += cursor == CURSOR_NEVER ? 0 : cursor;
+	}
+	return sum > INT64_MAX ? 0 : sum;
 }
 
 #endif

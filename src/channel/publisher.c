@@ -14,20 +14,22 @@
 
 /* The tables, largest alignment first; one order for the size and for the addresses. */
 struct tables {
-	size_t marked, members, loans_free, slot_chunk, retired, end;
+	size_t marked, members, loans, slot_chunk, ready, retired, end;
 };
 
 static struct tables lay_out(uint32_t depth, uint32_t loans_max, uint32_t chunk_count_max,
 			     uint32_t member_max)
 {
 	struct tables t = {0};
+	size_t stack_size = size_mul(size_add(chunk_count_max, 1), sizeof(uint64_t));
 
 	t.marked = size_mul(loans_max, sizeof(struct lent));
 	t.members = size_add(t.marked, size_mul(chunk_count_max, sizeof(uint64_t)));
-	t.loans_free = size_add(t.members, size_mul(member_max, sizeof(struct member)));
-	t.slot_chunk = size_add(t.loans_free, size_mul(loans_max, sizeof(struct lent *)));
-	t.retired = size_add(t.slot_chunk, size_mul(depth, sizeof(uint32_t)));
-	t.end = size_add(t.retired, size_mul(chunk_count_max, sizeof(uint32_t)));
+	t.loans = size_add(t.members, size_mul(member_max, sizeof(struct member)));
+	t.slot_chunk = size_add(t.loans, size_mul(size_add(loans_max, 1), sizeof(struct lent *)));
+	t.ready = size_add(t.slot_chunk, size_mul(depth, sizeof(uint64_t)));
+	t.retired = size_add(t.ready, stack_size);
+	t.end = size_add(t.retired, stack_size);
 	return t;
 }
 
@@ -59,14 +61,16 @@ static int claim_ring(struct publisher *pub)
 	for (uint32_t i = 0; i < pub->ring.depth; i++) {
 		const struct slot_shared *slot = &pub->ring.slots[i];
 		uint64_t sequence = load_relaxed(&slot->sequence);
-		uint64_t what = load_relaxed(&slot->what);
+		uint64_t what = load_relaxed(&slot->what) & ~SLOT_TIMED;
+		uint32_t number;
 
 		pub->slot_chunk[i] = CHUNK_NONE;
 		if (sequence == 0 || sequence % 2 || what & SLOT_INLINE)
 			continue;
-		if (manager_find(&pub->manager, what, &pub->slot_chunk[i]) <= 0 ||
-		    manager_claim(&pub->manager, pub->slot_chunk[i]) <= 0)
+		if (manager_find(&pub->manager, what, &number) <= 0 ||
+		    manager_claim(&pub->manager, number) <= 0)
 			return -EPROTO;
+		pub->slot_chunk[i] = what;
 	}
 	return 0;
 }
@@ -80,7 +84,7 @@ static void retire_rest(struct publisher *pub)
 		for (uint32_t i = 0; i < pub->manager.pool[p].chunk_count; i++) {
 			number = pub->manager.first[p] + i;
 			if (manager_claim(&pub->manager, number) == 1)
-				pub->retired[pub->retired_count++] = number;
+				*pub->retired++ = manager_offset(&pub->manager, number);
 		}
 	}
 }
@@ -102,6 +106,8 @@ static int take_up(struct publisher *pub, const struct segment_shared *seen)
 	if (last)
 		retire_rest(pub);
 	start_at(pub, segment, seen, last + 1);
+	store_relaxed(&segment->discarded, 0);
+	store_relaxed(&segment->lent, last);
 	store_release(&segment->head, last);
 	return 0;
 }
@@ -131,8 +137,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	memset(memory, 0, t.end);
 	*pub = (struct publisher){
 		.hints = plan->hints,
-		.limit = 0,
-		.flags = seen.flags,
+		.timed = seen.flags & FLOE_TIMESTAMPS,
 		.fenced = plan->fenced,
 		.wants_refresh = true,
 		.index = seen.index,
@@ -146,19 +151,20 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.marked = (uint64_t *)(memory + t.marked),
 		.members = (struct member *)(memory + t.members),
 		.member_max = plan->member_max,
-		.slot_chunk = (uint32_t *)(memory + t.slot_chunk),
-		.retired = (uint32_t *)(memory + t.retired),
-		.loans_free = (struct lent **)(void *)(memory + t.loans_free),
+		.slot_chunk = (uint64_t *)(memory + t.slot_chunk),
+		.ready = (uint64_t *)(memory + t.ready),
+		.ready_bottom = (uint64_t *)(memory + t.ready),
+		.retired = (uint64_t *)(memory + t.retired) + 1,
+		.retired_bottom = (uint64_t *)(memory + t.retired),
+		.loan = (struct lent **)(void *)(memory + t.loans),
+		.loans = (struct lent **)(void *)(memory + t.loans),
 		.manager = plan->manager,
 		.calls = plan->calls,
 		.user = plan->user,
 	};
-	for (uint32_t i = 0; i < pub->loans_max; i++) {
-		pub->loans_free[i] = &pub->lent[i];
-		pub->lent[i].ticket = 2 * TICKET_OUT | i; /* no ticket is 0 */
-	}
+	for (uint32_t i = 0; i < pub->loans_max; i++)
+		pub->lent[i].ticket = TICKET_ALWAYS | i;
 	start_at(pub, segment, &seen, 1);
-	store_relaxed(&segment->loans, 0);
 	store_relaxed(&segment->sleeping, 0);
 	return take_up(pub, &seen);
 }
@@ -185,7 +191,7 @@ static int refresh(struct publisher *pub)
 	if (r < 0)
 		return r;
 	pub->subscribers_seen = epoch;
-	pub->limit = 0;
+	pub->limit = pub->allowed = 0;
 	return 0;
 }
 
@@ -224,31 +230,49 @@ static bool scan_holds(struct publisher *pub)
 	return found;
 }
 
+/* Nobody has it: it waits to be lent again, or goes back to its pool. */
+static void give(struct publisher *pub, uint64_t chunk)
+{
+	uint32_t number;
+
+	if (manager_find(&pub->manager, chunk, &number) != 1)
+		return;
+	if (manager_pool_of(&pub->manager, number) == 0)
+		*++pub->ready = chunk;
+	else
+		(void)manager_give(&pub->manager, number);
+}
+
+/* What is retired is ready: with a single pool, and nothing ready, the two stacks change places. */
 static void give_all(struct publisher *pub)
 {
-	const uint32_t *retired = pub->retired;
-	uint32_t count = pub->retired_count;
+	uint64_t *chunk = pub->retired_bottom;
 
-	if (pub->manager.pool_count == 1)
-		pool_give_all(&pub->manager.pool[0], retired, count);
-	for (uint32_t i = 0; pub->manager.pool_count > 1 && i < count; i++)
-		(void)manager_give(&pub->manager, retired[i]);
-	pub->retired_count = 0;
+	if (pub->manager.pool_count == 1 && pub->ready == pub->ready_bottom) {
+		pub->ready = pub->retired - 1;
+		pub->retired_bottom = pub->ready_bottom;
+		pub->ready_bottom = chunk;
+	} else {
+		while (++chunk < pub->retired)
+			give(pub, *chunk);
+	}
+	pub->retired = pub->retired_bottom + 1;
 }
 
 static void give_unmarked(struct publisher *pub)
 {
-	uint32_t kept = 0;
+	uint64_t *kept = pub->retired_bottom + 1;
 
-	for (uint32_t i = 0; i < pub->retired_count; i++) {
-		uint32_t number = pub->retired[i];
+	for (uint64_t *chunk = kept; chunk < pub->retired; chunk++) {
+		uint32_t number;
 
-		if (pub->marked[number] == pub->scan)
-			pub->retired[kept++] = number;
+		if (manager_find(&pub->manager, *chunk, &number) == 1 &&
+		    pub->marked[number] == pub->scan)
+			*kept++ = *chunk;
 		else
-			(void)manager_give(&pub->manager, number);
+			give(pub, *chunk);
 	}
-	pub->retired_count = kept;
+	pub->retired = kept;
 }
 
 /* Frees what left the ring and is not held. Bounded by chunks + all holds. */
@@ -279,7 +303,7 @@ static struct lent *find_blocked(struct publisher *pub)
 		struct lent *lent = &pub->lent[i];
 
 		/* Another ticket than the blocked one's is a later loan in the same place. */
-		if (lent->ticket & TICKET_OUT && lent->ticket == lent->blocked_ticket &&
+		if (lent->data && lent->ticket == lent->blocked_ticket &&
 		    (!oldest || lent->blocked < oldest->blocked))
 			oldest = lent;
 	}
@@ -293,17 +317,33 @@ static void take_back(struct publisher *pub, struct lent *lent)
 	publisher_discard(pub, &loan);
 }
 
-/* A chunk for this size, after reclaiming if there is none: 1, 0, or what refreshing said */
-static int find_chunk(struct publisher *pub, size_t size, struct chunk *ret_chunk)
+/* One that is known to be free: 1, 0, or no pool fits */
+static int take_free(struct publisher *pub, size_t size, uint64_t *ret_chunk)
 {
-	int r = manager_take(&pub->manager, size, ret_chunk);
+	struct chunk chunk;
+	int r;
+
+	if (size <= pub->straight_max && *pub->ready != CHUNK_NONE) {
+		*ret_chunk = *pub->ready--;
+		return 1;
+	}
+	r = manager_take(&pub->manager, size, &chunk);
+	if (r == 1)
+		*ret_chunk = chunk.offset;
+	return r;
+}
+
+/* A chunk for this size, after reclaiming if there is none: 1, 0, or what refreshing said */
+static int find_chunk(struct publisher *pub, size_t size, uint64_t *ret_chunk)
+{
+	int r = take_free(pub, size, ret_chunk);
 
 	if (r != 0)
 		return r;
 	r = reclaim(pub);
 	if (r < 0)
 		return r;
-	r = manager_take(&pub->manager, size, ret_chunk);
+	r = take_free(pub, size, ret_chunk);
 	if (r == 0 && pub->shortage) {
 		/* Perhaps there is memory again next time. */
 		pub->wants_refresh = true;
@@ -312,34 +352,37 @@ static int find_chunk(struct publisher *pub, size_t size, struct chunk *ret_chun
 	return r;
 }
 
+/* As many loans as now were never out before: the next place is used for the first time. */
+static void raise_loans(struct publisher *pub)
+{
+	*pub->loan = &pub->lent[pub->loans_high++];
+	store_relaxed(&pub->ring.segment->loans_high, pub->loans_high);
+}
+
 int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
 {
-	struct chunk chunk;
+	uint64_t chunk = CHUNK_NONE;
 	struct lent *lent;
 	int r;
 
 	if (size - 1 >= pub->payload_max)
 		return -EINVAL;
-	if (pub->loans_out == pub->loans_max) {
+	if (publisher_count_loans(pub) == pub->loans_max) {
 		lent = find_blocked(pub);
 		if (!lent)
 			return -ENOBUFS;
 		take_back(pub, lent);
 	}
-	lent = pub->loans_free[pub->loans_out];
-	if (size <= pub->inline_max) {
-		publisher_lend(pub, lent, lent->words, CHUNK_NONE, size, ret_loan);
-	} else {
+	if (size > pub->inline_max) {
 		r = find_chunk(pub, size, &chunk);
 		if (r <= 0)
 			return r;
-		publisher_lend(pub, lent, (char *)pub->ring.segment + chunk.offset, chunk.number,
-			       size, ret_loan);
 	}
-	if (pub->loans_out > pub->loans_high) {
-		pub->loans_high = pub->loans_out;
-		store_relaxed(&pub->ring.segment->loans_high, pub->loans_high);
-	}
+	if (!*pub->loan)
+		raise_loans(pub);
+	lent = *pub->loan;
+	publisher_lend(pub, lent, chunk ? (void *)((char *)pub->ring.segment + chunk) : lent->words,
+		       chunk, size, ret_loan);
 	return 1;
 }
 
@@ -355,17 +398,27 @@ static int send_fenced(struct publisher *pub, struct lent *lent, struct floe_loa
 	return r;
 }
 
-int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan, uint64_t time_ns)
+/* publisher_may_publish, when nobody came or went since it was last asked */
+static bool is_allowed(const struct publisher *pub)
+{
+	return pub->ring.next <= pub->allowed && !pub->wants_refresh &&
+	       load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen;
+}
+
+int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 {
 	struct lent *lent = publisher_find(pub, loan);
 	int r;
 
 	if (!lent || loan->size - 1 >= lent->size)
 		return -EINVAL;
-	r = publisher_may_publish(pub);
-	if (r > 0)
+	r = is_allowed(pub) ? 1 : publisher_may_publish(pub);
+	if (r > 0) {
+		uint64_t time_ns = pub->timed ? (uint64_t)os->now_ns() : 0;
+
 		return pub->fenced ? send_fenced(pub, lent, loan, time_ns)
 				   : publisher_send(pub, lent, loan, time_ns);
+	}
 	lent->blocked = ++pub->blocked_count;
 	lent->blocked_ticket = lent->ticket;
 	if (r == 0)
@@ -380,8 +433,9 @@ void publisher_discard(struct publisher *pub, struct floe_loan *loan)
 	if (!lent)
 		return;
 	if (lent->chunk != CHUNK_NONE)
-		(void)manager_give(&pub->manager, lent->chunk);
+		give(pub, lent->chunk);
 	publisher_unlend(pub, lent, loan);
+	bump(&pub->ring.segment->discarded, 1);
 }
 
 /*
@@ -404,7 +458,7 @@ static struct member *find_slowest(struct publisher *pub)
 {
 	struct member *slowest = NULL;
 
-	pub->limit = UINT64_MAX;
+	pub->allowed = UINT64_MAX;
 	for (uint32_t i = 0; i < pub->member_count; i++) {
 		struct member *member = &pub->members[i];
 		uint64_t limit;
@@ -412,11 +466,12 @@ static struct member *find_slowest(struct publisher *pub)
 		if (!member->reliable || member->gone)
 			continue;
 		limit = member_limit(pub, member);
-		if (limit < pub->limit) {
-			pub->limit = limit;
+		if (limit < pub->allowed) {
+			pub->allowed = limit;
 			slowest = member;
 		}
 	}
+	pub->limit = pub->timed || pub->fenced ? 0 : pub->allowed;
 	return slowest;
 }
 
@@ -441,11 +496,8 @@ int publisher_may_publish(struct publisher *pub)
 		return r;
 	do {
 		slowest = find_slowest(pub);
-		if (pub->ring.next > pub->limit)
-			continue;
-		if (pub->fenced)
-			pub->limit = 0;
-		return 1;
+		if (pub->ring.next <= pub->allowed)
+			return 1;
 	} while (lift_dead(pub, slowest));
 	return 0;
 }
@@ -537,7 +589,7 @@ int publisher_wait(struct publisher *pub, int64_t deadline_ns)
 		struct member *slowest;
 		int64_t until_ns;
 		int64_t now;
-		int r = pub->ring.next <= pub->limit ? 1 : publisher_may_publish(pub);
+		int r = pub->ring.next <= pub->allowed ? 1 : publisher_may_publish(pub);
 
 		if (r != 0)
 			return r;
@@ -560,20 +612,33 @@ int publisher_wait(struct publisher *pub, int64_t deadline_ns)
 	}
 }
 
+uint32_t publisher_count_free(const struct publisher *pub)
+{
+	uint32_t free = (uint32_t)(pub->ready - pub->ready_bottom);
+
+	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
+		free += pub->manager.pool[i].chunk_count - pub->manager.pool[i].used;
+	return free;
+}
+
 int publisher_check(const struct publisher *pub, const char **ret_wrong)
 {
-	uint32_t used = 0, ring = 0, lent = 0;
+	size_t used = 0, ring = 0, lent = 0, idle = 0;
 
 	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
 		used += pub->manager.pool[i].used;
 	for (uint32_t i = 0; i < pub->ring.depth; i++)
 		ring += pub->slot_chunk[i] != CHUNK_NONE;
 	for (uint32_t i = 0; i < pub->loans_max; i++)
-		lent += pub->lent[i].ticket & TICKET_OUT && pub->lent[i].chunk != CHUNK_NONE;
+		lent += pub->lent[i].data && pub->lent[i].chunk != CHUNK_NONE;
+	idle = (size_t)(pub->ready - pub->ready_bottom) +
+	       (size_t)(pub->retired - pub->retired_bottom - 1);
 
 	*ret_wrong = NULL;
-	if (used != ring + lent + pub->retired_count)
-		*ret_wrong = "used chunks are not those in the ring, lent and retired";
+	if (used != ring + lent + idle)
+		*ret_wrong = "used chunks are not those in the ring, lent, ready and retired";
+	else if (*pub->ready_bottom != CHUNK_NONE || *pub->retired_bottom != CHUNK_NONE)
+		*ret_wrong = "a stack of chunks has lost its bottom";
 	else if (load_relaxed(&pub->ring.segment->head) + 1 != pub->ring.next)
 		*ret_wrong = "head is not the last published sequence";
 	return *ret_wrong ? -EPROTO : 0;

@@ -9,7 +9,8 @@
  * All of this struct is private to the process and dies with it; what others see is the segment.
  * One thread at a time. It knows no names: who reads is told to it as a list of members.
  *
- *   chunks = free + lent + in the ring + retired
+ *   chunks = free in the manager + ready + lent + in the ring + retired
+ *   ready:   of the first pool, free, the next to be lent; the manager counts them as used
  *   retired: left the ring, perhaps still held; at most sum(holds_max) of them are
  *   => with chunks >= depth + loans_max + sum(holds_max) a loan never fails
  */
@@ -22,20 +23,22 @@
 #include "channel/port_layout.h"
 #include "channel/ring.h"
 
-#define CHUNK_NONE UINT32_MAX
+/* Chunks are known by their offset in the segment, where none lies at 0. */
+#define CHUNK_NONE ((uint64_t)0)
 
-/* A ticket says which loan it is (8 bits), whether that is out (1 bit), and counts how often it
- * was, so that an old copy is not taken for it. */
+/* A ticket says which loan it is (8 bits) and counts how often that was out, so that an old copy is
+ * not taken for it. One bit is always set: no ticket is 0. */
 #define TICKET_INDEX 0xffu
-#define TICKET_OUT 0x100u
+#define TICKET_ALWAYS 0x100u
+#define TICKET_NEXT_LOAN 0x200u
 
 struct lent {
 	FLOE_CACHELINE_ALIGNED void *data;
-	uint64_t ticket;
 	size_t size;             /* that was asked for: no more of it is sent */
+	uint64_t ticket;         /* of the loan that is out, or will be next */
+	uint64_t chunk;          /* CHUNK_NONE: the payload is in words[] and travels inline */
 	uint64_t blocked;        /* when it last met "would block"; a count, not a time */
 	uint64_t blocked_ticket; /* and as which loan */
-	uint32_t chunk;          /* CHUNK_NONE: the payload is in words[] and travels inline */
 	FLOE_CACHELINE_ALIGNED uint64_t words[SLOT_WORDS];
 };
 static_assert(sizeof(struct lent) == 128, "found by a shift");
@@ -66,29 +69,33 @@ struct publisher_calls {
 struct publisher {
 	/* What every message needs comes first. */
 	struct ring ring;
-	uint32_t *named; /* slot_chunk of ring.slot */
+	uint64_t *named; /* slot_chunk of ring.slot */
 	struct hints_shared *hints;
 	uint64_t sleepers_seen; /* nothing more to do for these */
 	uint64_t subscribers_seen;
-	uint64_t limit;           /* may be published without looking at cursors */
-	struct lent *lent;        /* [loans_max] */
-	struct lent **loans_free; /* [loans_max]: from loans_out on, those that are not out */
-	size_t straight_max;      /* size of a payload that the first pool can take */
+	uint64_t limit;      /* may be published on the straight path */
+	struct lent *lent;   /* [loans_max] */
+	struct lent **loan;  /* the next to go out; NULL: so many were never out, or may not be */
+	size_t straight_max; /* size of a payload that the first pool can take */
 	uint32_t loans_max;
-	uint32_t loans_out;
-	uint32_t loans_high;
 	uint32_t inline_max;
-	uint32_t *retired; /* [chunks] */
-	uint32_t retired_count;
-	uint32_t flags;
-	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish, whose limit
-			     * is 0 so that it takes the slow path */
-	bool wants_refresh; /* the last one failed */
-	bool introduced;    /* who sleeps has been told that we send */
+	/* Two stacks [1 + chunks], with CHUNK_NONE at the bottom, which change places when nothing
+	 * is held; each is known by where its top is. */
+	uint64_t *ready;
+	uint64_t *retired; /* its top is free to be written */
+	uint64_t *ready_bottom;
+	uint64_t *retired_bottom;
 
 	struct manager manager;
-	uint32_t *slot_chunk; /* [depth]: what each slot names */
-	uint64_t *marked;     /* [chunks]: the scan that found a hold on it */
+	uint64_t *slot_chunk; /* [depth]: what each slot names */
+	struct lent **loans;  /* [loans_max + 1]: those out, those that were, NULL */
+	uint32_t loans_high;
+	uint64_t allowed;   /* may be published without looking at cursors */
+	bool timed;         /* with timestamps. Then, and if fenced, limit stays 0 */
+	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish */
+	bool wants_refresh; /* the last one failed */
+	bool introduced;    /* who sleeps has been told that we send */
+	uint64_t *marked;   /* [chunks]: the scan that found a hold on it */
 	uint64_t scan;
 	uint64_t sleepers_woken; /* woken once, at least */
 	uint64_t blocked_count;
@@ -134,7 +141,7 @@ void publisher_set_members(struct publisher *pub, const struct member *members, 
 
 /* The straight paths below call nothing but, as their last act, one of these. */
 int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan);
-int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan, uint64_t time_ns);
+int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan);
 int publisher_may_publish(struct publisher *pub);
 int publisher_wake(struct publisher *pub); /* 1 */
 void publisher_discard(struct publisher *pub, struct floe_loan *loan);
@@ -146,39 +153,31 @@ floe_inline struct lent *publisher_find(struct publisher *pub, const struct floe
 	uint64_t i = ticket & TICKET_INDEX;
 	struct lent *lent = &pub->lent[i];
 
-	if (floe_unlikely(i >= pub->loans_max || !(ticket & TICKET_OUT) || ticket != lent->ticket ||
+	/* The address tells it from the loan of another publisher. */
+	if (floe_unlikely(i >= pub->loans_max || ticket != lent->ticket ||
 			  loan->data != lent->data))
 		return NULL;
 	return lent;
 }
 
 floe_inline void publisher_lend(struct publisher *pub, struct lent *lent, void *data,
-				uint32_t chunk, size_t size, struct floe_loan *ret_loan)
+				uint64_t chunk, size_t size, struct floe_loan *ret_loan)
 {
-	uint64_t ticket = lent->ticket | TICKET_OUT;
-	uint32_t out = pub->loans_out + 1;
-
 	lent->data = data;
-	lent->ticket = ticket;
 	lent->size = size;
 	lent->chunk = chunk;
-	pub->loans_out = out;
-	store_relaxed(&pub->ring.segment->loans, out);
+	pub->loan++;
+	bump(&pub->ring.segment->lent, 1);
 	ret_loan->data = data;
 	ret_loan->size = size;
-	ret_loan->ticket = ticket;
+	ret_loan->ticket = lent->ticket;
 }
 
 floe_inline void publisher_unlend(struct publisher *pub, struct lent *lent, struct floe_loan *loan)
 {
-	/* The carry counts the next lending. */
-	uint64_t ticket = lent->ticket + TICKET_OUT;
-	uint32_t out = pub->loans_out - 1;
-
-	lent->ticket = ticket;
-	pub->loans_out = out;
-	pub->loans_free[out] = lent;
-	store_relaxed(&pub->ring.segment->loans, out);
+	lent->ticket += TICKET_NEXT_LOAN;
+	lent->data = NULL;
+	*--pub->loan = lent;
 	loan->data = NULL;
 	loan->size = 0;
 	loan->ticket = 0;
@@ -187,24 +186,20 @@ floe_inline void publisher_unlend(struct publisher *pub, struct lent *lent, stru
 /* 1; 0 no chunk is free; -EINVAL, -ENOBUFS, or what refreshing said */
 floe_inline int publisher_loan(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
 {
-	uint32_t out = pub->loans_out;
-	struct pool *pool = &pub->manager.pool[0];
-	struct lent *lent;
-	uint32_t i;
-	void *data;
+	struct lent *lent = *pub->loan;
+	uint64_t chunk;
 
-	/* loans_high is at most loans_max: the slow path raises it. */
-	if (floe_unlikely(size - 1 >= pub->straight_max || out >= pub->loans_high))
+	if (floe_unlikely(size - 1 >= pub->straight_max || !lent))
 		return publisher_loan_slow(pub, size, ret_loan);
-	lent = pub->loans_free[out];
 	if (size <= pub->inline_max) {
 		publisher_lend(pub, lent, lent->words, CHUNK_NONE, size, ret_loan);
 		return 1;
 	}
-	if (floe_unlikely(!pool_take(pool, &i)))
+	chunk = *pub->ready;
+	if (floe_unlikely(chunk == CHUNK_NONE))
 		return publisher_loan_slow(pub, size, ret_loan);
-	data = (char *)pub->ring.segment + pool_offset(pool, i);
-	publisher_lend(pub, lent, data, i, size, ret_loan);
+	pub->ready--;
+	publisher_lend(pub, lent, (char *)pub->ring.segment + chunk, chunk, size, ret_loan);
 	return 1;
 }
 
@@ -218,28 +213,25 @@ floe_inline void publisher_fill_inline(struct slot_shared *slot, const struct le
 }
 
 floe_inline void publisher_fill_chunk(const struct publisher *pub, struct slot_shared *slot,
-				      const struct lent *lent, size_t size, uint64_t time_ns)
+				      uint64_t chunk, size_t size, uint64_t time_ns)
 {
-	store_relaxed(&slot->what, (uint64_t)((char *)lent->data - (char *)pub->ring.segment));
+	store_relaxed(&slot->what, chunk | (time_ns ? SLOT_TIMED : 0));
 	store_relaxed(&slot->word[SLOT_CHUNK_SIZE], size);
-	store_relaxed(&slot->word[SLOT_CHUNK_TIME], time_ns);
+	if (time_ns)
+		store_relaxed(&slot->word[SLOT_CHUNK_TIME], time_ns);
 	/* Readers fetch it while they wait; measured: a hop of 1.6 instead of 2.0 cache lines. */
-	store_relaxed(&slot->word[SLOT_CHUNK_NEXT], pool_peek(&pub->manager.pool[0]));
+	store_relaxed(&slot->word[SLOT_CHUNK_NEXT], *pub->ready);
 }
 
 /* The chunk that the slot named before has left the ring; now it names this one. */
-floe_inline void publisher_rename(struct publisher *pub, bool wrapped, uint32_t chunk)
+floe_inline void publisher_rename(struct publisher *pub, bool wrapped, uint64_t chunk)
 {
-	uint32_t *named = pub->named;
-	uint32_t before = *named;
+	uint64_t *named = pub->named;
+	uint64_t before = *named;
 
 	*named = chunk;
-	if (before != CHUNK_NONE) {
-		uint32_t count = pub->retired_count;
-
-		pub->retired[count] = before;
-		pub->retired_count = count + 1;
-	}
+	if (before != CHUNK_NONE)
+		*pub->retired++ = before;
 	pub->named = wrapped ? pub->slot_chunk : named + 1;
 }
 
@@ -247,15 +239,16 @@ floe_inline void publisher_rename(struct publisher *pub, bool wrapped, uint32_t 
 floe_inline int publisher_send(struct publisher *pub, struct lent *lent, struct floe_loan *loan,
 			       uint64_t time_ns)
 {
-	struct slot_shared *slot = ring_begin(&pub->ring);
-	uint32_t chunk = lent->chunk;
+	uint64_t next = pub->ring.next;
+	struct slot_shared *slot = ring_begin(&pub->ring, next);
+	uint64_t chunk = lent->chunk;
 
 	if (chunk == CHUNK_NONE)
 		publisher_fill_inline(slot, lent, loan->size, time_ns);
 	else
-		publisher_fill_chunk(pub, slot, lent, loan->size, time_ns);
+		publisher_fill_chunk(pub, slot, chunk, loan->size, time_ns);
 	/* Only private words behind it: the message is on its way. */
-	publisher_rename(pub, ring_commit(&pub->ring, slot), chunk);
+	publisher_rename(pub, ring_commit(&pub->ring, slot, next), chunk);
 	publisher_unlend(pub, lent, loan);
 
 	/* Pairs with the membarrier in sleep_once: either we see its addition here, or it sees our
@@ -265,19 +258,27 @@ floe_inline int publisher_send(struct publisher *pub, struct lent *lent, struct 
 	return 1;
 }
 
-/* 1; 0 would block; -EINVAL, or what refreshing said. time_ns: 0 without timestamps */
-floe_inline int publisher_publish(struct publisher *pub, struct floe_loan *loan, uint64_t time_ns)
+/* 1; 0 would block; -EINVAL, or what refreshing said */
+floe_inline int publisher_publish(struct publisher *pub, struct floe_loan *loan)
 {
 	struct lent *lent = publisher_find(pub, loan);
 
 	if (floe_unlikely(!lent || loan->size - 1 >= lent->size || pub->ring.next > pub->limit ||
 			  load_relaxed(&pub->hints->subscribers) != pub->subscribers_seen))
-		return publisher_publish_slow(pub, loan, time_ns);
-	return publisher_send(pub, lent, loan, time_ns);
+		return publisher_publish_slow(pub, loan);
+	return publisher_send(pub, lent, loan, 0);
 }
 
 /* Sleeps until publisher_may_publish: 1; 0 deadline; -EINTR */
 int publisher_wait(struct publisher *pub, int64_t deadline_ns);
+
+static inline uint32_t publisher_count_loans(const struct publisher *pub)
+{
+	return (uint32_t)(pub->loan - pub->loans);
+}
+
+/* Chunks that may be lent without looking for holds. */
+uint32_t publisher_count_free(const struct publisher *pub);
 
 /* The formulas of the head comment: 0, or -EPROTO with what is wrong. */
 int publisher_check(const struct publisher *pub, const char **ret_wrong);

@@ -63,14 +63,13 @@ uint64_t ring_reader_jump(struct ring_reader *r, unsigned attempt)
 	uint64_t head = ring_reader_head(r);
 	uint64_t keep = attempt == 0 ? r->depth - 1 : attempt == 1 ? r->depth / 2 : 0;
 	uint64_t to = head > keep ? head - keep : 1;
-	uint64_t left_out;
+	uint64_t next = ring_reader_next(r);
 
 	/* The head may be one behind its slots, never the reader's way back. */
-	if (to <= r->next)
-		to = r->next + 1;
-	left_out = to - r->next;
+	if (to <= next)
+		to = next + 1;
 	ring_reader_seek(r, to);
-	return left_out;
+	return to - next;
 }
 
 uint64_t ring_reader_start(const struct ring_reader *r, uint64_t history)

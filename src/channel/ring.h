@@ -41,14 +41,14 @@ static inline void ring_init(struct ring *r, struct segment_shared *segment, uin
 }
 
 /*
- * Opens the next slot for writing.
+ * Opens the next slot for writing. `next` is r->next, which the caller has in a register.
  * Dying after this store loses the oldest message, which this one was to replace.
  */
-floe_inline struct slot_shared *ring_begin(struct ring *r)
+floe_inline struct slot_shared *ring_begin(struct ring *r, uint64_t next)
 {
 	struct slot_shared *slot = r->slot;
 
-	store_relaxed(&slot->sequence, 2 * r->next - 1);
+	store_relaxed(&slot->sequence, 2 * next - 1);
 	/* Pairs with the acquire fence in ring_still: who sees a word of the new message sees that
 	 * the slot is no longer the old one's. */
 	fence_release();
@@ -57,9 +57,8 @@ floe_inline struct slot_shared *ring_begin(struct ring *r)
 
 /* Dying before the first store loses the message; after it, the message is sent. Returns whether
  * the next slot is the first one again. */
-floe_inline bool ring_commit(struct ring *r, struct slot_shared *slot)
+floe_inline bool ring_commit(struct ring *r, struct slot_shared *slot, uint64_t next)
 {
-	uint64_t next = r->next;
 	struct slot_shared *follower = slot + 1;
 	bool wrapped = follower == r->end;
 
@@ -83,8 +82,7 @@ int ring_check(const struct segment_shared *segment, uint32_t slots_offset, uint
 
 struct ring_reader {
 	const struct slot_shared *slot; /* where the message that it wants will be */
-	uint64_t want;                  /* what its slot says when it is there: 2 * next */
-	uint64_t next;                  /* sequence of that message */
+	uint64_t want; /* what its slot says when it is there: twice its sequence */
 	const struct slot_shared *slots;
 	const struct slot_shared *end;
 	const struct segment_shared *segment;
@@ -97,10 +95,15 @@ enum ring_state {
 	RING_LAPPED, /* overwritten, or being so */
 };
 
+/* The sequence of the message that it wants. */
+floe_inline uint64_t ring_reader_next(const struct ring_reader *r)
+{
+	return r->want / 2;
+}
+
 /* Jumps to a sequence. The modulo is only here. */
 static inline void ring_reader_seek(struct ring_reader *r, uint64_t next)
 {
-	r->next = next;
 	r->want = 2 * next;
 	r->slot = r->slots + next % r->depth;
 }
@@ -121,10 +124,16 @@ static inline void ring_reader_init(struct ring_reader *r, const struct segment_
 	};
 }
 
-floe_inline enum ring_state ring_look(const struct ring_reader *r)
+/* What there is, compared with what the reader wants: less is nothing new, more is too late. */
+floe_inline uint64_t ring_sequence(const struct slot_shared *slot)
 {
 	/* Pairs with the release in ring_commit. */
-	uint64_t sequence = load_acquire(&r->slot->sequence);
+	return load_acquire(&slot->sequence);
+}
+
+floe_inline enum ring_state ring_look(const struct ring_reader *r)
+{
+	uint64_t sequence = ring_sequence(r->slot);
 
 	if (sequence < r->want)
 		return RING_EMPTY;
@@ -139,11 +148,12 @@ floe_inline bool ring_still(const struct slot_shared *slot, uint64_t want)
 	return load_relaxed(&slot->sequence) == want;
 }
 
-floe_inline void ring_reader_advance(struct ring_reader *r)
+/* `slot`, `want`: the reader's own, which the caller has in registers */
+floe_inline void ring_reader_advance(struct ring_reader *r, const struct slot_shared *slot,
+				     uint64_t want)
 {
-	r->next++;
-	r->want += 2;
-	r->slot = r->slot + 1 == r->end ? r->slots : r->slot + 1;
+	r->want = want + 2;
+	r->slot = slot + 1 == r->end ? r->slots : slot + 1;
 }
 
 floe_inline uint64_t ring_reader_head(const struct ring_reader *r)

@@ -39,12 +39,12 @@
 
 /* slot.what: where the payload is. */
 #define SLOT_INLINE ((uint64_t)1 << 63) /* in the slot; the low bits are its size */
-#define SLOT_TIMED ((uint64_t)1 << 62)  /* inline: word[5] is the time */
+#define SLOT_TIMED ((uint64_t)1 << 62)  /* word[5] is the time, or word[SLOT_CHUNK_TIME] */
 #define SLOT_SIZE_MASK ((uint64_t)0xff) /* of an inline payload */
 #define SLOT_WORDS 6
-/* Not inline: `what` is the chunk's offset in the segment, and word[] is */
+/* Not inline: but for SLOT_TIMED `what` is the chunk's offset in the segment, and word[] is */
 #define SLOT_CHUNK_SIZE 0
-#define SLOT_CHUNK_TIME 1
+#define SLOT_CHUNK_TIME 1 /* only with SLOT_TIMED */
 #define SLOT_CHUNK_NEXT 2 /* offset of the chunk that probably comes next, to be prefetched */
 
 struct slot_shared {
@@ -88,11 +88,13 @@ struct segment_shared {
 
 	FLOE_CACHELINE_ALIGNED shared_u64 head;
 
-	FLOE_CACHELINE_ALIGNED shared_u64 loans; /* out now */
+	FLOE_CACHELINE_ALIGNED shared_u64
+		lent; /* loans so far, counted on from head: segment_loans */
 	shared_u64 loans_high;
 	shared_u64 would_block;
 	shared_u64 wakes;
 	shared_u64 reclaims;
+	shared_u64 discarded; /* loans that were not sent */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
 
@@ -103,7 +105,7 @@ struct segment_shared {
 };
 static_assert(offsetof(struct segment_shared, owner) == 64, "layout");
 static_assert(offsetof(struct segment_shared, head) == 128, "layout");
-static_assert(offsetof(struct segment_shared, loans) == 192, "layout");
+static_assert(offsetof(struct segment_shared, lent) == 192, "layout");
 static_assert(offsetof(struct segment_shared, sleeping) == 256, "layout");
 static_assert(offsetof(struct segment_shared, pool) == 320, "layout");
 static_assert(offsetof(struct segment_shared, type) == 576, "layout");
@@ -113,5 +115,15 @@ static_assert(offsetof(struct segment_shared, schema) == 736, "layout");
 	IDENTITY_SIGN(sizeof(struct segment_shared), sizeof(struct slot_shared), \
 		      offsetof(struct segment_shared, pool), \
 		      offsetof(struct segment_shared, schema))
+
+/* Loans that are out now: each sends one message or is discarded. While its owner works on they may
+ * be one more or less than that; when he is dead they are what he took along. */
+static inline uint64_t segment_loans(const struct segment_shared *segment)
+{
+	uint64_t gone = load_acquire(&segment->head) + load_relaxed(&segment->discarded);
+	uint64_t lent = load_relaxed(&segment->lent);
+
+	return lent > gone ? lent - gone : 0;
+}
 
 #endif

@@ -26,7 +26,7 @@ static struct tables lay_out(uint32_t holds_max)
 
 	t.feeds = holds_max * sizeof(struct held);
 	t.places = t.feeds + FLOE_PUBLISHERS_MAX * sizeof(struct feed);
-	t.end = t.places + holds_max * sizeof(struct held *);
+	t.end = t.places + (holds_max + 1) * sizeof(struct held *);
 	return t;
 }
 
@@ -61,6 +61,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.turn = (struct feed *)(void *)(memory + t.feeds),
 		.feeds = (struct feed *)(void *)(memory + t.feeds),
 		.holds_max = port->holds_max,
+		.place = (struct held **)(void *)(memory + t.places),
 		.places = (struct held **)(void *)(memory + t.places),
 		.held = (struct held *)(void *)memory,
 		.spin_ns = plan->spin_ns,
@@ -72,7 +73,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 	};
 	/* Tickets of different subscribers differ, so that samples are not mixed up. */
 	for (uint32_t i = 0; i < sub->holds_max; i++) {
-		sub->held[i].ticket = plan->serial * 2 * PLACE_IN_USE | i;
+		sub->held[i].ticket = plan->serial * PLACE_NEXT_USE | PLACE_ALWAYS | i;
 		sub->places[i] = &sub->held[i];
 	}
 	look_at_nothing(&sub->feeds[0]);
@@ -121,6 +122,7 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 	start = joining ? ring_reader_start(&added->reader, history_to_keep(sub, added, history))
 			: 1;
 	ring_reader_seek(&added->reader, start);
+	bump(&sub->port->received, -start);
 	/* From here on a reliable subscriber is waited for. */
 	store_seq_cst(added->cursor, start);
 	sub->feed_count++;
@@ -136,12 +138,20 @@ struct feed *subscriber_find_feed(struct subscriber *sub, uint64_t file)
 	return NULL;
 }
 
-static int break_off(struct feed *feed)
+/* The feed's cursor says `word` from now on; what it said moves to the sum of what is over. */
+static void retire_cursor(struct subscriber *sub, struct feed *feed, uint64_t word)
 {
+	store_release(feed->cursor, word);
+	if (!feed->leaving && !feed->broken)
+		bump(&sub->port->received, ring_reader_next(&feed->reader));
+}
+
+static int break_off(struct subscriber *sub, struct feed *feed)
+{
+	/* Who is reliable must not keep it waiting. */
+	retire_cursor(sub, feed, CURSOR_NEVER);
 	feed->broken = true;
 	look_at_nothing(feed);
-	/* Who is reliable must not keep it waiting. */
-	store_release(feed->cursor, CURSOR_NEVER);
 	return -EPROTO;
 }
 
@@ -149,15 +159,15 @@ void subscriber_let_go(struct subscriber *sub, struct feed *feed)
 {
 	if (feed->leaving)
 		return;
+	/* The place is clean for the next publisher of this index. */
+	retire_cursor(sub, feed, 0);
+	feed->cursor = &feed->nowhere;
 	feed->leaving = true;
 	sub->leaving_count++;
 	look_for_straight(sub);
-	/* The place is clean for the next publisher of this index. */
-	store_release(feed->cursor, 0);
-	feed->cursor = &feed->nowhere;
 	/* A block of this process is its owner's again: it is not looked at any more. */
 	if (feed->lent)
-		(void)break_off(feed);
+		(void)break_off(sub, feed);
 }
 
 /* The last one moves into the gap. */
@@ -186,7 +196,7 @@ static void drop(struct subscriber *sub, struct feed *feed)
 static bool is_held(const struct subscriber *sub, const struct feed *feed)
 {
 	for (uint32_t i = 0; i < sub->holds_max; i++)
-		if (sub->held[i].ticket & PLACE_IN_USE && sub->held[i].feed == feed)
+		if (sub->held[i].feed == feed)
 			return true;
 	return false;
 }
@@ -207,7 +217,7 @@ void subscriber_deinit(struct subscriber *sub)
 		store_release(&sub->port->hold[i], HOLD_NONE);
 	while (sub->feed_count)
 		drop(sub, &sub->feeds[sub->feed_count - 1]);
-	sub->held_count = 0;
+	sub->place = sub->places;
 }
 
 int subscriber_refresh(struct subscriber *sub)
@@ -230,7 +240,9 @@ static void leave_out(struct subscriber *sub, struct feed *feed, uint64_t count)
 {
 	feed->lost += count;
 	bump(&sub->port->lost, count);
-	store_release(feed->cursor, feed->reader.next);
+	if (!feed->leaving)
+		bump(&sub->port->received, -count);
+	store_release(feed->cursor, ring_reader_next(&feed->reader));
 }
 
 /* Keeps at most `depth` messages behind the head, if that is less than the ring's. */
@@ -238,12 +250,13 @@ static void skip_old(struct subscriber *sub, struct feed *feed)
 {
 	struct ring_reader *reader = &feed->reader;
 	uint64_t head = ring_reader_head(reader);
+	uint64_t next = ring_reader_next(reader);
 	uint64_t count;
 
-	if (head > SEQUENCE_MAX || head < reader->next || head - reader->next < sub->depth)
+	if (head > SEQUENCE_MAX || head < next || head - next < sub->depth)
 		return;
-	count = head - sub->depth + 1 - reader->next;
-	ring_reader_seek(reader, reader->next + count);
+	count = head - sub->depth + 1 - next;
+	ring_reader_seek(reader, next + count);
 	leave_out(sub, feed, count);
 }
 
@@ -252,7 +265,7 @@ static void skip_old(struct subscriber *sub, struct feed *feed)
 static int find_payload(struct subscriber *sub, struct feed *feed)
 {
 	const struct slot_shared *slot = feed->reader.slot;
-	uint64_t what = load_relaxed(&slot->what);
+	uint64_t what = load_relaxed(&slot->what) & ~SLOT_TIMED;
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
 	int r;
 
@@ -271,20 +284,40 @@ static int find_payload(struct subscriber *sub, struct feed *feed)
 	return region_at(&feed->region, what, size) ? 1 : -EPROTO;
 }
 
+/* Whoever takes the payload looks after that whether the slot was the same all the while. */
+static uint64_t read_time(const struct ready *ready, uint64_t what)
+{
+	unsigned word = what & SLOT_INLINE ? SLOT_WORDS - 1 : SLOT_CHUNK_TIME;
+
+	return what & SLOT_TIMED ? load_relaxed(&ready->slot->word[word]) : 0;
+}
+
 static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
-	struct held *held = sub->places[sub->held_count];
-	uint64_t what;
+	struct ready ready = {
+		.feed = feed,
+		.held = *sub->place,
+		.slot = feed->reader.slot,
+		.want = feed->reader.want,
+	};
+	uint64_t what, time_ns;
 	int r = find_payload(sub, feed);
 
 	if (r == -EPROTO)
-		return break_off(feed);
+		return break_off(sub, feed);
 	if (r <= 0)
 		return r;
-	what = load_relaxed(&feed->reader.slot->what);
-	r = what & SLOT_INLINE ? subscriber_take_inline(sub, feed, held, what, ret)
-			       : subscriber_take_chunk(sub, feed, held, what, ret);
-	return r ? subscriber_keep(sub, feed, held, ret) : 0;
+	what = load_relaxed(&ready.slot->what);
+	time_ns = read_time(&ready, what);
+	ready.what = what & SLOT_INLINE ? what & SLOT_SIZE_MASK : what & ~SLOT_TIMED;
+	r = what & SLOT_INLINE ? subscriber_take_inline(sub, &ready, ret)
+			       : subscriber_take_chunk(sub, &ready, ret);
+	if (r == 0)
+		return 0;
+	ret->time_ns = time_ns;
+	if (feed->leaving)
+		bump(&sub->port->received, 1); /* its cursor says nothing any more */
+	return subscriber_keep(sub, &ready, ret);
 }
 
 /* 1; 0 nothing there; -EPROTO */
@@ -303,7 +336,7 @@ static int take_from(struct subscriber *sub, struct feed *feed, struct floe_samp
 			return 0;
 		if (state == RING_LAPPED) {
 			if (ring_reader_check(&feed->reader) < 0)
-				return break_off(feed);
+				return break_off(sub, feed);
 			leave_out(sub, feed, ring_reader_jump(&feed->reader, attempt));
 			/* Where it landed may be empty, or overwritten again. */
 			if (ring_look(&feed->reader) != RING_READY)
@@ -324,14 +357,14 @@ static bool is_ready(const struct subscriber *sub)
 	return false;
 }
 
-int subscriber_take_chunk_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
+int subscriber_take_chunk_ready(struct subscriber *sub, struct floe_sample *ret, struct feed *feed,
+				struct held *held, const struct slot_shared *slot, uint64_t what)
 {
-	struct held *held = sub->places[sub->held_count];
-	uint64_t what = load_relaxed(&feed->reader.slot->what);
+	struct ready ready = {feed, held, slot, feed->reader.want, what};
 
-	if (floe_unlikely(!subscriber_take_chunk(sub, feed, held, what, ret)))
+	if (floe_unlikely(!subscriber_take_chunk(sub, &ready, ret)))
 		return subscriber_take_slow(sub, ret);
-	return subscriber_keep(sub, feed, held, ret);
+	return subscriber_keep(sub, &ready, ret);
 }
 
 /* What could not be said when it was found out. */
@@ -354,7 +387,7 @@ static int take_any(struct subscriber *sub, struct floe_sample *ret)
 		refreshed = subscriber_refresh(sub);
 	if (refreshed == -EPROTO || refreshed == -EACCES)
 		return refreshed;
-	if (sub->held_count == sub->holds_max)
+	if (!*sub->place)
 		return is_ready(sub) ? -ENOBUFS : 0;
 
 	for (uint32_t n = sub->feed_count; n; n--) {

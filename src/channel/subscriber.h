@@ -9,6 +9,7 @@
  * process. One thread at a time. It knows no names: which publishers there are is told to it.
  *
  *   samples held + free places = holds_max;  inline samples take a place, but hold no chunk
+ *   a place is free                =>   its feed is NULL
  *   published since its start = received + lost + not yet taken       for each publisher
  */
 
@@ -47,10 +48,11 @@ struct feed {
 	bool omen_told;         /* it is bad, and we have looked because of that */
 };
 
-/* A ticket says which place it is (8 bits), whether that is in use (1 bit), and counts how often
- * it was, so that an old copy is not taken for it. */
+/* A ticket says which place it is (8 bits) and counts how often that was in use, so that an old
+ * copy is not taken for it. One bit is always set: no ticket is 0. */
 #define PLACE_INDEX 0xffu
-#define PLACE_IN_USE 0x100u
+#define PLACE_ALWAYS 0x100u
+#define PLACE_NEXT_USE 0x200u
 /* Turned over in the tickets that a subscriber with a descriptor gives, so that their release is slow
  * as well. */
 #define TICKET_POLLED ((uint64_t)1 << 63)
@@ -58,7 +60,7 @@ struct feed {
 /* One cache line, for a process may have many subscribers. */
 struct held {
 	FLOE_CACHELINE_ALIGNED uint64_t words[SLOT_WORDS]; /* a copy of an inline payload */
-	uint64_t ticket;
+	uint64_t ticket; /* of the sample that is held, or will be next */
 	struct feed *feed;
 };
 static_assert(sizeof(struct held) == 64, "found by a shift");
@@ -88,9 +90,8 @@ struct subscriber {
 	uint32_t feed_count;
 	uint32_t leaving_count;
 	uint32_t holds_max;
-	uint32_t held_count;
-	struct held **places; /* [holds_max]: from held_count on, those that are free */
-	struct held *held;    /* [holds_max] */
+	struct held **place; /* the next free one; NULL: none is */
+	struct held *held;   /* [holds_max] */
 	struct port_shared *port;
 	uint64_t copied;
 	uint64_t publishers_seen; /* SEEN_NONE: look again in any case */
@@ -101,7 +102,8 @@ struct subscriber {
 	int untold;            /* what refreshing said between two calls: the next one says it */
 	uint32_t feed_changes; /* goes up when feeds or their omens may be others */
 
-	uint64_t depth; /* UINT64_MAX: as far as the ring goes */
+	struct held **places; /* [holds_max + 1]: those in use, those that are free, NULL */
+	uint64_t depth;       /* UINT64_MAX: as far as the ring goes */
 	uint64_t spin_ns;
 	int64_t look_ns; /* how long one sleep may be */
 	const struct subscriber_calls *calls;
@@ -152,6 +154,19 @@ void subscriber_release_slow(struct subscriber *sub, struct floe_sample *sample)
 int subscriber_refresh(struct subscriber *sub);
 int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed); /* 1 */
 
+/* What the straight path knows of the message that is ready: each of it was looked up once. */
+struct ready {
+	struct feed *feed;
+	struct held *held;
+	const struct slot_shared *slot;
+	uint64_t want;
+	uint64_t what; /* size of an inline payload, or offset of the chunk */
+};
+
+/* The message lies in a chunk. */
+int subscriber_take_chunk_ready(struct subscriber *sub, struct floe_sample *ret, struct feed *feed,
+				struct held *held, const struct slot_shared *slot, uint64_t what);
+
 /* 1 ready; 0 deadline; -EINTR */
 int subscriber_wait(struct subscriber *sub, int64_t deadline_ns);
 
@@ -169,121 +184,132 @@ bool subscriber_has_more(struct subscriber *sub); /* also when take has to say w
  * finds something, for who was woken wants it now. */
 void subscriber_be_polled(struct subscriber *sub);
 
-floe_inline int subscriber_keep(struct subscriber *sub, struct feed *feed, struct held *held,
+floe_inline uint32_t subscriber_held(const struct subscriber *sub)
+{
+	return (uint32_t)(sub->place - sub->places);
+}
+
+floe_inline int subscriber_keep(struct subscriber *sub, const struct ready *ready,
 				struct floe_sample *ret)
 {
-	uint64_t ticket = held->ticket | PLACE_IN_USE;
+	struct feed *feed = ready->feed;
+	struct held *held = ready->held;
+	uint64_t sequence = ready->want / 2;
+	uint64_t lost = feed->lost;
 
-	ret->ticket = ticket;
-	ret->sequence = feed->reader.next;
-	ret->lost = feed->lost;
-	held->ticket = ticket;
+	ret->ticket = held->ticket;
+	ret->sequence = sequence;
+	ret->lost = lost;
+	if (floe_unlikely(lost))
+		feed->lost = 0;
 	held->feed = feed;
-	feed->lost = 0;
-	sub->held_count++;
-	ring_reader_advance(&feed->reader);
+	sub->place++;
+	ring_reader_advance(&feed->reader, ready->slot, ready->want);
 
-	bump(&sub->port->received, 1);
 	/* Pairs with the acquire in the publisher's member_limit. Dying before this store: the
 	 * message counts as not taken, a reliable publisher waits until we are cleaned away. */
-	store_release(feed->cursor, feed->reader.next);
+	store_release(feed->cursor, sequence + 1);
 	if (floe_unlikely(sub->reliable))
 		return subscriber_wake_publisher(sub, feed);
 	return 1;
 }
 
-/* 1, or 0: it was overwritten under our eyes */
-floe_inline int subscriber_take_inline(struct subscriber *sub, struct feed *feed, struct held *held,
-				       uint64_t what, struct floe_sample *ret)
+/* Without a time. 1, or 0: it was overwritten under our eyes */
+floe_inline int subscriber_take_inline(struct subscriber *sub, const struct ready *ready,
+				       struct floe_sample *ret)
 {
-	const struct slot_shared *slot = feed->reader.slot;
-	uint64_t size = what & SLOT_SIZE_MASK;
+	struct held *held = ready->held;
 
-	words_load(held->words, slot->word, SLOT_WORDS);
-	if (floe_unlikely(!ring_still(slot, feed->reader.want) || size - 1 >= FLOE_INLINE_MAX))
+	words_load(held->words, ready->slot->word, SLOT_WORDS);
+	if (floe_unlikely(!ring_still(ready->slot, ready->want)))
 		return 0;
 	ret->data = held->words;
-	ret->size = size;
+	ret->size = ready->what;
 	ret->time_ns = 0;
-	if (what & SLOT_TIMED)
-		ret->time_ns = held->words[SLOT_WORDS - 1];
-	sub->copied += size;
+	sub->copied += ready->what;
 	return 1;
 }
 
-/* 1, or 0: it was overwritten under our eyes, or it lies where no memory is known to be */
-floe_inline int subscriber_take_chunk(struct subscriber *sub, struct feed *feed, struct held *held,
-				      uint64_t offset, struct floe_sample *ret)
+/* Without a time. 1, or 0: it was overwritten under our eyes, or it lies where no memory is known to be */
+floe_inline int subscriber_take_chunk(struct subscriber *sub, const struct ready *ready,
+				      struct floe_sample *ret)
 {
-	const struct slot_shared *slot = feed->reader.slot;
+	struct feed *feed = ready->feed;
+	const struct slot_shared *slot = ready->slot;
+	uint64_t offset = ready->what;
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
-	uint64_t time_ns = load_relaxed(&slot->word[SLOT_CHUNK_TIME]);
-	uint64_t next = load_relaxed(&slot->word[SLOT_CHUNK_NEXT]);
-	shared_u64 *hold = &sub->port->hold[held->ticket & PLACE_INDEX];
+	shared_u64 *hold;
 
 	/* The payload's first line is on its way while the hold becomes visible; an address that is
 	 * none does no harm here, and no more when the next is fetched. */
 	__builtin_prefetch((const void *)((uintptr_t)feed->base + offset));
-	if (floe_unlikely(offset > feed->reserved || size > feed->reserved - offset || size == 0 ||
+	if (floe_unlikely(offset > feed->reserved || size - 1 >= feed->reserved - offset ||
 			  offset % FLOE_CACHELINE))
 		return 0;
-	feed->coming = (uintptr_t)feed->base + next;
+	feed->coming = (uintptr_t)feed->base + load_relaxed(&slot->word[SLOT_CHUNK_NEXT]);
 
+	hold = &sub->port->hold[ready->held->ticket & PLACE_INDEX];
 	/* Pairs with the fence in the publisher's reclaim: either it finds this hold, or the next
 	 * load finds the slot overwritten. Dying after this store pins a chunk that the publisher
 	 * has reserved for us, until we are cleaned away. */
 	store_seq_cst(hold, feed->tag | offset);
 	/* Pairs with the release fence in ring_begin, as in ring_still: what was read above. */
 	fence_acquire();
-	if (floe_unlikely(load_seq_cst(&slot->sequence) != feed->reader.want)) {
+	if (floe_unlikely(load_seq_cst(&slot->sequence) != ready->want)) {
 		store_release(hold, HOLD_NONE);
 		return 0;
 	}
 	ret->data = feed->base + offset;
 	ret->size = size;
-	ret->time_ns = time_ns;
+	ret->time_ns = 0;
 	return 1;
 }
-
-/* The message that is ready in this feed lies in a chunk. */
-int subscriber_take_chunk_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret);
 
 /* 1; 0 nothing there; -ENOBUFS; -EPROTO; or what refreshing said */
 floe_inline int subscriber_take(struct subscriber *sub, struct floe_sample *ret)
 {
 	struct feed *feed = sub->turn;
-	enum ring_state state;
-	struct held *held;
-	uint64_t what;
+	struct ready ready = {
+		.feed = feed,
+		.slot = feed->reader.slot,
+		.want = feed->reader.want,
+	};
+	uint64_t sequence;
 
 	/* Two lines are fetched at once, not one after the other. */
 	__builtin_prefetch((const void *)feed->coming);
 	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->straight_at))
 		return subscriber_take_slow(sub, ret);
-	state = ring_look(&feed->reader);
-	if (state == RING_EMPTY)
-		return 0;
-	if (floe_unlikely(state == RING_LAPPED || sub->held_count == sub->holds_max))
+	sequence = ring_sequence(ready.slot);
+	if (sequence != ready.want)
+		return sequence < ready.want ? 0 : subscriber_take_slow(sub, ret);
+	ready.held = *sub->place;
+	if (floe_unlikely(!ready.held))
 		return subscriber_take_slow(sub, ret);
 
-	what = load_relaxed(&feed->reader.slot->what);
-	if (!(what & SLOT_INLINE))
-		return subscriber_take_chunk_ready(sub, feed, ret);
-	held = sub->places[sub->held_count];
-	if (floe_unlikely(!subscriber_take_inline(sub, feed, held, what, ret)))
+	ready.what = load_relaxed(&ready.slot->what);
+	if (!(ready.what & SLOT_INLINE))
+		return subscriber_take_chunk_ready(sub, ret, feed, ready.held, ready.slot,
+						   ready.what);
+	/* What has a time is larger than any size, and any offset. */
+	ready.what ^= SLOT_INLINE;
+	if (floe_unlikely(ready.what - 1 >= FLOE_INLINE_MAX ||
+			  !subscriber_take_inline(sub, &ready, ret)))
 		return subscriber_take_slow(sub, ret);
-	return subscriber_keep(sub, feed, held, ret);
+	return subscriber_keep(sub, &ready, ret);
 }
 
 /* Which held sample this is; NULL: none of ours. */
 floe_inline struct held *subscriber_find(struct subscriber *sub, const struct floe_sample *sample)
 {
-	uint64_t place = sample->ticket & PLACE_INDEX;
+	uint64_t ticket = sample->ticket;
+	uint64_t place = ticket & PLACE_INDEX;
+	struct held *held = &sub->held[place];
 
-	if (floe_unlikely(place >= sub->holds_max || !(sample->ticket & PLACE_IN_USE) ||
-			  sub->held[place].ticket != sample->ticket))
+	/* A free place has its next ticket already, which nobody has been given. */
+	if (floe_unlikely(place >= sub->holds_max || held->ticket != ticket || !held->feed))
 		return NULL;
-	return &sub->held[place];
+	return held;
 }
 
 /* The same for any sample, also of a subscriber with a descriptor. */
@@ -292,14 +318,12 @@ struct held *subscriber_find_any(struct subscriber *sub, const struct floe_sampl
 floe_inline void subscriber_give_back(struct subscriber *sub, struct held *held,
 				      struct floe_sample *sample)
 {
-	uint32_t count = sub->held_count - 1;
-
 	/* Pairs with the acquire in the publisher's scan_holds: our last read of the payload comes
 	 * before its next write. */
 	store_release(&sub->port->hold[sample->ticket & PLACE_INDEX], HOLD_NONE);
-	held->ticket += PLACE_IN_USE; /* the carry counts the next use */
-	sub->held_count = count;
-	sub->places[count] = held;
+	held->ticket += PLACE_NEXT_USE;
+	held->feed = NULL;
+	*--sub->place = held;
 	sample->data = NULL;
 	sample->size = 0;
 	sample->ticket = 0;

@@ -157,7 +157,7 @@ static void describe_segment(const struct segment_shared *segment, struct floe_p
 	info->sequence = load_relaxed(&segment->head);
 	info->depth = segment->depth;
 	info->payload_max = segment->payload_max;
-	info->loans = load_relaxed(&segment->loans);
+	info->loans = segment_loans(segment);
 	info->loans_max = segment->loans_max;
 	info->would_block = load_relaxed(&segment->would_block);
 	info->wakes = load_relaxed(&segment->wakes);
@@ -237,7 +237,7 @@ static void describe_port(const struct port_shared *port, uint32_t holds_max,
 {
 	info->policy = port->policy;
 	info->sleeping = (uint32_t)load_relaxed(&port->sleeping);
-	info->received = load_relaxed(&port->received);
+	info->received = port_received(port);
 	info->lost = load_relaxed(&port->lost);
 	for (uint32_t i = 0; i < holds_max; i++)
 		info->held += load_relaxed(&port->hold[i]) != HOLD_NONE;

@@ -178,7 +178,7 @@ int writer_send(struct writer *writer)
 		return r;
 	expect_nobody_holds(writer->world, loan.data);
 	message_fill(loan.data, loan.size, sequence);
-	r = publisher_publish(&writer->publisher, &loan, 0);
+	r = publisher_publish(&writer->publisher, &loan);
 	if (r == 1)
 		writer->sent = sequence;
 	else
@@ -225,8 +225,8 @@ static void add_feed(struct reader *reader, const struct writer *writer)
 		0);
 	added = subscriber_find_feed(&reader->subscriber, writer->file);
 	*account = (struct account){
-		.last = added->reader.next - 1,
-		.start = added->reader.next - 1,
+		.last = ring_reader_next(&added->reader) - 1,
+		.start = ring_reader_next(&added->reader) - 1,
 		.begun = true,
 	};
 }
