@@ -53,11 +53,17 @@ struct patience {
 
 void patience_check(struct patience *p);
 
+/* At once: what the processor needs is all that lies between two looks. */
+static inline void look_at_once(struct patience *p)
+{
+	if (__builtin_expect(++p->looks == PATIENCE_LOOKS, 0))
+		patience_check(p);
+}
+
 static inline void look_again(struct patience *p)
 {
 	relax();
-	if (__builtin_expect(++p->looks == PATIENCE_LOOKS, 0))
-		patience_check(p);
+	look_at_once(p);
 }
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -68,14 +69,22 @@ static void send_line(struct end *end, uint64_t number)
 	atomic_store_explicit(&end->out.line->word, number, memory_order_release);
 }
 
-static uint64_t receive_line(struct end *end)
+loop_inline void look(struct patience *patience, bool pauses)
+{
+	if (pauses)
+		look_again(patience);
+	else
+		look_at_once(patience);
+}
+
+loop_inline uint64_t receive_line(struct end *end, bool pauses)
 {
 	struct patience patience = {0};
 	uint64_t number;
 
 	while ((number = atomic_load_explicit(&end->in.line->word, memory_order_acquire)) ==
 	       end->last)
-		look_again(&patience);
+		look(&patience, pauses);
 	return end->last = number;
 }
 
@@ -85,9 +94,9 @@ static void send_line48(struct end *end, uint64_t number)
 	send_line(end, number);
 }
 
-static uint64_t receive_line48(struct end *end)
+loop_inline uint64_t receive_line48(struct end *end, bool pauses)
 {
-	uint64_t number = receive_line(end);
+	uint64_t number = receive_line(end, pauses);
 
 	payload_read(end->in.line->bytes, sizeof(end->in.line->bytes), TOUCH_ALL);
 	return number;
@@ -99,9 +108,9 @@ static void send_buffer(struct end *end, uint64_t number)
 	send_line(end, number);
 }
 
-static uint64_t receive_buffer(struct end *end)
+loop_inline uint64_t receive_buffer(struct end *end, bool pauses)
 {
-	receive_line(end);
+	receive_line(end, pauses);
 	return payload_read(next_buffer(&end->in, end), end->payload, end->touch);
 }
 
@@ -117,13 +126,13 @@ static void send_floe(struct end *end, uint64_t number)
 }
 
 /* What came in before is given back first: the answer to it is on its way by now. */
-static uint64_t receive_floe(struct end *end)
+loop_inline uint64_t receive_floe(struct end *end, bool pauses)
 {
 	struct patience patience = {0};
 
 	floe_release(end->sub, &end->sample);
 	while (!topic_take(end->sub, &end->sample))
-		look_again(&patience);
+		look(&patience, pauses);
 	return payload_read(end->sample.data, end->payload, end->touch);
 }
 
@@ -133,23 +142,23 @@ static uint64_t receive_floe(struct end *end)
  */
 
 typedef void send_fn(struct end *end, uint64_t number);
-typedef uint64_t receive_fn(struct end *end);
+typedef uint64_t receive_fn(struct end *end, bool pauses);
 
 loop_inline void ping(struct end *end, uint64_t *number, unsigned trips, send_fn *send,
-		      receive_fn *receive)
+		      receive_fn *receive, bool pauses)
 {
 	for (unsigned i = 0; i < trips; i++) {
 		send(end, ++*number);
-		if (receive(end) != *number)
+		if (receive(end, pauses) != *number)
 			fail("message %llu came back as another", (unsigned long long)*number);
 	}
 }
 
-loop_inline void echo(struct end *end, send_fn *send, receive_fn *receive)
+loop_inline void echo(struct end *end, send_fn *send, receive_fn *receive, bool pauses)
 {
 	uint64_t number;
 
-	while ((number = receive(end)) != PAYLOAD_STOP)
+	while ((number = receive(end, pauses)) != PAYLOAD_STOP)
 		send(end, number);
 }
 
@@ -159,21 +168,24 @@ struct link {
 	send_fn *send;
 };
 
-#define LINK(name) \
+#define LINK(name, way, pauses) \
 	static void ping_##name(struct end *end, uint64_t *number, unsigned trips) \
 	{ \
-		ping(end, number, trips, send_##name, receive_##name); \
+		ping(end, number, trips, send_##way, receive_##way, pauses); \
 	} \
 	static void echo_##name(struct end *end) \
 	{ \
-		echo(end, send_##name, receive_##name); \
+		echo(end, send_##way, receive_##way, pauses); \
 	} \
-	static const struct link link_##name = {ping_##name, echo_##name, send_##name}
+	static const struct link link_##name = {ping_##name, echo_##name, send_##way}
 
-LINK(line);
-LINK(line48);
-LINK(buffer);
-LINK(floe);
+LINK(line, line, false);
+LINK(line48, line48, false);
+LINK(buffer, buffer, false);
+LINK(floe, floe, false);
+LINK(paused_line, line, true);
+LINK(paused_line48, line48, true);
+LINK(paused_floe, floe, true);
 
 /*
  * One case
@@ -208,12 +220,17 @@ static void open_topics(struct pingpong *p, const char *out, const char *in)
 				     });
 }
 
+static bool uses_topics(const struct link *link)
+{
+	return link->send == send_floe;
+}
+
 /* The second process has its own copy of the whole state: fork made it. */
 static void *open_second(void *argument)
 {
 	struct pingpong *p = argument;
 
-	if (p->link == &link_floe)
+	if (uses_topics(p->link))
 		open_topics(p, "back", "there");
 	else
 		use_memory(p, 1, 0);
@@ -261,10 +278,10 @@ static struct pingpong *open_link(const struct link *link, const struct bench_ca
 	p->end.payload = c->payload;
 	p->end.touch = c->touch;
 	p->clock_ns = clock_cost_ns();
-	if (link != &link_floe)
+	if (!uses_topics(link))
 		get_memory(p);
 	pair_open(&p->pair, &role_second, p, setup->core_there);
-	if (link == &link_floe)
+	if (uses_topics(link))
 		open_topics(p, "there", "back");
 	return p;
 }
@@ -361,5 +378,8 @@ static void close_link(void *state)
 
 KIND(line, "one way, bare shared memory");
 KIND(line48, "one way, bare shared memory");
+KIND(paused_line, "one way, a pause between two looks");
+KIND(paused_line48, "one way, a pause between two looks");
+KIND(paused_floe, "one way, a pause between two looks");
 KIND(buffer, "one way, bare shared memory");
 KIND(floe, "one way, floe");

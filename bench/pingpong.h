@@ -22,4 +22,9 @@ extern const struct bench_kind pingpong_buffer;
 /* A topic each way. */
 extern const struct bench_kind pingpong_floe;
 
+/* The same, and who waits gives the processor a pause between two looks. */
+extern const struct bench_kind pingpong_paused_line;
+extern const struct bench_kind pingpong_paused_line48;
+extern const struct bench_kind pingpong_paused_floe;
+
 #endif

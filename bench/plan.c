@@ -30,6 +30,12 @@
 		.ratio_max = (target), \
 	}
 
+#define PAUSED(text, bytes) \
+	{ \
+		.name = "paused/" text, .what = "first 8 of " text " bytes touched", \
+		.kind = &pingpong_paused_floe, .payload = (bytes), .floor = "paused/line", \
+	}
+
 #define BUFFER(text, bytes) \
 	{ \
 		.name = "buffer/" text, .what = text " bytes written, a word set, read", \
@@ -100,6 +106,12 @@ const struct bench_case plan[] = {
 	HOP_ALL("64K", 64 * KIB),
 	HOP_ALL("1M", MIB),
 	HOP_ALL("4M", 4 * MIB),
+
+	{.name = "paused/line", .what = "8 bytes in a line", .kind = &pingpong_paused_line},
+	{.name = "paused/line48", .what = "48 and 8 bytes", .kind = &pingpong_paused_line48},
+	PAUSED("8", 8),
+	PAUSED("48", 48),
+	PAUSED("64", 64),
 
 	{.name = "cost/cycles",
 	 .what = "100 cycles of the processor, measured by additions",
