@@ -181,7 +181,8 @@ const struct bench_case plan[] = {
 	 .what = "publish to poll and take, 8 bytes",
 	 .kind = &wake_fd_take,
 	 .payload = 8,
-	 .floor = "wake/futex"},
+	 .floor = "wake/futex",
+	 .ratio_max = FD_RATIO},
 };
 
 const size_t plan_count = sizeof(plan) / sizeof(plan[0]);

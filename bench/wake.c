@@ -76,13 +76,17 @@ static void sleep_fd(struct wake *w)
 		fail("poll: %s", result ? strerror(errno) : "nothing came");
 }
 
-static void take_one(struct wake *w)
+/* When it was in hand. */
+static int64_t take_one(struct wake *w)
 {
 	struct floe_sample sample;
+	int64_t taken_ns;
 
 	if (!topic_take(w->sub, &sample))
 		fail("it said ready, but there was nothing to take");
+	taken_ns = now_ns();
 	floe_release(w->sub, &sample);
+	return taken_ns;
 }
 
 static void serve_second(void *state)
@@ -99,11 +103,11 @@ static void serve_second(void *state)
 			sleep_floe(w);
 		else
 			sleep_fd(w);
-		if (w->way == WAY_FLOE || w->way == WAY_FD_TAKE)
-			take_one(w);
 		awake_ns = now_ns();
-		if (w->way == WAY_FD)
-			take_one(w);
+		if (w->way == WAY_FLOE || w->way == WAY_FD_TAKE)
+			awake_ns = take_one(w);
+		else if (w->way == WAY_FD)
+			(void)take_one(w);
 		atomic_store(&w->shared->awake_ns, awake_ns);
 	}
 }

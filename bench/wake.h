@@ -16,7 +16,7 @@ extern const struct bench_kind wake_futex;
 extern const struct bench_kind wake_floe;
 
 /* The same to a process in poll(2) on floe_subscriber_fd: until it is awake, and until it has taken as
- * well, which sets the descriptor again. */
+ * well. */
 extern const struct bench_kind wake_fd;
 extern const struct bench_kind wake_fd_take;
 
