@@ -161,6 +161,61 @@ FLOE_PUBLIC size_t floe_heap_release_free(struct floe_heap *heap);
  * ends does this by itself. */
 FLOE_PUBLIC void floe_heap_mark_idle(struct floe_heap *heap);
 
+/* Limits as in the options, from now on. What is beyond them already stays. 0; -EINVAL. */
+FLOE_PUBLIC int floe_heap_set_limits(struct floe_heap *heap, size_t limit, size_t limit_soft);
+
+/* For each thousand pages that are freed `rate` go back to the system: 0 none, 1 the default.
+ * 0; -EINVAL. */
+#define FLOE_RELEASE_RATE_MAX 1000u
+FLOE_PUBLIC int floe_heap_set_release_rate(struct floe_heap *heap, unsigned rate);
+
+/*
+ * Where the bytes are:
+ *
+ *	allocated + cached_threads + cached_central + free_pages + tables = mapped + injected
+ *
+ * while no other thread is inside. Bytes, unless said.
+ */
+struct floe_heap_counts {
+	uint64_t allocated; /* in objects of the program, as large as they are, not as asked for */
+	uint64_t large;     /* of these in objects above 32 KiB */
+	uint64_t cached_threads;
+	uint64_t cached_central; /* free, shared by all threads */
+	uint64_t free_pages;
+	uint64_t tables;   /* what the heap needs itself, and what fits no object */
+	uint64_t mapped;   /* obtained from system or source */
+	uint64_t injected; /* given by you, a block in the options included */
+	uint64_t
+		released; /* given back to the system since the beginning, as far as it took them */
+	uint64_t limit;
+	uint64_t limit_soft;
+	uint64_t objects;  /* number */
+	uint64_t blocks;   /* number, injected */
+	uint64_t caches;   /* number of threads with one */
+	uint64_t misfrees; /* number of wrong frees found */
+	uint64_t failures; /* number of requests that found no memory */
+};
+
+/* Writes `ret_size` bytes at most: pass sizeof the struct. Takes all locks of the heap. 0 or
+ * -EINVAL. */
+FLOE_PUBLIC int floe_heap_count(struct floe_heap *heap, struct floe_heap_counts *ret,
+				size_t ret_size);
+
+#define FLOE_REPORT_TEXT 0u /* a line for each counter, for people */
+#define FLOE_REPORT_JSON 1u /* one object, for programs */
+
+/* The same as text. Writes at most `size` bytes including a final NUL; returns the length without
+ * it that all of it has. -EINVAL. */
+FLOE_PUBLIC ssize_t floe_heap_report(struct floe_heap *heap, uint32_t format, char *ret,
+				     size_t size);
+
+/*
+ * Calls `visit` for each object until it returns other than 0, which is returned. `visit` is called
+ * inside the heap and must not use it. What rests in caches of other threads is seen too. -EINVAL.
+ */
+FLOE_PUBLIC int floe_heap_walk(struct floe_heap *heap,
+			       int (*visit)(void *user, void *memory, size_t size), void *user);
+
 /* Walks everything that the heap knows about its memory. 0; -EPROTO: something is broken. Other
  * threads should rest meanwhile. Slow. */
 FLOE_PUBLIC int floe_heap_check(struct floe_heap *heap);

@@ -156,11 +156,14 @@ int central_is_free(const struct span *span, unsigned class, const void *p)
 	return span->free[index / 64] >> index % 64 & 1;
 }
 
-/* A span whose objects are all free goes, unless it is the only one that has any. */
+/* A span whose objects are all free goes, unless it is the only one that has any. From a bounded heap
+ * it goes at once: nobody will look for it later. */
 static void give_back_empty(struct heap *heap, struct central *central, struct extent *extent,
 			    struct span *span)
 {
-	if (central->partial == span && !span->next && !load_relaxed(&extent->draining))
+	bool keep = !(heap->flags & FLOE_HEAP_BOUNDED) && !load_relaxed(&extent->draining);
+
+	if (keep && central->partial == span && !span->next)
 		return;
 	unlink_span(central, span);
 	(void)pages_give(heap, extent, span);

@@ -325,13 +325,17 @@ void heap_settle(struct heap *heap)
 	settle_rest(heap);
 }
 
-static void settle_keeping_cache(struct heap *heap)
+/* False: there is nothing to settle. A bounded heap keeps nothing back. */
+static bool settle_keeping_cache(struct heap *heap)
 {
 	struct cache *cache = thread_cache(heap);
 
+	if (heap->flags & FLOE_HEAP_BOUNDED)
+		return false;
 	if (cache)
 		cache_flush(cache);
 	settle_rest(heap);
+	return true;
 }
 
 bool heap_is_draining(const struct heap *heap, const void *p)
@@ -351,8 +355,8 @@ static void *alloc_large(struct heap *heap, size_t alignment, size_t size, bool 
 
 	if (floe_likely(p))
 		return p;
-	settle_keeping_cache(heap);
-	p = large_alloc(heap, alignment, size, ret_clean);
+	if (settle_keeping_cache(heap))
+		p = large_alloc(heap, alignment, size, ret_clean);
 	if (!p)
 		errno = ENOMEM;
 	return p;
@@ -380,8 +384,8 @@ static void *alloc_class_or_settle(struct heap *heap, unsigned class)
 	if (floe_likely(p))
 		return p;
 	/* What rests in caches may be what is missing. */
-	settle_keeping_cache(heap);
-	p = alloc_class(heap, class);
+	if (settle_keeping_cache(heap))
+		p = alloc_class(heap, class);
 	if (!p)
 		errno = ENOMEM;
 	return p;

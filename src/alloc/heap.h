@@ -26,6 +26,10 @@
 #define HEAP_MAGIC 0x70616568u
 #define HEAP_PAGE ((size_t)1 << EXTENT_PAGE_SHIFT)
 
+/* Of a heap with FLOE_HEAP_BOUNDED: instructions of an allocation or a free on x86-64, in a usual
+ * build, nobody waiting for a lock. tests/unit/heap_bounded.c counts. */
+#define HEAP_BOUND 2000
+
 struct heap_plan {
 	void *memory; /* the block where the heap and its first extent lie, or NULL */
 	size_t memory_size;
@@ -163,6 +167,16 @@ size_t heap_usable_size(struct heap *heap, const void *p);
 
 /* Whether p points into memory of this heap. */
 bool heap_owns(struct heap *heap, const void *p);
+
+/* The extent behind the heap in a block. Only of heaps whose home is not ours. */
+floe_inline const struct extent *heap_home_extent(const struct heap *heap)
+{
+	const struct extent *e = heap->extents;
+
+	while (e->kind != EXTENT_HOME)
+		e = e->next;
+	return e;
+}
 
 /* The calling thread's cache goes back; the next call makes a new one. */
 void heap_leave(struct heap *heap);

@@ -1,26 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * The heap's calls: arguments are checked and passed down. A struct floe_heap is the heap itself,
- * because a handle between them would cost as much as an allocation, and because a heap, unlike
- * other handles, stays usable in the child of fork().
+ * The heap's calls: arguments are checked and passed down.
  */
 
 #include <errno.h>
 #include <stdio.h>
 
-#include "alloc/heap.h"
 #include "alloc/inject.h"
 #include "alloc/pages.h"
+#include "api/heap.h"
 #include "api/options.h"
 #include "base/arith.h"
-
-floe_inline struct heap *find(const struct floe_heap *handle)
-{
-	struct heap *heap = (struct heap *)(uintptr_t)handle;
-
-	return floe_likely(heap && heap->magic == HEAP_MAGIC) ? heap : NULL;
-}
 
 static void *fail(int code)
 {
@@ -75,7 +66,7 @@ FLOE_PUBLIC ssize_t floe_heap_memory_size(const struct floe_heap_options *option
 
 FLOE_PUBLIC void floe_heap_destroy(struct floe_heap *heap)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 	void (*tell)(void *user, const char *sentence);
 	char sentence[128];
 	void *user;
@@ -101,7 +92,7 @@ FLOE_PUBLIC int floe_heap_inject(struct floe_heap *heap, void *memory, size_t si
 FLOE_PUBLIC int floe_heap_inject_with(struct floe_heap *heap, void *memory, size_t size,
 				      uint32_t flags)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	if (!h || flags & ~FLOE_INJECT_RELEASE)
 		return -EINVAL;
@@ -110,35 +101,35 @@ FLOE_PUBLIC int floe_heap_inject_with(struct floe_heap *heap, void *memory, size
 
 FLOE_PUBLIC int floe_heap_drain(struct floe_heap *heap, void *memory)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	return h ? inject_drain(h, memory) : -EINVAL;
 }
 
 FLOE_PUBLIC int floe_heap_undrain(struct floe_heap *heap, void *memory)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	return h ? inject_undrain(h, memory) : -EINVAL;
 }
 
 FLOE_PUBLIC int floe_heap_remove(struct floe_heap *heap, void *memory)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	return h ? inject_remove(h, memory) : -EINVAL;
 }
 
 FLOE_PUBLIC void *floe_heap_alloc(struct floe_heap *heap, size_t size)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	return floe_likely(h) ? heap_alloc(h, size) : fail(EINVAL);
 }
 
 FLOE_PUBLIC void *floe_heap_alloc_zeroed(struct floe_heap *heap, size_t count, size_t size)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 	size_t all;
 
 	if (!h)
@@ -150,7 +141,7 @@ FLOE_PUBLIC void *floe_heap_alloc_zeroed(struct floe_heap *heap, size_t count, s
 
 FLOE_PUBLIC void *floe_heap_alloc_aligned(struct floe_heap *heap, size_t alignment, size_t size)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	if (!h || !is_power_of_two(alignment))
 		return fail(EINVAL);
@@ -159,14 +150,14 @@ FLOE_PUBLIC void *floe_heap_alloc_aligned(struct floe_heap *heap, size_t alignme
 
 FLOE_PUBLIC void *floe_heap_realloc(struct floe_heap *heap, void *memory, size_t size)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	return h ? heap_resize(h, memory, size) : fail(EINVAL);
 }
 
 FLOE_PUBLIC void floe_heap_free(struct floe_heap *heap, void *memory)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	if (floe_likely(h))
 		heap_free(h, memory);
@@ -174,28 +165,28 @@ FLOE_PUBLIC void floe_heap_free(struct floe_heap *heap, void *memory)
 
 FLOE_PUBLIC int floe_heap_try_free(struct floe_heap *heap, void *memory)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	return h ? heap_try_free(h, memory) : -EINVAL;
 }
 
 FLOE_PUBLIC size_t floe_heap_usable_size(struct floe_heap *heap, const void *memory)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	return h ? heap_usable_size(h, memory) : 0;
 }
 
 FLOE_PUBLIC int floe_heap_owns(struct floe_heap *heap, const void *memory)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	return h && heap_owns(h, memory);
 }
 
 FLOE_PUBLIC size_t floe_heap_release_free(struct floe_heap *heap)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	if (!h)
 		return 0;
@@ -205,7 +196,7 @@ FLOE_PUBLIC size_t floe_heap_release_free(struct floe_heap *heap)
 
 FLOE_PUBLIC void floe_heap_mark_idle(struct floe_heap *heap)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	if (h)
 		heap_leave(h);
@@ -213,7 +204,32 @@ FLOE_PUBLIC void floe_heap_mark_idle(struct floe_heap *heap)
 
 FLOE_PUBLIC int floe_heap_check(struct floe_heap *heap)
 {
-	struct heap *h = find(heap);
+	struct heap *h = heap_find(heap);
 
 	return h ? heap_check(h) : -EINVAL;
+}
+
+FLOE_PUBLIC int floe_heap_set_limits(struct floe_heap *heap, size_t limit, size_t limit_soft)
+{
+	struct heap *h = heap_find(heap);
+
+	if (!h)
+		return -EINVAL;
+	lock_take(&h->page_lock);
+	h->limit = limit;
+	h->limit_soft = limit_soft;
+	lock_give(&h->page_lock);
+	return 0;
+}
+
+FLOE_PUBLIC int floe_heap_set_release_rate(struct floe_heap *heap, unsigned rate)
+{
+	struct heap *h = heap_find(heap);
+
+	if (!h || rate > FLOE_RELEASE_RATE_MAX)
+		return -EINVAL;
+	lock_take(&h->page_lock);
+	h->release_rate = rate;
+	lock_give(&h->page_lock);
+	return 0;
 }

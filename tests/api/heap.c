@@ -296,6 +296,133 @@ static void null_is_no_heap(void)
 	floe_heap_destroy(NULL);
 }
 
+static void expect_balance(void)
+{
+	struct floe_heap_counts c;
+
+	expect_equal(floe_heap_count(heap, &c, sizeof(c)), 0);
+	expect_equal(c.allocated + c.cached_threads + c.cached_central + c.free_pages + c.tables,
+		     c.mapped + c.injected);
+}
+
+static int sum_up(void *user, void *memory, size_t size)
+{
+	expect_equal(floe_heap_owns(heap, memory), 1);
+	*(size_t *)user += size;
+	return 0;
+}
+
+static int stop_at_once(void *user, void *memory, size_t size)
+{
+	(void)memory;
+	(void)size;
+	++*(int *)user;
+	return 7;
+}
+
+static void counters_add_up_in_every_kind_of_heap(void)
+{
+	unsigned char *memory = map(2 * MIB);
+	struct floe_heap_options kinds[4] = {exclusive(), exclusive(), exclusive(), exclusive()};
+	struct floe_heap_counts c;
+
+	kinds[1].exclusive = 0;
+	kinds[2].memory = memory;
+	kinds[2].memory_size = MIB - 100;
+	kinds[3].memory = memory;
+	kinds[3].memory_size = 5000;
+	for (size_t i = 0; i < TEST_COUNT(kinds); i++) {
+		size_t seen = 0, made = 0;
+		int stopped = 0;
+		void *p;
+
+		expect_equal(floe_heap_create(&heap, &kinds[i]), 0);
+		expect_equal(floe_heap_inject(heap, memory + MIB, MIB), 0);
+		expect_balance();
+		for (size_t size = 1; size < 60000; size = size * 3 / 2 + 1, made++)
+			expect(floe_heap_alloc(heap, size));
+		for (size_t size = 1; size < 60000; size = size * 3 / 2 + 1) {
+			p = floe_heap_alloc(heap, size);
+			floe_heap_free(heap, p);
+		}
+		expect_balance();
+		expect_equal(floe_heap_count(heap, &c, sizeof(c)), 0);
+		expect_equal(c.objects, made);
+		expect_equal(c.blocks, 1);
+		expect_equal(floe_heap_walk(heap, sum_up, &seen), 0);
+		expect_equal(seen, c.allocated);
+		expect_equal(floe_heap_walk(heap, stop_at_once, &stopped), 7);
+		expect_equal(stopped, 1);
+		(void)floe_heap_release_free(heap);
+		expect_balance();
+		floe_heap_destroy(heap);
+	}
+	munmap(memory, 2 * MIB);
+}
+
+static void reports_have_every_counter(void)
+{
+	char text[4096], small[20];
+	ssize_t length;
+
+	expect_equal(floe_heap_create(&heap, NULL), 0);
+	(void)floe_heap_alloc(heap, 1000);
+	length = floe_heap_report(heap, FLOE_REPORT_TEXT, text, sizeof(text));
+	expect(length > 0 && (size_t)length == strlen(text));
+	expect(strstr(text, "1024 bytes  in objects of the program\n"));
+	memset(small, 'q', sizeof(small));
+	expect_equal(floe_heap_report(heap, FLOE_REPORT_TEXT, small, 10), length);
+	expect_equal(strlen(small), 9);
+	expect_equal(small[10], 'q');
+	expect_equal(floe_heap_report(heap, FLOE_REPORT_TEXT, NULL, 0), length);
+	length = floe_heap_report(heap, FLOE_REPORT_JSON, text, sizeof(text));
+	expect(length > 0 && text[0] == '{' && text[length - 2] == '}');
+	expect(strstr(text, "\"allocated\": 1024, ") && strstr(text, "\"objects\": 1, "));
+	expect_equal(floe_heap_report(heap, 2, text, sizeof(text)), -EINVAL);
+	expect_equal(floe_heap_report(NULL, 0, text, sizeof(text)), -EINVAL);
+	expect_equal(floe_heap_report(heap, 0, NULL, 1), -EINVAL);
+	floe_heap_destroy(heap);
+}
+
+static void limits_and_rates_can_change(void)
+{
+	struct floe_heap_counts c;
+	void *p;
+
+	expect_equal(floe_heap_create(&heap, NULL), 0);
+	expect_equal(floe_heap_set_limits(heap, 4 * MIB, 0), 0);
+	expect(!floe_heap_alloc(heap, 8 * MIB));
+	expect_equal(floe_heap_set_limits(heap, 0, MIB), 0);
+	p = floe_heap_alloc(heap, 8 * MIB);
+	memset(p, 1, 8 * MIB);
+	floe_heap_free(heap, p);
+	expect_equal(floe_heap_count(heap, &c, sizeof(c)), 0);
+	expect(c.released >= 8 * MIB);
+	expect_equal(c.limit_soft, MIB);
+	expect(c.failures > 0);
+	expect_equal(floe_heap_set_limits(heap, 0, 0), 0);
+	expect_equal(floe_heap_set_release_rate(heap, FLOE_RELEASE_RATE_MAX), 0);
+	p = floe_heap_alloc(heap, 8 * MIB);
+	memset(p, 1, 8 * MIB);
+	floe_heap_free(heap, p);
+	expect_equal(floe_heap_set_release_rate(heap, 0), 0);
+	expect_equal(floe_heap_count(heap, &c, sizeof(c)), 0);
+	expect(c.released >= 16 * MIB);
+	p = floe_heap_alloc(heap, 8 * MIB);
+	memset(p, 1, 8 * MIB);
+	floe_heap_free(heap, p);
+	expect_equal(floe_heap_count(heap, &c, sizeof(c)), 0);
+	expect(floe_heap_release_free(heap) >= 8 * MIB);
+	expect_equal(floe_heap_set_release_rate(heap, FLOE_RELEASE_RATE_MAX + 1), -EINVAL);
+	expect_equal(floe_heap_set_limits(NULL, 0, 0), -EINVAL);
+	expect_equal(floe_heap_set_release_rate(NULL, 0), -EINVAL);
+	expect_equal(floe_heap_count(NULL, &c, sizeof(c)), -EINVAL);
+	expect_equal(floe_heap_count(heap, NULL, sizeof(c)), -EINVAL);
+	expect_equal(floe_heap_walk(heap, NULL, NULL), -EINVAL);
+	expect_equal(floe_heap_walk(NULL, sum_up, NULL), -EINVAL);
+	floe_heap_destroy(heap);
+}
+
 static int count_calls(void *user, size_t size, size_t alignment, void **ret_memory)
 {
 	(void)alignment;
@@ -440,6 +567,9 @@ int main(int argc, char **argv)
 		TEST(every_way_to_allocate),
 		TEST(wrong_frees_are_told),
 		TEST(null_is_no_heap),
+		TEST(counters_add_up_in_every_kind_of_heap),
+		TEST(reports_have_every_counter),
+		TEST(limits_and_rates_can_change),
 		TEST(a_source_is_asked_and_gets_everything_back),
 		TEST(the_child_of_fork_goes_on),
 		TEST(a_thread_that_ends_gives_its_cache_back),

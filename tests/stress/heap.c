@@ -19,7 +19,7 @@
 
 #define SLOTS 256
 #define THREADS 4
-#define ROUNDS 12
+#define ROUNDS 6
 #define STEPS 4000
 #define BLOCK ((size_t)2 << 20)
 
@@ -187,7 +187,7 @@ static void processes_are_forked_meanwhile(void)
 	create();
 	for (int i = 0; i < THREADS; i++)
 		expect(pthread_create(&thread[i], NULL, live_on, (void *)(uintptr_t)(i + 1)) == 0);
-	for (int i = 0; i < 40; i++) {
+	for (int i = 0; i < 25; i++) {
 		pid_t child = fork();
 		int status;
 

@@ -253,7 +253,7 @@ static void a_block_of_any_size_keeps_the_formulas(void)
 
 		setup(&plan);
 		size_max = sizes[i] / 20 + 1;
-		play(6000);
+		play(4000);
 		expect_all_free();
 		expect_equal(heap_destroy(heap), 0);
 		for (size_t at = sizes[i]; at < made.size; at++)
@@ -267,7 +267,7 @@ static void a_growing_heap_keeps_the_formulas(void)
 	struct heap_plan plan = {.system = true};
 
 	setup(&plan);
-	play(30000);
+	play(15000);
 	expect_all_free();
 	expect_equal(heap_destroy(heap), 0);
 }
@@ -283,7 +283,7 @@ static void a_bounded_heap_keeps_the_formulas(void)
 
 	setup(&plan);
 	size_max = 50000;
-	play(20000);
+	play(10000);
 	expect_all_free();
 	expect_equal(heap_destroy(heap), 0);
 	end_block(&made);
@@ -315,7 +315,7 @@ static void injected_blocks_come_and_go(void)
 
 	setup(&plan);
 	size_max = 30000;
-	for (int i = 0; i < 400; i++) {
+	for (int i = 0; i < 250; i++) {
 		exchange_block();
 		play(60);
 		compare();
@@ -647,7 +647,7 @@ static void a_populated_block_needs_no_system_call(void)
 
 static void no_failing_call_breaks_a_growing_heap(void)
 {
-	for (uint64_t n = 1; n < 30; n++) {
+	for (uint64_t n = 1; n < 20; n++) {
 		struct heap_plan plan = {.system = true};
 
 		failing_os_begin();
@@ -655,9 +655,9 @@ static void no_failing_call_breaks_a_growing_heap(void)
 		if (heap_create(&heap, &plan, NULL) == 0) {
 			memset(object, 0, sizeof(object));
 			seed = n;
-			size_max = 3 << 20;
+			size_max = 1 << 20;
 			told = 0;
-			for (int i = 0; i < 300; i++)
+			for (int i = 0; i < 120; i++)
 				step();
 			(void)pages_release(heap, SIZE_MAX);
 			compare();
@@ -717,7 +717,7 @@ static void a_heap_on_a_source_gives_all_of_it_back(void)
 
 	setup(&plan);
 	failing_os_begin();
-	play(20000);
+	play(10000);
 	expect_equal(failing_os.mapped, 0);
 	end_all_objects();
 	heap_settle(heap);
