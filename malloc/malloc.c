@@ -131,7 +131,7 @@ FLOE_PUBLIC int malloc_trim(size_t keep)
 
 	(void)keep;
 	if (heap) {
-		heap_settle(heap);
+		heap_gather(heap);
 		released = pages_release(heap, SIZE_MAX);
 	}
 	errno = before;

@@ -35,6 +35,11 @@ struct floe_source; /* <floe/memory.h> */
 /* floe_heap_options.flags */
 #define FLOE_HEAP_BOUNDED \
 	1u /* no caches of threads, and every call takes a bounded number of steps */
+/* No caches of threads either. Writing beyond an object's end, writing to what was freed, freeing
+ * twice and freeing what is no object are found at the free at the latest, or when the object is to
+ * be used again, and are told to `tell`. The object is left alone from then on. 16 bytes more for
+ * each object; a page that cannot be touched behind each object above 32 KiB from the system. */
+#define FLOE_HEAP_HARDENED 2u
 #define FLOE_HEAP_RELEASE 4u /* pages of `memory` may be given back to the system */
 
 /*

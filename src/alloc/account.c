@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "alloc/account.h"
 
+#include "alloc/hardened.h"
 #include "alloc/pages.h"
 
 /* Of one class: taken objects are the program's, in transfer, or in a thread's cache. */
@@ -61,6 +62,11 @@ static void count_all(const struct heap *heap, struct floe_heap_counts *ret)
 		ret->injected += heap->home_from_source ? 0 : heap->home_size;
 		ret->tables += heap->home_size - heap_home_extent(heap)->memory_size;
 	}
+	if (heap->queue) {
+		ret->objects -= heap->queue->count;
+		ret->allocated -= heap->queue->size;
+		ret->cached_central += heap->queue->size;
+	}
 	ret->released = heap->released;
 	ret->misfrees = load_relaxed(&heap->misfrees);
 	ret->failures = heap->failures;
@@ -109,7 +115,7 @@ int account_walk(struct heap *heap, int (*visit)(void *user, void *memory, size_
 {
 	int r = 0;
 
-	heap_settle(heap);
+	heap_gather(heap);
 	heap_lock_all(heap);
 	for (const struct extent *e = heap->extents; e && r == 0; e = e->next)
 		r = walk_extent(e, visit, user);

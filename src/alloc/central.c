@@ -268,7 +268,7 @@ static void give_back_all(struct heap *heap, struct central *central)
 	}
 }
 
-void central_settle(struct heap *heap, unsigned class)
+void central_gather(struct heap *heap, unsigned class)
 {
 	struct central *central = &heap->central[class];
 	uint32_t count;

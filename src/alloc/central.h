@@ -49,7 +49,7 @@ void central_fill(struct heap *heap, unsigned class, struct bin *bin, uint32_t c
 void central_drain(struct heap *heap, unsigned class, struct bin *bin, uint32_t keep);
 
 /* Everything in transfer[] goes back to its span, and spans without a taken object to the pages. */
-void central_settle(struct heap *heap, unsigned class);
+void central_gather(struct heap *heap, unsigned class);
 
 /* Whether object `p` of this span is free; -EINVAL: there is no object that begins at p. Under the
  * lock. */

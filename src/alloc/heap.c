@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "alloc/hardened.h"
 #include "alloc/heaps.h"
 #include "alloc/large.h"
 #include "alloc/pages.h"
@@ -158,6 +159,11 @@ static int create_apart(struct heap **ret_heap, const struct heap_plan *plan,
 	return 0;
 }
 
+static bool is_hardened(const struct heap *heap)
+{
+	return heap->flags & FLOE_HEAP_HARDENED;
+}
+
 int heap_create(struct heap **ret_heap, const struct heap_plan *plan, struct floe_error *error)
 {
 	struct heap *heap = NULL;
@@ -171,6 +177,8 @@ int heap_create(struct heap **ret_heap, const struct heap_plan *plan, struct flo
 		r = create_apart(&heap, plan, error);
 	if (r < 0)
 		return r;
+	if (is_hardened(heap) && os->get_random(&heap->secret, sizeof(heap->secret)) < 0)
+		heap->secret = (uintptr_t)heap * heap->id;
 	heap_consider_caches(heap);
 	/* Before heaps_add, which may allocate in the drop-in malloc. */
 	*ret_heap = heap;
@@ -195,7 +203,7 @@ void heap_consider_caches(struct heap *heap)
 {
 	size_t size;
 
-	if (heap->flags & FLOE_HEAP_BOUNDED)
+	if (heap->flags & (FLOE_HEAP_BOUNDED | FLOE_HEAP_HARDENED))
 		return;
 	lock_take(&heap->cache_lock);
 	lock_take(&heap->page_lock);
@@ -207,7 +215,7 @@ void heap_consider_caches(struct heap *heap)
 	lock_give(&heap->cache_lock);
 }
 
-static void *take_own(struct heap *heap, size_t size)
+void *heap_take_own(struct heap *heap, size_t size)
 {
 	struct pages_request request = {.size = size, .alignment = 1, .state = PAGE_OWN};
 	struct extent *extent;
@@ -216,7 +224,7 @@ static void *take_own(struct heap *heap, size_t size)
 	return span ? (void *)span->start : NULL;
 }
 
-static void give_own(struct heap *heap, void *memory)
+void heap_give_own(struct heap *heap, void *memory)
 {
 	struct extent *extent = directory_find(&heap->directory, memory);
 
@@ -231,7 +239,7 @@ static void make_transfer(struct heap *heap)
 
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		count += central_transfer_max(class);
-	memory = take_own(heap, count * sizeof(void *));
+	memory = heap_take_own(heap, count * sizeof(void *));
 	heap->transfer = memory;
 	for (unsigned class = 1; memory && class < CLASS_COUNT; class ++) {
 		lock_take(&heap->central[class].lock);
@@ -257,7 +265,7 @@ struct cache *heap_make_cache(struct heap *heap)
 	lock_take(&heap->cache_lock);
 	cache = take_spare(heap);
 	if (!cache) {
-		cache = take_own(heap, cache_size(heap->cache_shift));
+		cache = heap_take_own(heap, cache_size(heap->cache_shift));
 		if (cache)
 			cache_init(cache, heap, heap->cache_shift);
 		else
@@ -284,7 +292,7 @@ void heap_return_cache(struct heap *heap, struct cache *cache)
 		at = &(*at)->next;
 	*at = cache->next;
 	if (heap_is_draining(heap, cache)) {
-		give_own(heap, cache);
+		heap_give_own(heap, cache);
 	} else {
 		cache->next = heap->spare;
 		heap->spare = cache;
@@ -299,34 +307,36 @@ static void give_tables(struct heap *heap)
 
 	lock_take(&heap->cache_lock);
 	while ((cache = take_spare(heap)))
-		give_own(heap, cache);
+		heap_give_own(heap, cache);
 	if (heap->transfer && load_relaxed(&heap->draining)) {
 		for (unsigned class = 1; class < CLASS_COUNT; class ++) {
 			lock_take(&heap->central[class].lock);
 			heap->central[class].transfer = NULL;
 			lock_give(&heap->central[class].lock);
 		}
-		give_own(heap, heap->transfer);
+		heap_give_own(heap, heap->transfer);
 		heap->transfer = NULL;
 	}
 	lock_give(&heap->cache_lock);
 }
 
-static void settle_rest(struct heap *heap)
+static void gather_rest(struct heap *heap)
 {
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
-		central_settle(heap, class);
+		central_gather(heap, class);
 	give_tables(heap);
 }
 
-void heap_settle(struct heap *heap)
+void heap_gather(struct heap *heap)
 {
+	if (is_hardened(heap))
+		hardened_flush(heap);
 	thread_leave(heap);
-	settle_rest(heap);
+	gather_rest(heap);
 }
 
-/* False: there is nothing to settle. A bounded heap keeps nothing back. */
-static bool settle_keeping_cache(struct heap *heap)
+/* False: there is nothing to gather. A bounded heap keeps nothing back. */
+static bool gather_keeping_cache(struct heap *heap)
 {
 	struct cache *cache = thread_cache(heap);
 
@@ -334,7 +344,7 @@ static bool settle_keeping_cache(struct heap *heap)
 		return false;
 	if (cache)
 		cache_flush(cache);
-	settle_rest(heap);
+	gather_rest(heap);
 	return true;
 }
 
@@ -355,7 +365,7 @@ static void *alloc_large(struct heap *heap, size_t alignment, size_t size, bool 
 
 	if (floe_likely(p))
 		return p;
-	if (settle_keeping_cache(heap))
+	if (gather_keeping_cache(heap))
 		p = large_alloc(heap, alignment, size, ret_clean);
 	if (!p)
 		errno = ENOMEM;
@@ -377,14 +387,14 @@ static void *alloc_class(struct heap *heap, unsigned class)
 	return p;
 }
 
-static void *alloc_class_or_settle(struct heap *heap, unsigned class)
+static void *alloc_class_or_gather(struct heap *heap, unsigned class)
 {
 	void *p = alloc_class(heap, class);
 
 	if (floe_likely(p))
 		return p;
 	/* What rests in caches may be what is missing. */
-	if (settle_keeping_cache(heap))
+	if (gather_keeping_cache(heap))
 		p = alloc_class(heap, class);
 	if (!p)
 		errno = ENOMEM;
@@ -395,9 +405,11 @@ void *heap_alloc_slow(struct heap *heap, size_t size)
 {
 	bool clean;
 
+	if (is_hardened(heap))
+		return hardened_alloc(heap, 1, size);
 	if (size > CLASS_SIZE_MAX)
 		return alloc_large(heap, 1, size, &clean);
-	return alloc_class_or_settle(heap, class_of(size));
+	return alloc_class_or_gather(heap, class_of(size));
 }
 
 void *heap_alloc_zeroed(struct heap *heap, size_t size)
@@ -405,7 +417,10 @@ void *heap_alloc_zeroed(struct heap *heap, size_t size)
 	bool clean = false;
 	void *p;
 
-	p = size <= CLASS_SIZE_MAX ? heap_alloc(heap, size) : alloc_large(heap, 1, size, &clean);
+	if (size <= CLASS_SIZE_MAX || is_hardened(heap))
+		p = heap_alloc(heap, size);
+	else
+		p = alloc_large(heap, 1, size, &clean);
 	return p && !clean ? memset(p, 0, size) : p;
 }
 
@@ -418,6 +433,8 @@ void *heap_alloc_aligned(struct heap *heap, size_t alignment, size_t size)
 
 	if (alignment <= CLASS_ALIGNMENT)
 		return heap_alloc(heap, size);
+	if (is_hardened(heap))
+		return hardened_alloc(heap, alignment, size);
 	/* Spans begin at pages, objects at multiples of their size from there. */
 	if (alignment <= page)
 		class = class_of_aligned(size, alignment);
@@ -470,7 +487,11 @@ static int free_found(struct heap *heap, void *p)
 
 void heap_free_slow(struct heap *heap, void *p)
 {
-	if (p)
+	if (!p)
+		return;
+	if (is_hardened(heap))
+		(void)hardened_free(heap, p);
+	else
 		(void)free_found(heap, p);
 }
 
@@ -500,6 +521,8 @@ int heap_try_free(struct heap *heap, void *p)
 
 	if (!p)
 		return 0;
+	if (is_hardened(heap))
+		return hardened_free(heap, p);
 	if (state > PAGE_PLAIN && state < CLASS_COUNT) {
 		r = check_object(heap, state, extent, p);
 		if (r < 0)
@@ -531,6 +554,8 @@ size_t heap_usable_size(struct heap *heap, const void *p)
 	struct extent *extent;
 	uint8_t state;
 
+	if (p && is_hardened(heap))
+		return hardened_size(heap, p);
 	return p ? find_object(heap, p, &extent, &state) : 0;
 }
 
@@ -556,6 +581,24 @@ static void *move(struct heap *heap, void *p, size_t has, size_t size)
 	return to;
 }
 
+/* It always moves. Of what is no object, or a damaged one, freeing tells. */
+static void *resize_hardened(struct heap *heap, void *p, size_t size)
+{
+	size_t has = hardened_size(heap, p);
+	void *to = has ? hardened_alloc(heap, 1, size) : NULL;
+
+	if (!has) {
+		errno = EINVAL;
+		(void)hardened_free(heap, p);
+		return NULL;
+	}
+	if (!to)
+		return NULL;
+	memcpy(to, p, has < size ? has : size);
+	(void)hardened_free(heap, p);
+	return to;
+}
+
 void *heap_resize(struct heap *heap, void *p, size_t size)
 {
 	struct extent *extent;
@@ -565,6 +608,8 @@ void *heap_resize(struct heap *heap, void *p, size_t size)
 	if (!p)
 		return heap_alloc(heap, size);
 	has = find_object(heap, p, &extent, &state);
+	if (is_hardened(heap))
+		return resize_hardened(heap, p, size);
 	if (floe_unlikely(has == 0)) {
 		(void)heap_misfree(heap, p, extent ? "is no object" : "is not of this heap");
 		errno = EINVAL;
@@ -600,7 +645,7 @@ size_t heap_count_allocated(const struct heap *heap)
 
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		count += heap->central[class].taken - heap->central[class].transfer_count;
-	return count - count_cached(heap);
+	return count - count_cached(heap) - (heap->queue ? heap->queue->count : 0);
 }
 
 static void end_extents(struct heap *heap)
@@ -621,6 +666,8 @@ size_t heap_destroy(struct heap *heap)
 	size_t left;
 
 	thread_leave(heap);
+	if (is_hardened(heap))
+		hardened_flush(heap);
 	heaps_remove(heap);
 	left = heap_count_allocated(heap);
 	heap->magic = 0;
@@ -641,6 +688,7 @@ size_t heap_destroy(struct heap *heap)
 
 void heap_lock_all(struct heap *heap)
 {
+	lock_take(&heap->queue_lock);
 	lock_take(&heap->cache_lock);
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		lock_take(&heap->central[class].lock);
@@ -653,6 +701,7 @@ void heap_unlock_all(struct heap *heap)
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		lock_give(&heap->central[class].lock);
 	lock_give(&heap->cache_lock);
+	lock_give(&heap->queue_lock);
 }
 
 /* What a cache holds is taken from its span, and of the bin's class. */

@@ -10,7 +10,8 @@
  *	                                     -> pages of an extent     large ones
  *
  * struct heap lies in its own mapping or at the beginning of the caller's block. Everything else
- * lies in the extents. Locks, outermost first: list of all heaps, cache_lock, a class's, page_lock.
+ * lies in the extents. Locks, outermost first: list of all heaps, queue_lock, cache_lock, a
+ * class's, page_lock.
  *
  * Any thread may allocate and free, also what another one allocated. Ending a heap is its owner's:
  * no other thread is inside then.
@@ -42,6 +43,8 @@ struct heap_plan {
 	void *user;
 };
 
+struct hardened_queue;
+
 struct heap {
 	shared_u64 stamp;
 	uint64_t id;
@@ -49,6 +52,9 @@ struct heap {
 	uint32_t flags;
 	struct lock page_lock;
 	struct lock cache_lock;
+	struct lock queue_lock;
+	uint64_t secret; /* of a hardened heap */
+	struct hardened_queue *queue;
 	struct extent *extents;
 	struct directory directory;
 	shared_u32 caching; /* threads may have caches */
@@ -185,6 +191,10 @@ void heap_leave(struct heap *heap);
  * must rest. */
 int heap_check(struct heap *heap);
 
+/* Pages for the heap itself; NULL: no memory. */
+void *heap_take_own(struct heap *heap, size_t size);
+void heap_give_own(struct heap *heap, void *memory);
+
 /* For thread.c: a cache for the calling thread, NULL: none; back it goes, what it holds as well. */
 struct cache *heap_make_cache(struct heap *heap);
 void heap_return_cache(struct heap *heap, struct cache *cache);
@@ -194,7 +204,7 @@ bool heap_is_draining(const struct heap *heap, const void *p);
 
 /* Everything that rests in caches of this thread, in transfer and in spare caches becomes free
  * pages, as far as it can. */
-void heap_settle(struct heap *heap);
+void heap_gather(struct heap *heap);
 
 /* All locks of the heap, in their order: nothing is half done. */
 void heap_lock_all(struct heap *heap);

@@ -87,7 +87,7 @@ int inject_drain(struct heap *heap, const void *memory)
 	int r = set_draining(heap, memory, true);
 
 	if (r == 0)
-		heap_settle(heap);
+		heap_gather(heap);
 	return r;
 }
 

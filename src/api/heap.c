@@ -190,7 +190,7 @@ FLOE_PUBLIC size_t floe_heap_release_free(struct floe_heap *heap)
 
 	if (!h)
 		return 0;
-	heap_settle(h);
+	heap_gather(h);
 	return pages_release(h, SIZE_MAX);
 }
 

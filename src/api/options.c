@@ -203,7 +203,7 @@ int options_read_heap(struct floe_heap_options *ret, const struct floe_heap_opti
 	if (ret->exclusive && ret->source)
 		return error_set(ret->error, -EINVAL,
 				 "an exclusive heap has no source: choose one of them");
-	if (ret->flags & ~(FLOE_HEAP_BOUNDED | FLOE_HEAP_RELEASE))
+	if (ret->flags & ~(FLOE_HEAP_BOUNDED | FLOE_HEAP_HARDENED | FLOE_HEAP_RELEASE))
 		return error_set(ret->error, -EINVAL, "flags has bits that mean nothing");
 	return 0;
 }

@@ -275,6 +275,43 @@ static void wrong_frees_are_told(void)
 	expect(strstr(last, "1 objects were still allocated"));
 }
 
+static void expect_balance(void)
+{
+	struct floe_heap_counts c;
+
+	expect_equal(floe_heap_count(heap, &c, sizeof(c)), 0);
+	expect_equal(c.allocated + c.cached_threads + c.cached_central + c.free_pages + c.tables,
+		     c.mapped + c.injected);
+}
+
+static void a_hardened_heap_tells_what_it_finds(void)
+{
+	struct floe_heap_options options = exclusive();
+	char *p;
+
+	options.exclusive = 0;
+	options.flags = FLOE_HEAP_HARDENED;
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	p = floe_heap_alloc(heap, 100);
+	expect_equal(floe_heap_usable_size(heap, p), 100);
+	p[100] = 1;
+	floe_heap_free(heap, p);
+	expect(strstr(last, "was written to beyond its end"));
+	p = floe_heap_alloc(heap, 100);
+	floe_heap_free(heap, p);
+	floe_heap_free(heap, p);
+	expect(strstr(last, "was freed twice"));
+	p[5] = 1;
+	(void)floe_heap_release_free(heap);
+	expect(strstr(last, "was written to after it was freed"));
+	expect_equal(told, 3);
+	p = floe_heap_realloc(heap, floe_heap_alloc_zeroed(heap, 10, 10), 5000);
+	expect(p && p[0] == 0 && p[99] == 0);
+	floe_heap_free(heap, p);
+	expect_balance();
+	floe_heap_destroy(heap);
+}
+
 static void null_is_no_heap(void)
 {
 	errno = 0;
@@ -294,15 +331,6 @@ static void null_is_no_heap(void)
 	expect_equal(floe_heap_undrain(NULL, NULL), -EINVAL);
 	expect_equal(floe_heap_remove(NULL, NULL), -EINVAL);
 	floe_heap_destroy(NULL);
-}
-
-static void expect_balance(void)
-{
-	struct floe_heap_counts c;
-
-	expect_equal(floe_heap_count(heap, &c, sizeof(c)), 0);
-	expect_equal(c.allocated + c.cached_threads + c.cached_central + c.free_pages + c.tables,
-		     c.mapped + c.injected);
 }
 
 static int sum_up(void *user, void *memory, size_t size)
@@ -566,6 +594,7 @@ int main(int argc, char **argv)
 		TEST(a_block_is_drained_and_removed),
 		TEST(every_way_to_allocate),
 		TEST(wrong_frees_are_told),
+		TEST(a_hardened_heap_tells_what_it_finds),
 		TEST(null_is_no_heap),
 		TEST(counters_add_up_in_every_kind_of_heap),
 		TEST(reports_have_every_counter),

@@ -7,8 +7,10 @@
 #include "alloc/heap.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
 #include "alloc/inject.h"
 #include "alloc/pages.h"
@@ -184,7 +186,7 @@ static void keep_house(void)
 		heap_leave(heap);
 		break;
 	case 2:
-		heap_settle(heap);
+		heap_gather(heap);
 		break;
 	default:
 		break;
@@ -231,8 +233,8 @@ static void end_all_objects(void)
 static void expect_all_free(void)
 {
 	end_all_objects();
-	heap_settle(heap);
-	heap_settle(heap);
+	heap_gather(heap);
+	heap_gather(heap);
 	compare();
 	for (const struct extent *e = heap->extents; e; e = e->next)
 		expect_equal((size_t)(e->page_count - e->free_count) << e->shift,
@@ -286,6 +288,24 @@ static void a_bounded_heap_keeps_the_formulas(void)
 	play(10000);
 	expect_all_free();
 	expect_equal(heap_destroy(heap), 0);
+	end_block(&made);
+}
+
+static void a_hardened_heap_keeps_the_formulas(void)
+{
+	struct block made = make_block(8 << 20);
+	struct heap_plan plans[] = {
+		{.system = true, .flags = FLOE_HEAP_HARDENED},
+		{.memory = made.memory, .memory_size = made.size, .flags = FLOE_HEAP_HARDENED},
+		{.memory = made.memory, .memory_size = 20000, .flags = FLOE_HEAP_HARDENED},
+	};
+
+	for (size_t i = 0; i < TEST_COUNT(plans); i++) {
+		setup(&plans[i]);
+		play(4000);
+		expect_all_free();
+		expect_equal(heap_destroy(heap), 0);
+	}
 	end_block(&made);
 }
 
@@ -489,6 +509,107 @@ static void wrong_frees_are_found(void)
 	expect_equal(heap_try_free(heap, NULL), 0);
 	expect_equal(load_relaxed(&heap->misfrees), 11);
 	expect_equal(heap_destroy(heap), 0);
+}
+
+/* Each byte that is not the program's, and sizes of all kinds. */
+static void a_hardened_heap_finds_a_byte_too_much(void)
+{
+	struct heap_plan plan = {.system = true, .flags = FLOE_HEAP_HARDENED};
+
+	for (size_t size = 1; size < 100000; size = size * 2 + 1) {
+		unsigned char *p;
+		size_t has;
+
+		setup(&plan);
+		for (size_t beyond = 0; beyond < 40; beyond++) {
+			p = heap_alloc(heap, size);
+			expect_equal(heap_usable_size(heap, p), size);
+			has = size <= CLASS_SIZE_MAX - 16 ? size_class[class_of(size + 16)].size
+							  : (size + 16 + 4095) / 4096 * 4096;
+			if (size + beyond >= has) {
+				heap_free(heap, p);
+				break;
+			}
+			p[size + beyond] ^= 1;
+			expect_misfree(p, beyond + 1);
+			expect_equal(heap_usable_size(heap, p), 0);
+			p[size + beyond] ^= 1;
+			expect_equal(heap_try_free(heap, p), 0);
+		}
+		expect_equal(heap_destroy(heap), 0);
+	}
+}
+
+static void a_hardened_heap_finds_every_wrong_free(void)
+{
+	struct heap_plan plan = {.system = true, .flags = FLOE_HEAP_HARDENED};
+	char *small, *large, here;
+
+	setup(&plan);
+	small = heap_alloc(heap, 1000);
+	large = heap_alloc(heap, 100000);
+	expect_misfree(&here, 1);
+	expect_misfree(small + 16, 2);
+	expect_misfree(large + 16, 3);
+	expect_misfree(large + PAGE, 4);
+	expect_equal(heap_try_free(heap, small), 0);
+	expect_equal(heap_try_free(heap, large), 0);
+	expect_misfree(small, 5);
+	expect_misfree(large, 6);
+	expect(!heap_resize(heap, small, 10));
+	expect_equal(told, 7);
+	heap_gather(heap);
+	expect_misfree(small, 8);
+	expect_misfree(large, 9);
+	expect_equal(heap_destroy(heap), 0);
+}
+
+static void a_hardened_heap_finds_who_writes_to_what_was_freed(void)
+{
+	struct heap_plan plan = {.system = true, .flags = FLOE_HEAP_HARDENED};
+	char *p;
+
+	setup(&plan);
+	for (size_t size = 1; size < 100000; size = size * 2 + 1) {
+		size_t before = told;
+
+		p = heap_alloc(heap, size);
+		heap_free(heap, p);
+		expect(heap_alloc(heap, size) != p);
+		p[size / 2] ^= 1;
+		heap_gather(heap);
+		expect_equal(told, before + 1);
+		expect_equal(heap_check(heap), 0);
+	}
+	(void)heap_destroy(heap);
+}
+
+static void behind_a_large_object_nothing_can_be_touched(void)
+{
+	struct heap_plan plan = {.system = true, .flags = FLOE_HEAP_HARDENED};
+	volatile char *p;
+	int status;
+	pid_t child;
+
+	setup(&plan);
+	p = heap_alloc(heap, 100000);
+	child = fork();
+	expect(child >= 0);
+	if (child == 0) {
+		/* Not a sanitizer's. */
+		(void)signal(SIGSEGV, SIG_DFL);
+		p[102400] = 1;
+		_exit(0);
+	}
+	expect(waitpid(child, &status, 0) == child);
+	expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	heap_free(heap, (char *)(uintptr_t)p);
+	heap_gather(heap);
+	p = heap_alloc(heap, 300000);
+	memset((char *)(uintptr_t)p, 1, 300000);
+	heap_free(heap, (char *)(uintptr_t)p);
+	expect_equal(heap_destroy(heap), 0);
+	expect_equal(told, 0);
 }
 
 /* Not looked at when freed, but when it leaves the cache: what is in the spans stays whole. */
@@ -720,7 +841,7 @@ static void a_heap_on_a_source_gives_all_of_it_back(void)
 	play(10000);
 	expect_equal(failing_os.mapped, 0);
 	end_all_objects();
-	heap_settle(heap);
+	heap_gather(heap);
 	expect(arena.out > 2 << 20);
 	expect(pages_release(heap, SIZE_MAX) > 0);
 	expect_equal(arena.out, 1 << 20);
@@ -819,6 +940,7 @@ int main(int argc, char **argv)
 		TEST(a_block_of_any_size_keeps_the_formulas),
 		TEST(a_growing_heap_keeps_the_formulas),
 		TEST(a_bounded_heap_keeps_the_formulas),
+		TEST(a_hardened_heap_keeps_the_formulas),
 		TEST(injected_blocks_come_and_go),
 		TEST(most_of_a_block_becomes_payload),
 		TEST(the_least_block_is_enough_and_a_byte_less_is_not),
@@ -826,6 +948,10 @@ int main(int argc, char **argv)
 		TEST(a_limit_is_kept),
 		TEST(sizes_that_cannot_be_are_out_of_memory),
 		TEST(wrong_frees_are_found),
+		TEST(a_hardened_heap_finds_a_byte_too_much),
+		TEST(a_hardened_heap_finds_every_wrong_free),
+		TEST(a_hardened_heap_finds_who_writes_to_what_was_freed),
+		TEST(behind_a_large_object_nothing_can_be_touched),
 		TEST(a_wrong_free_never_gets_into_a_span),
 		TEST(what_must_not_be_injected_is_not_touched),
 		TEST(a_block_in_use_is_busy),
