@@ -175,12 +175,15 @@ static void remove_stale(const struct node *node, int dir, uint32_t index,
 
 	place_name(name, "pub.", index);
 	fd = file_open(dir, name, O_RDWR, NULL);
-	if (fd < 0 || os->try_lock(fd, OS_LOCK_EXCLUSIVE) != 1 ||
-	    file_id_at(dir, name) != file_id(fd))
-		return;
 	/* With the lock nobody adopts it any more. */
+	if (fd < 0 || os->try_lock(fd, OS_LOCK_EXCLUSIVE) != 1)
+		return;
 	if (owner_read(dir, name, &owner) < 0 ||
 	    (owner && peer_is_alive(&node->domain, owner) != 0))
+		return;
+	/* In this order: until its owner was gone he could take the name away, and another one give
+	 * it to a new ring. */
+	if (file_id_at(dir, name) != file_id(fd))
 		return;
 	if (any || is_read(fd, index, members))
 		(void)os->unlink(dir, name);

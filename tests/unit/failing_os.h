@@ -84,23 +84,33 @@ enum failing_call {
 #undef FAILING_NAME
 
 /* Which call fails: the `at`-th of its kind from the plan on, 0 none; with `stays` all that
- * follow, too, as on a full disk. code: -errno. */
+ * follow, too, as on a full disk. code: -errno. Or it works, but others act before: `meanwhile`,
+ * whose own calls do not count. */
 struct failing_plan {
 	enum failing_call call;
 	uint64_t at;
 	int code;
 	bool stays;
+	void (*meanwhile)(void);
 };
 
 struct failing_os {
 	struct failing_plan plan;
 	uint64_t calls[FAILING_CALL_COUNT]; /* since the plan; [FAILING_ANY] is the sum */
-	uint64_t failed;                    /* by the plan */
+	uint64_t failed;                    /* by the plan, or let wait meanwhile */
 	int64_t descriptors;                /* opened and not closed, since the beginning */
 	int64_t mapped;                     /* bytes mapped and not unmapped, since the beginning */
 };
 
 static struct failing_os failing_os;
+
+static inline void failing_let_act(void)
+{
+	void (*act)(void) = failing_os.plan.meanwhile;
+
+	failing_os.plan = (struct failing_plan){0};
+	act();
+}
 
 /* 0: let the call through. */
 static inline int failing_pass(enum failing_call call)
@@ -116,7 +126,10 @@ static inline int failing_pass(enum failing_call call)
 	if (plan->at == 0 || number < plan->at || (number > plan->at && !plan->stays))
 		return 0;
 	failing_os.failed++;
-	return plan->code;
+	if (!plan->meanwhile)
+		return plan->code;
+	failing_let_act();
+	return 0;
 }
 
 #define FAILING_WRAPPER(result, name, parameters, arguments) \
