@@ -22,19 +22,24 @@ enum order {
 
 /* Where in the source the access is. */
 struct site {
+	const char *file;
 	const char *function;
-	int line;
+	int line; /* 0: a system call */
 };
 
-uint32_t access_load32(const void *word, enum order order, struct site site);
-uint64_t access_load64(const void *word, enum order order, struct site site);
-void access_store32(void *word, uint32_t value, enum order order, struct site site);
-void access_store64(void *word, uint64_t value, enum order order, struct site site);
-uint64_t access_add(void *word, uint64_t value, struct site site);
-void access_fence(enum order order, struct site site);
+uint32_t access_load32(const void *word, enum order order, const struct site *site);
+uint64_t access_load64(const void *word, enum order order, const struct site *site);
+void access_store32(void *word, uint32_t value, enum order order, const struct site *site);
+void access_store64(void *word, uint64_t value, enum order order, const struct site *site);
+uint64_t access_add(void *word, uint64_t value, const struct site *site);
+void access_fence(enum order order, const struct site *site);
 
 /* clang-format off */
-#define SITE ((struct site){__func__, __LINE__})
+#define SITE \
+	(__extension__({ \
+		static const struct site here = {__FILE__, __func__, __LINE__}; \
+		&here; \
+	}))
 #define FLOE_SHARED_LOAD(word, order) \
 	_Generic((word), shared_u32 *: access_load32, const shared_u32 *: access_load32, \
 		 default: access_load64)((const void *)(word), ORDER_##order, SITE)

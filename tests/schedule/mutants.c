@@ -22,7 +22,8 @@ const char *const mutant_names[MUTANTS] = {
 };
 
 enum mutant mutant;
-struct site weakened;
+struct weakening weakened;
+struct weakenings *mutant_collect;
 bool mutating;
 
 struct late {
@@ -30,7 +31,7 @@ struct late {
 	unsigned size;
 	uint64_t value;
 	enum order order;
-	struct site site;
+	const struct site *site;
 };
 
 /* What each actor has done so far. */
@@ -44,15 +45,15 @@ static bool catching_up;
 
 void mutant_begin(void)
 {
-	mutating = mutant || weakened.function;
+	mutating = mutant || weakened.site || mutant_collect;
 	if (mutating)
 		memset(doing, 0, sizeof(doing));
 	catching_up = false;
 }
 
-static bool is_in(struct site site, const char *function)
+static bool is_in(const struct site *site, const char *function)
 {
-	return strcmp(site.function, function) == 0;
+	return strcmp(site->function, function) == 0;
 }
 
 static bool is_writer(void)
@@ -60,21 +61,56 @@ static bool is_writer(void)
 	return schedule_role() == ROLE_WRITER;
 }
 
-/* order: of an access or, without a name, of a fence */
-enum order mutant_order(const struct word_name *name, enum order order, struct site site)
+static bool is_same(const struct site *a, const struct site *b)
 {
-	if (mutant == TAKE_WITHOUT_FENCE && name && order == ORDER_seq_cst &&
-	    (name->word == WORD_HOLD || name->word == WORD_SEQUENCE))
-		return name->word == WORD_HOLD ? ORDER_release : ORDER_acquire;
-	if (mutant == RECLAIM_WITHOUT_FENCE && !name && order == ORDER_seq_cst && site.line &&
-	    is_writer())
-		return ORDER_relaxed;
-	if (weakened.function && site.line == weakened.line && is_in(site, weakened.function))
+	return a->line == b->line && is_in(a, b->function);
+}
+
+static void collect(const struct weakening *weakening)
+{
+	struct weakenings *all = mutant_collect;
+
+	for (unsigned i = 0; i < all->count; i++)
+		if (is_same(all->list[i].site, weakening->site) && all->list[i].to == weakening->to)
+			return;
+	if (all->count < WEAKENINGS_MAX)
+		all->list[all->count++] = *weakening;
+}
+
+static void collect_order(const struct site *site, enum order order, enum access access)
+{
+	struct weakening weakening = {site, order, ORDER_relaxed, access == ACCESS_FENCE};
+
+	/* Those of the world around are not at stake. */
+	if (order <= ORDER_relaxed || strstr(site->file, "tests/"))
+		return;
+	collect(&weakening);
+	if (order != ORDER_seq_cst || access == ACCESS_FENCE)
+		return;
+	weakening.to = access == ACCESS_LOAD ? ORDER_acquire : ORDER_release;
+	collect(&weakening);
+}
+
+enum order mutant_order(enum access access, const struct word_name *name, enum order order,
+			const struct site *site)
+{
+	if (mutant_collect)
+		collect_order(site, order, access);
+	if (weakened.site && is_same(weakened.site, site))
+		return weakened.to;
+	if (mutant == TAKE_WITHOUT_FENCE && order == ORDER_seq_cst && access == ACCESS_STORE &&
+	    name->word == WORD_HOLD)
+		return ORDER_release;
+	if (mutant == TAKE_WITHOUT_FENCE && order == ORDER_seq_cst && access == ACCESS_LOAD &&
+	    name->word == WORD_SEQUENCE)
+		return ORDER_acquire;
+	if (mutant == RECLAIM_WITHOUT_FENCE && order == ORDER_seq_cst && access == ACCESS_FENCE &&
+	    site->line && is_writer())
 		return ORDER_relaxed;
 	return order;
 }
 
-bool mutant_load(const struct word_name *name, struct site site, uint64_t *ret)
+bool mutant_load(const struct word_name *name, const struct site *site, uint64_t *ret)
 {
 	switch (mutant) {
 	case TAKE_WITHOUT_REVALIDATION:
@@ -97,7 +133,8 @@ bool mutant_load(const struct word_name *name, struct site site, uint64_t *ret)
 	}
 }
 
-static void put_off(void *word, unsigned size, uint64_t value, enum order order, struct site site)
+static void put_off(void *word, unsigned size, uint64_t value, enum order order,
+		    const struct site *site)
 {
 	unsigned i = schedule_number();
 
@@ -146,7 +183,7 @@ static bool is_put_off(const struct word_name *name, uint64_t value)
 }
 
 bool mutant_store(const struct word_name *name, void *word, unsigned size, uint64_t value,
-		  enum order order, struct site site)
+		  enum order order, const struct site *site)
 {
 	if (catching_up)
 		return false;

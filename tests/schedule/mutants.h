@@ -35,21 +35,42 @@ extern enum mutant mutant;
 /* Of the scene's publisher. */
 extern const uint64_t *schedule_head;
 
-/* The access at this place of the source orders nothing; its function may be NULL: none. */
-extern struct site weakened;
+/* One order in the source, made weaker; without a site: none. */
+struct weakening {
+	const struct site *site;
+	enum order from;
+	enum order to; /* ORDER_relaxed, or for seq_cst what it stands beside that */
+	bool is_fence;
+};
+extern struct weakening weakened;
+
+#define WEAKENINGS_MAX 128
+
+/* All that the explorations come by while this is not NULL. */
+struct weakenings {
+	struct weakening list[WEAKENINGS_MAX];
+	unsigned count;
+};
+extern struct weakenings *mutant_collect;
 
 /* Is anything to be changed? */
 extern bool mutating;
 
 void mutant_begin(void);
-/* Of an access or, without a name, of a fence. */
-enum order mutant_order(const struct word_name *name, enum order order, struct site site);
+/* name: NULL for a fence; line 0: a membarrier */
+enum access {
+	ACCESS_LOAD,
+	ACCESS_STORE,
+	ACCESS_FENCE,
+};
+enum order mutant_order(enum access access, const struct word_name *name, enum order order,
+			const struct site *site);
 /* true: *ret is found, and memory not looked at */
-bool mutant_load(const struct word_name *name, struct site site, uint64_t *ret);
+bool mutant_load(const struct word_name *name, const struct site *site, uint64_t *ret);
 void mutant_loaded(const struct word_name *name, uint64_t value);
 /* true: not now, or never */
 bool mutant_store(const struct word_name *name, void *word, unsigned size, uint64_t value,
-		  enum order order, struct site site);
+		  enum order order, const struct site *site);
 void mutant_stored(const struct word_name *name, uint64_t value);
 
 #endif

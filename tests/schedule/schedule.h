@@ -7,7 +7,8 @@
  *
  * A scene is a world, laid out once, and actors that act in it: functions on stacks of their own.
  * At each access to a word that several of them use and at least one writes, whoever is about to
- * do it goes on, or is interrupted by another one (a preemption), or dies there (a kill). Words
+ * do it goes on, or is interrupted by another one (a preemption), or dies there (a kill), or stands
+ * still there from then on (a stop). Words
  * that nobody shares are no such points: found by running, until no further word turns out to be
  * shared. What a load finds is up to memory.h (stale).
  *
@@ -38,9 +39,9 @@ struct bounds {
 	enum model model;
 	unsigned preemptions;
 	unsigned kills;
-	unsigned stale;      /* loads that find another than the last store */
-	uint64_t executions; /* at most, 0: no limit */
-	double seconds;      /* of this core, at most, 0: no limit */
+	unsigned stops;
+	unsigned stale; /* loads that find another than the last store */
+	double seconds; /* of this core, at most, 0: no limit */
 };
 
 struct outcome {
@@ -59,7 +60,11 @@ struct outcome schedule_explore(const struct scene *scene, const struct bounds *
 /* Plays the failure once more and prints each access. */
 void schedule_explain(void);
 
-/* died: it may die anywhere, and then this is called; NULL: it does not. after: it begins when that
+/* Called now and then; share: of all executions that there are, as far as decisions tell. */
+extern void (*schedule_progress)(const struct outcome *outcome, double share);
+
+/* died: it may die anywhere, and then this is called; NULL: it does not. stopped: the same, but it
+ * only stands still while the others must go on. after: it begins when that
  * one is dead, and knows all that it did; NULL: at once. */
 struct actor;
 enum role {
@@ -73,6 +78,7 @@ struct play {
 	enum role role;
 	void (*play)(void *user);
 	void (*died)(void *user);
+	void (*stopped)(void *user);
 	void *user;
 	const struct actor *after;
 };
@@ -88,7 +94,8 @@ void schedule_keep(const void *from, const void *to);
 struct actor *schedule_actor(void);
 unsigned schedule_number(void);
 enum role schedule_role(void);
-unsigned schedule_deaths(void);
+/* How many died or stand still. */
+unsigned schedule_losses(void);
 void schedule_pass_time(int64_t ns);
 bool schedule_is_dead(const struct actor *actor);
 

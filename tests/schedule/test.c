@@ -25,8 +25,9 @@ static const struct method {
 	const char *name;
 	struct bounds bounds;
 } methods[] = {
-	{"kills", {.preemptions = 1, .kills = 1}},
-	{"preemptions", {.preemptions = PREEMPTIONS}},
+	{"one preemption", {.preemptions = 1}},
+	{"one death", {.kills = 1}},
+	{"one of each", {.preemptions = 1, .kills = 1}},
 	{"store buffers", {.model = MODEL_BUFFERED, .preemptions = 1, .stale = 1}},
 	{"weak memory", {.model = MODEL_WEAK, .preemptions = 1, .stale = 1}},
 };
@@ -65,6 +66,11 @@ static void nothing_goes_wrong_when_anybody_dies_anywhere(void)
 static void nothing_goes_wrong_when_who_repairs_dies_too(void)
 {
 	explore_all(&(struct bounds){.kills = 3});
+}
+
+static void nothing_goes_wrong_when_anybody_stands_still_anywhere(void)
+{
+	explore_all(&(struct bounds){.preemptions = 1, .stops = 1});
 }
 
 static void nothing_goes_wrong_when_stores_are_late(void)
@@ -123,6 +129,7 @@ int main(int argc, char **argv)
 		TEST(nothing_goes_wrong_when_anybody_is_interrupted_anywhere),
 		TEST(nothing_goes_wrong_when_anybody_dies_anywhere),
 		TEST(nothing_goes_wrong_when_who_repairs_dies_too),
+		TEST(nothing_goes_wrong_when_anybody_stands_still_anywhere),
 		TEST(nothing_goes_wrong_when_stores_are_late),
 		TEST(nothing_goes_wrong_when_the_dead_left_late_stores),
 		TEST(nothing_goes_wrong_on_weak_memory),
