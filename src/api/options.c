@@ -252,10 +252,20 @@ static int plan_pools(const struct floe_publisher_options *o, struct segment_pla
 	return 0;
 }
 
+/* Large chunks are whole pages: then they begin at pages, see segment_lay_out. That takes a
+ * sixteenth more at most. */
+#define LARGE_CHUNK 65536
+#define PAGE 4096
+
+static size_t chunk_alignment(size_t payload_max)
+{
+	return payload_max >= LARGE_CHUNK ? PAGE : FLOE_CACHELINE;
+}
+
 /* chunks = depth + loans + holds: with these a loan never fails. */
 static void plan_one_pool(const struct floe_publisher_options *o, struct segment_plan *plan)
 {
-	size_t chunk_size = size_align(o->payload_max, FLOE_CACHELINE);
+	size_t chunk_size = size_align(o->payload_max, chunk_alignment(o->payload_max));
 	size_t needed = o->depth + o->loans_max + o->holds_max;
 	size_t growth = o->depth + o->loans_max + GROWTH_HOLDS;
 

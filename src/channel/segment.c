@@ -23,6 +23,14 @@ size_t segment_size_with(const struct segment_plan *plan, uint32_t chunk_count)
 	return pool_end(&plan->pool[plan->pool_count - 1], chunk_count);
 }
 
+/* Chunks of whole pages begin at pages: so they can be written to a disk around the page cache. */
+#define PAGE 4096
+
+static size_t pool_begin(const struct pool_plan *pool, size_t end)
+{
+	return pool->chunk_size % PAGE == 0 ? size_align(end, PAGE) : end;
+}
+
 struct segment_sizes segment_lay_out(struct segment_plan *plan)
 {
 	struct segment_sizes sizes;
@@ -33,7 +41,7 @@ struct segment_sizes segment_lay_out(struct segment_plan *plan)
 					FLOE_CACHELINE);
 	end = size_add(sizes.slots_offset, size_mul(plan->depth, sizeof(struct slot_shared)));
 	for (uint32_t i = 0; i < plan->pool_count; i++) {
-		plan->pool[i].offset = end;
+		plan->pool[i].offset = pool_begin(&plan->pool[i], end);
 		end = pool_end(&plan->pool[i], plan->pool[i].chunk_count_max);
 	}
 	sizes.size_max = end;
