@@ -30,16 +30,23 @@ struct status {
 };
 static_assert(sizeof(struct status) == 256, "as the kernel has it");
 
-/* 0: the file system does not say, or cannot. */
+/*
+ * 0: the file system does not say, or cannot. It may allow less than its blocks, but a block that is
+ * written in parts is slow: on ext4 pieces that began and ended at 512 took eight times as long.
+ */
 static uint32_t find_align(int fd)
 {
 	struct status status = {0};
+	struct stat blocks;
 	uint32_t align;
 
-	if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) < 0)
+	if (syscall(SYS_statx, fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) < 0 ||
+	    fstat(fd, &blocks) < 0)
 		return 0;
 	align = status.memory_align > status.offset_align ? status.memory_align
 							  : status.offset_align;
+	if (align && align < blocks.st_blksize && blocks.st_blksize <= OUTPUT_ALIGN_MAX)
+		align = (uint32_t)blocks.st_blksize;
 	/* The stage and the fillers are made for this. */
 	return align <= OUTPUT_ALIGN_MAX && (align & (align - 1)) == 0 ? align : 0;
 }

@@ -24,7 +24,7 @@
 #define OUTPUT_ALIGN_MAX 4096u
 #define OUTPUT_PIECES_MAX 64
 /* Written together. */
-#define OUTPUT_BATCH_SIZE (8u << 20)
+#define OUTPUT_BATCH_SIZE (16u << 20)
 
 struct output {
 	int fd;

@@ -23,7 +23,8 @@
 /* With more than this before it, a payload would have to stay where it is for too long. */
 #define REFER_BACKLOG (2u * OUTPUT_BATCH_SIZE)
 #define HEAD_CHUNK_SIZE 4096u
-#define FREE_MAX 8u
+/* Chunks that are kept for the next ones, so that their memory need not come and go. */
+#define FREE_MAX 32u
 
 struct definition {
 	unsigned char *content;
@@ -105,7 +106,7 @@ static void give_back(struct tape *tape, struct chunk *chunk)
 {
 	if (chunk->payload)
 		(void)atomic_fetch_sub(&tape->referred, 1);
-	if (chunk->size_max != tape->plan.chunk_size || tape->free_count == FREE_MAX) {
+	if (chunk->size_max < tape->plan.chunk_size || tape->free_count == FREE_MAX) {
 		drop(tape, chunk);
 		return;
 	}
@@ -128,33 +129,45 @@ static void forget_first(struct tape *tape)
 	give_back(tape, chunk);
 }
 
-static struct chunk *take_free(struct tape *tape)
+/* One with room for `size` bytes, and not for much more. */
+static struct chunk *take_free(struct tape *tape, size_t size)
+{
+	for (struct chunk **at = &tape->free; *at; at = &(*at)->next) {
+		struct chunk *chunk = *at;
+
+		if (chunk->size_max < size || chunk->size_max / 2 > size)
+			continue;
+		*at = chunk->next;
+		tape->free_count--;
+		chunk->next = NULL;
+		return chunk;
+	}
+	return NULL;
+}
+
+static void drop_free(struct tape *tape)
 {
 	struct chunk *chunk = tape->free;
 
-	if (chunk) {
-		tape->free = chunk->next;
-		tape->free_count--;
-		chunk->next = NULL;
-	}
-	return chunk;
+	tape->free = chunk->next;
+	tape->free_count--;
+	drop(tape, chunk);
 }
 
 /* With the lock. NULL: not now */
 static struct chunk *take_chunk(struct tape *tape, size_t size)
 {
-	struct chunk *chunk = NULL;
+	struct chunk *chunk;
 
-	if (size <= tape->plan.chunk_size) {
-		chunk = take_free(tape);
+	if (size < tape->plan.chunk_size)
 		size = tape->plan.chunk_size;
-	}
+	chunk = take_free(tape, size);
 	if (chunk)
 		return chunk;
 	while (tape->plan.snapshot_ns && tape->first && tape->memory + size > tape->plan.memory_max)
 		forget_first(tape);
 	while (tape->free && tape->memory + size > tape->plan.memory_max)
-		drop(tape, take_free(tape));
+		drop_free(tape);
 	if (tape->memory + size > tape->plan.memory_max)
 		return NULL;
 	chunk = chunk_open(size);
@@ -525,11 +538,15 @@ void tape_drop_last(struct tape *tape)
 		chunk_reset(chunk);
 }
 
-bool tape_can_refer(struct tape *tape, const void *payload, size_t size)
+bool tape_can_refer(const struct tape *tape, const void *payload, size_t size)
 {
-	return size >= REFER_SIZE && !tape->plan.never_refer &&
-	       tape->plan.compression == COMPRESSION_NONE && !tape->plan.snapshot_ns &&
-	       (uintptr_t)payload % tape->align == 0 && atomic_load(&tape->backlog) < REFER_BACKLOG;
+	return size >= REFER_SIZE && !tape->plan.never_refer && !tape->plan.snapshot_ns &&
+	       tape->plan.compression == COMPRESSION_NONE && (uintptr_t)payload % tape->align == 0;
+}
+
+bool tape_is_busy(const struct tape *tape)
+{
+	return atomic_load(&tape->backlog) >= REFER_BACKLOG;
 }
 
 int tape_refer(struct tape *tape, const struct chunk_message *message, uint64_t ticket,
@@ -673,10 +690,8 @@ int tape_add_channel(struct tape *tape, const void *content, size_t size)
 
 static void destroy(struct tape *tape)
 {
-	struct chunk *chunk;
-
-	while ((chunk = take_free(tape)))
-		chunk_close(chunk);
+	while (tape->free)
+		drop_free(tape);
 	chunk_close(tape->open);
 	for (size_t i = 0; i < tape->definitions_count; i++)
 		free(tape->definitions[i].content);

@@ -79,8 +79,11 @@ int tape_add(struct tape *tape, const struct chunk_message *message);
 /* Takes back what tape_add took last. */
 void tape_drop_last(struct tape *tape);
 
-/* Can a payload at this address be written from there, and is now a good time? */
-bool tape_can_refer(struct tape *tape, const void *payload, size_t size);
+/* Can a payload at this address be written from there? */
+bool tape_can_refer(const struct tape *tape, const void *payload, size_t size);
+
+/* Is so much on its way that it would have to stay there for long? */
+bool tape_is_busy(const struct tape *tape);
 
 /* The message's payload stays where it is; ticket, sequence: for is_whole. 1; 0; -ENOMEM */
 int tape_refer(struct tape *tape, const struct chunk_message *message, uint64_t ticket,

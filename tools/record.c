@@ -15,7 +15,7 @@
 #include "wait.h"
 
 /* How late a message may be taken when nothing has come for a while. */
-#define NAP_MAX_NS (WAIT_SECOND / 5000)
+#define NAP_MAX_NS (WAIT_SECOND / 2000)
 #define PROGRESS_NS (WAIT_SECOND / 2)
 #define LOOK_NS (WAIT_SECOND / 5)
 

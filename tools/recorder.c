@@ -36,6 +36,9 @@ struct subject {
 	uint16_t schema; /* 0: none, or not yet */
 	bool has_schema;
 	bool was_too_large; /* a message was, and that was told */
+	/* Taken, and not stored yet: it may stay in its ring until the tape is less busy. */
+	struct floe_sample waiting;
+	int64_t waiting_ns; /* when it was taken; 0: there is none */
 	struct channel *channels[FLOE_PUBLISHERS_MAX];
 };
 
@@ -302,6 +305,7 @@ static int copy(struct recorder *recorder, struct subject *subject,
 	return 0;
 }
 
+/* 1; 0 it waits; <0 */
 static int store(struct recorder *recorder, struct subject *subject,
 		 const struct floe_sample *sample, int64_t now_ns)
 {
@@ -320,11 +324,12 @@ static int store(struct recorder *recorder, struct subject *subject,
 	if (!channel)
 		channel = add_channel(recorder, subject, sample->ticket);
 	if (!channel)
-		return frame_fail(recorder->frame, "there are too many publishers: more than %u",
-				  CHANNELS_MAX);
+		return -EMFILE;
 	message.channel = channel->id;
 	if (sample->time_ns)
 		message.publish_time = sample->time_ns + (uint64_t)recorder->realtime_offset_ns;
+	if (can_refer(recorder, subject, channel, sample) && tape_is_busy(recorder->tape))
+		return 0;
 	if (can_refer(recorder, subject, channel, sample))
 		r = tape_refer(recorder->tape, &message, (uint64_t)(uintptr_t)subject,
 			       sample->sequence);
@@ -339,7 +344,24 @@ static int store(struct recorder *recorder, struct subject *subject,
 			"out: a larger --memory takes it",
 			subject->name, sample->size);
 	subject->was_too_large |= r == -E2BIG;
-	return 0;
+	return 1;
+}
+
+/* 1; 0; <0 */
+static int take(struct subject *subject, unsigned same, int64_t *now_ns, struct floe_sample *ret)
+{
+	int r;
+
+	if (subject->waiting_ns) {
+		*ret = subject->waiting;
+		*now_ns = subject->waiting_ns;
+		subject->waiting_ns = 0;
+		return 1;
+	}
+	r = watch_borrow(&subject->watch, ret);
+	if (r == 1 && (same == 0 || ret->size >= LARGE))
+		*now_ns = realtime_ns();
+	return r;
 }
 
 /* How many; <0 */
@@ -347,11 +369,10 @@ static int take_turn(struct recorder *recorder, struct subject *subject, uint64_
 {
 	struct floe_sample sample;
 	int64_t now_ns = 0;
-	unsigned same = 0;
-	uint64_t taken = 0;
+	unsigned taken = 0;
 
 	while (taken < count_max && taken < TURN) {
-		int r = watch_borrow(&subject->watch, &sample);
+		int r = take(subject, taken % SAME_TIME, &now_ns, &sample);
 
 		if (r < 0) {
 			(void)frame_fail(recorder->frame, "'%s': %s", subject->name,
@@ -360,11 +381,17 @@ static int take_turn(struct recorder *recorder, struct subject *subject, uint64_
 		}
 		if (r == 0)
 			break;
-		if (same == 0 || sample.size >= LARGE)
-			now_ns = realtime_ns();
-		same = (same + 1) % SAME_TIME;
-		if (store(recorder, subject, &sample, now_ns) != 0)
-			return -EMFILE;
+		r = store(recorder, subject, &sample, now_ns);
+		if (r < 0) {
+			(void)frame_fail(recorder->frame, "there are more than %u publishers",
+					 CHANNELS_MAX);
+			return r;
+		}
+		if (r == 0) {
+			subject->waiting = sample;
+			subject->waiting_ns = now_ns;
+			break;
+		}
 		taken++;
 	}
 	return (int)taken;
