@@ -34,6 +34,18 @@ _floe_options() {
 	mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")
 }
 
+_floe_operands() {
+	local command=$1 word=$2
+
+	if [[ $command == bag && $COMP_CWORD == 2 ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "info check repair" -- "$word")
+	elif [[ $command == bag || $command == play ]]; then
+		mapfile -t COMPREPLY < <(compgen -f -- "$word")
+	else
+		_floe_topics "$word"
+	fi
+}
+
 _floe() {
 	local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
 	local command=${COMP_WORDS[1]}
@@ -46,10 +58,12 @@ _floe() {
 	case $previous in
 	--dir) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W "text hex json raw" -- "$word") ;;
+	--compress) mapfile -t COMPREPLY < <(compgen -W "none lz4 zstd" -- "$word") ;;
+	--output) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	*)
 		case $word in
 		-*) _floe_options "$command" "$word" ;;
-		*) _floe_topics "$word" ;;
+		*) _floe_operands "$command" "$word" ;;
 		esac
 		;;
 	esac

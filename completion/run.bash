@@ -6,7 +6,7 @@ _floe_run() {
 	local word=${COMP_WORDS[COMP_CWORD]} words
 
 	case $COMP_CWORD:${COMP_WORDS[1]} in
-	1:*) words="demo test build bench sweep fuzz lint clean help" ;;
+	1:*) words="demo test build bench sweep record fuzz lint clean help" ;;
 	*:test) words="--help --quick --list $("${COMP_WORDS[0]}" test --list 2>/dev/null)" ;;
 	*) words=--help ;;
 	esac

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The floor of recording large messages: pwritev(2) with O_DIRECT from one block of memory, 16 MiB
+ * at a time, into a file whose space was set aside. Usage: plain FILE MIB. Prints seconds and CPU
+ * seconds.
+ */
+
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PIECE (1u << 20)
+#define PIECES 16
+
+static double now(void)
+{
+	struct timespec time;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static double cpu(void)
+{
+	struct rusage usage;
+
+	(void)getrusage(RUSAGE_SELF, &usage);
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
+
+static int write_all(int fd, unsigned char *memory, size_t count)
+{
+	for (size_t i = 0; i < count; i += PIECES) {
+		struct iovec pieces[PIECES];
+
+		for (size_t k = 0; k < PIECES; k++)
+			pieces[k] = (struct iovec){memory + (i + k) % count * PIECE, PIECE};
+		if (pwritev(fd, pieces, PIECES, (off_t)(i * PIECE)) != (ssize_t)(PIECES * PIECE))
+			return -1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	size_t count = argc == 3 ? strtoul(argv[2], NULL, 10) / PIECES * PIECES : 0;
+	unsigned char *memory;
+	double began;
+	double used;
+	int fd;
+
+	if (count == 0)
+		return 2;
+	memory = mmap(NULL, count * PIECE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	fd = open(argv[1], O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600);
+	if (memory == MAP_FAILED || fd < 0) {
+		perror(argv[1]);
+		return 1;
+	}
+	for (size_t i = 0; i < count * PIECE / 8; i++)
+		((uint64_t *)(void *)memory)[i] = (i + 1) * 0x9e3779b97f4a7c15u ^ i << 17;
+	began = now();
+	used = cpu();
+	if (fallocate(fd, 0, 0, (off_t)(count * PIECE)) < 0 || write_all(fd, memory, count) < 0) {
+		perror(argv[1]);
+		return 1;
+	}
+	printf("%.6f %.6f\n", now() - began, cpu() - used);
+	return 0;
+}
