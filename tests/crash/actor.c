@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "actor.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "frame/frame.h"
+
+struct mailbox {
+	_Atomic uint32_t asked;
+	_Atomic uint32_t answered;
+	int command;
+	int64_t argument;
+	int64_t result;
+};
+
+/* Until the word is no longer what it was, or 50 ms. */
+static void await(_Atomic uint32_t *word, uint32_t before)
+{
+	struct timespec span = {.tv_nsec = 50000000};
+
+	(void)syscall(SYS_futex, word, FUTEX_WAIT, before, &span, NULL, 0);
+}
+
+static void announce(_Atomic uint32_t *word)
+{
+	atomic_fetch_add(word, 1);
+	(void)syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+_Noreturn static void play(struct actor *actor)
+{
+	struct mailbox *box = actor->box;
+
+	for (;;) {
+		uint32_t done = atomic_load(&box->answered);
+
+		if (atomic_load(&box->asked) == done) {
+			await(&box->asked, done);
+			continue;
+		}
+		box->result = actor->serve(box->command, box->argument);
+		announce(&box->answered);
+	}
+}
+
+void actor_start(struct actor *actor)
+{
+	pid_t parent = getpid();
+
+	if (!actor->box)
+		actor->box = mmap(NULL, sizeof(*actor->box), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	expect(actor->box != MAP_FAILED);
+	*actor->box = (struct mailbox){0};
+	(void)fflush(NULL);
+	actor->pid = fork();
+	expect(actor->pid >= 0);
+	if (actor->pid)
+		return;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	play(actor);
+}
+
+static bool has_ended(struct actor *actor)
+{
+	if (waitpid(actor->pid, NULL, WNOHANG) == 0)
+		return false;
+	(void)fprintf(stderr, "the %s has ended\n", actor->name);
+	actor->pid = 0;
+	return true;
+}
+
+static time_t get_deadline(void)
+{
+	const char *slow = getenv("FLOE_TEST_SLOW");
+	int factor = slow ? atoi(slow) : 1;
+
+	return time(NULL) + ACTOR_DEADLINE * (factor > 0 ? factor : 1);
+}
+
+bool actor_tell(struct actor *actor, int command, int64_t argument, int64_t *ret_result)
+{
+	struct mailbox *box = actor->box;
+	time_t deadline = get_deadline();
+	uint32_t before = atomic_load(&box->answered);
+
+	if (!actor_is_there(actor))
+		return false;
+	box->command = command;
+	box->argument = argument;
+	announce(&box->asked);
+	while (atomic_load(&box->answered) == before) {
+		await(&box->answered, before);
+		if (atomic_load(&box->answered) != before)
+			break;
+		if (has_ended(actor))
+			return false;
+		if (time(NULL) < deadline)
+			continue;
+		(void)fprintf(stderr, "the %s does not go on\n", actor->name);
+		actor_kill(actor);
+		return false;
+	}
+	if (ret_result)
+		*ret_result = box->result;
+	return true;
+}
+
+void actor_kill(struct actor *actor)
+{
+	if (!actor_is_there(actor))
+		return;
+	(void)kill(actor->pid, SIGKILL);
+	while (waitpid(actor->pid, NULL, 0) < 0 && errno == EINTR)
+		;
+	actor->pid = 0;
+}
+
+bool actor_is_there(const struct actor *actor)
+{
+	return actor->pid > 0;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CRASH_ACTOR_H
+#define CRASH_ACTOR_H
+
+/*
+ * Actor: a process that does what it is told, one command after the other. It talks through a
+ * shared page, so that a command costs two switches. What it finds wrong it prints, and ends.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct mailbox;
+
+struct actor {
+	const char *name;
+	int64_t (*serve)(int command, int64_t argument);
+	pid_t pid;
+	struct mailbox *box;
+};
+
+void actor_start(struct actor *actor);
+
+/* Tells it and waits for the result. False: it ended, or it does not go on (ACTOR_DEADLINE
+ * seconds, times FLOE_TEST_SLOW); then it is killed. */
+bool actor_tell(struct actor *actor, int command, int64_t argument, int64_t *ret_result);
+
+/* SIGKILL. */
+void actor_kill(struct actor *actor);
+
+bool actor_is_there(const struct actor *actor);
+
+#define ACTOR_DEADLINE 10
+
+#endif

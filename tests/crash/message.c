@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "message.h"
+
+#include "frame/frame.h"
+
+static uint64_t word(uint64_t whose, uint64_t sequence, size_t i)
+{
+	return (whose << 56 ^ sequence ^ (uint64_t)i << 40) * 0x9e3779b97f4a7c15u;
+}
+
+void message_write(void *data, size_t size, uint64_t whose, uint64_t sequence)
+{
+	uint64_t *words = data;
+
+	words[0] = whose;
+	for (size_t i = 1; i < size / sizeof(*words); i++)
+		words[i] = word(whose, sequence, i);
+}
+
+uint64_t message_read(const struct floe_sample *sample)
+{
+	const uint64_t *words = sample->data;
+	uint64_t whose = words[0];
+
+	expect(sample->size == MESSAGE_INLINE || sample->size == MESSAGE_CHUNK);
+	for (size_t i = 1; i < sample->size / sizeof(*words); i++)
+		expect(words[i] == word(whose, sample->sequence, i));
+	return whose;
+}
+
+void account_add(struct account *account, const struct floe_sample *sample)
+{
+	uint64_t whose = message_read(sample);
+
+	if (sample->sequence != account->last + 1 + sample->lost &&
+	    sample->sequence == 1 + sample->lost) {
+		expect_equal(account->received + account->lost, account->last);
+		*account = (struct account){.before = account->before + account->last};
+	}
+	expect_equal(sample->sequence, account->last + 1 + sample->lost);
+	expect(account->whose == 0 || account->whose == whose);
+	account->whose = whose;
+	account->last = sample->sequence;
+	account->received++;
+	account->lost += sample->lost;
+}
+
+int message_publish(struct floe_publisher *pub, size_t size, uint64_t whose)
+{
+	struct floe_loan loan;
+	int r = floe_loan(pub, size, &loan);
+
+	if (r < 1)
+		return r;
+	message_write(loan.data, size, whose, message_published(pub) + 1);
+	r = floe_publish(pub, &loan);
+	if (r < 1)
+		floe_discard(pub, &loan);
+	return r;
+}
+
+uint64_t message_published(struct floe_publisher *pub)
+{
+	struct floe_publisher_counts counts;
+
+	expect_equal(floe_publisher_count(pub, &counts, sizeof(counts)), 0);
+	return counts.published;
+}

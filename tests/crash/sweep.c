@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Sweep: kills a process at the instructions of each step of each script, and looks.
+ *
+ *	deaths    it is killed there
+ *	stops     all others live on while it stands there, then it is killed
+ *	meetings  somebody does one thing while it stands there, then it goes on to its end
+ *
+ * --points chooses how many instructions of a step, evenly spread from an offset that differs from
+ * run to run (--seed); without it each one is taken.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "frame/frame.h"
+#include "point.h"
+#include "symbol.h"
+
+#define WRONG_USAGE 100
+
+enum kind {
+	KIND_DEATHS,
+	KIND_STOPS,
+	KIND_MEETINGS,
+	KIND_COUNT
+};
+
+static const char *const kind_names[KIND_COUNT] = {"deaths", "stops", "meetings"};
+
+static struct {
+	const char *step;   /* part of "script/step" */
+	const char *label;  /* of the build, for the report */
+	const char *mutant; /* must be found */
+	size_t points;      /* of a step and kind, 0: all */
+	size_t at;          /* this one alone; SIZE_MAX: no */
+	unsigned fractions; /* how many deaths of a predecessor */
+	unsigned fraction;  /* this one alone, in 1/1000; 1000: no */
+	unsigned kinds;     /* bits */
+	uint64_t seed;
+	bool deep, tap, json, list, everything;
+} option = {.label = "", .at = SIZE_MAX, .fractions = 8, .fraction = 1000, .kinds = 7};
+
+struct tally {
+	size_t instructions;
+	size_t points[KIND_COUNT];
+	size_t missed;
+	size_t failed;
+	double seconds;
+};
+
+static struct tally total;
+static size_t reported;
+static char folder[64];
+
+static double now(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* A number that depends on the seed and on what it is for. */
+static uint64_t choose(uint64_t what, uint64_t below)
+{
+	uint64_t x = (option.seed + what * 0x9e3779b97f4a7c15u) ^ 0x5851f42d4c957f2du;
+
+	x = (x ^ x >> 33) * 0xff51afd7ed558ccdu;
+	x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53u;
+	return (x >> 16) % below;
+}
+
+/*
+ * The folder, and who ends us
+ */
+
+static void remove_folder(void)
+{
+	point_end();
+	if (folder[0])
+		(void)rmdir(folder);
+	folder[0] = 0;
+}
+
+/* Children die with us; what they have in the folder is removed by who comes next there. */
+static void end_early(int number)
+{
+	char command[128];
+
+	(void)snprintf(command, sizeof(command), "rm -rf %s", folder);
+	point_end();
+	if (folder[0] && system(command) != 0)
+		_exit(1);
+	_exit(128 + number);
+}
+
+static void make_folder(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+	strcpy(folder, "/dev/shm/floe-crash-XXXXXX");
+	if (!mkdtemp(folder)) {
+		strcpy(folder, "/tmp/floe-crash-XXXXXX");
+		expect(mkdtemp(folder));
+	}
+	expect(setenv("FLOE_DIR", folder, 1) == 0);
+	expect(setenv("FLOE_DOMAIN", "test", 1) == 0);
+	for (size_t i = 0; i < TEST_COUNT(signals); i++)
+		(void)signal(signals[i], end_early);
+}
+
+/* On one processor: they take turns anyway, and switching is cheapest there. */
+static void stay_here(void)
+{
+	cpu_set_t set;
+	int cpu = sched_getcpu();
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu < 0 ? 0 : (size_t)cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
+/*
+ * Report
+ */
+
+static void show_progress(const char *name, size_t done, size_t all, double begin)
+{
+	static double shown;
+	double t = now();
+	size_t bar = all ? 20 * done / all : 20;
+
+	if (option.tap || !isatty(STDERR_FILENO) || (t - shown < 0.1 && done < all))
+		return;
+	shown = t;
+	(void)fprintf(stderr, "\r%-10s %-26s [%.*s%.*s] %6zu of %zu, %5.0f/s, %zu failed ",
+		      option.label, name, (int)bar, "####################", 20 - (int)bar,
+		      "....................", done, all, (double)done / (t - begin + 1e-9),
+		      total.failed);
+	if (done == all)
+		(void)fprintf(stderr, "\r\033[K");
+}
+
+static void name_step(const struct round *round, char *ret, size_t size)
+{
+	(void)snprintf(ret, size, "%s/%s", round->script->name,
+		       round->script->steps[round->step].name);
+}
+
+static void tell_failure(const struct point *point, enum kind kind, unsigned fraction)
+{
+	const struct round *round = point->round;
+	char name[64], where[128];
+
+	name_step(round, name, sizeof(name));
+	symbol_name(round->trace.address[point->k], where, sizeof(where));
+	(void)fprintf(stderr,
+		      "FAILED %s%s%s, instruction %zu of %zu (%s), %s, meeting %s, way %d\n"
+		      "  again: --step %s --kind %s --at %zu --fraction %u --seed %llu%s\n",
+		      option.label, option.label[0] ? " " : "", name, point->k, round->trace.count,
+		      where, kind_names[kind], meeting_names[point->meeting], (int)point->way, name,
+		      kind_names[kind], point->k, fraction, (unsigned long long)option.seed,
+		      option.deep ? " --deep" : "");
+}
+
+static void report_tap(const char *name, const struct tally *tally, bool passed)
+{
+	printf("%s %zu - %s: %zu instructions, %zu deaths, %zu stops, %zu meetings\n",
+	       passed ? "ok" : "not ok", ++reported, name, tally->instructions,
+	       tally->points[KIND_DEATHS], tally->points[KIND_STOPS], tally->points[KIND_MEETINGS]);
+	(void)fflush(stdout);
+}
+
+static void report_json(const char *name, const struct tally *tally, bool passed)
+{
+	size_t all = tally->points[0] + tally->points[1] + tally->points[2];
+
+	printf("{\"build\": \"%s\", \"step\": \"%s\", \"instructions\": %zu, \"deaths\": %zu, "
+	       "\"stops\": %zu, \"meetings\": %zu, \"another_way\": %zu, \"failed\": %zu, "
+	       "\"seconds\": %.1f, \"rate\": %.0f, \"passed\": %s}\n",
+	       option.label, name, tally->instructions, tally->points[KIND_DEATHS],
+	       tally->points[KIND_STOPS], tally->points[KIND_MEETINGS], tally->missed,
+	       tally->failed, tally->seconds, (double)all / (tally->seconds + 1e-9),
+	       passed ? "true" : "false");
+	(void)fflush(stdout);
+}
+
+static void report_line(const char *name, const struct tally *tally, bool passed)
+{
+	size_t all = tally->points[0] + tally->points[1] + tally->points[2];
+
+	printf("%-26s %8zu %8zu %8zu %8zu %8zu %6.0f/s  %s\n", name, tally->instructions,
+	       tally->points[KIND_DEATHS], tally->points[KIND_STOPS], tally->points[KIND_MEETINGS],
+	       tally->missed, (double)all / (tally->seconds + 1e-9), passed ? "pass" : "FAIL");
+	(void)fflush(stdout);
+}
+
+static void report(const char *name, const struct tally *tally, bool passed)
+{
+	if (option.tap)
+		report_tap(name, tally, passed);
+	else if (option.json)
+		report_json(name, tally, passed);
+	else
+		report_line(name, tally, passed);
+}
+
+static void add_up(const struct tally *tally)
+{
+	total.instructions += tally->instructions;
+	for (int i = 0; i < KIND_COUNT; i++)
+		total.points[i] += tally->points[i];
+	total.missed += tally->missed;
+	total.failed += tally->failed;
+	total.seconds += tally->seconds;
+}
+
+/*
+ * Points
+ */
+
+/* Each way, or each meeting, in turn; with --everything all of them at each instruction. */
+static unsigned count_variants(enum kind kind, const struct script *script)
+{
+	if (!option.everything)
+		return 1;
+	if (kind == KIND_MEETINGS)
+		return MEETING_COUNT - MEETING_PUBLISH;
+	return script->alone ? WAY_ALL_DEAD : WAY_COUNT;
+}
+
+static struct point make_point(const struct round *round, enum kind kind, size_t k,
+			       unsigned variant)
+{
+	const struct script *script = round->script;
+	unsigned ways = script->alone ? WAY_ALL_DEAD : WAY_COUNT;
+	uint64_t turn = option.everything ? variant : k + choose(k / 4, 4);
+	struct point point = {.round = round, .k = k, .way = (enum way)(turn % ways)};
+
+	if (kind == KIND_STOPS)
+		point.meeting = MEETING_LIFE;
+	if (kind != KIND_MEETINGS)
+		return point;
+	point.goes_on = true;
+	point.way = WAY_VISIT;
+	point.meeting = (enum meeting)(MEETING_PUBLISH + turn % (MEETING_COUNT - MEETING_PUBLISH));
+	/* Where there is no survivor the visitor is the only one to meet. */
+	if (!meeting_matters(point.meeting, script))
+		point.meeting = (enum meeting)(MEETING_VISIT + turn % 3);
+	return point;
+}
+
+/* Another way at the same instruction is tried again: clocks and other processes may have their
+ * part in it. */
+static enum point_result run_point(const struct point *point, struct tally *tally, enum kind kind)
+{
+	enum point_result result = POINT_MISSED;
+
+	for (int attempt = 0; attempt < 3 && result == POINT_MISSED; attempt++)
+		result = point_run(point);
+	tally->points[kind]++;
+	tally->missed += result == POINT_MISSED;
+	tally->failed += result == POINT_FAILED;
+	return result;
+}
+
+/* The instructions that count, in order: all, or without the rounds of long loops. */
+static size_t list_instructions(const struct trace *trace, size_t **ret_list)
+{
+	size_t count = 0;
+
+	*ret_list = calloc(trace->count + 1, sizeof(**ret_list));
+	expect(*ret_list);
+	for (size_t k = 0; k < trace->count; k++)
+		if (option.at != SIZE_MAX ? k == option.at
+					  : option.everything || !trace_is_repetition(trace, k))
+			(*ret_list)[count++] = k;
+	return count;
+}
+
+/* False: enough is known. */
+static bool sweep_instruction(const struct round *round, enum kind kind, size_t k,
+			      unsigned fraction, struct tally *tally)
+{
+	unsigned variants = count_variants(kind, round->script);
+
+	for (unsigned variant = 0; variant < variants; variant++) {
+		struct point point = make_point(round, kind, k, variant);
+
+		if (run_point(&point, tally, kind) != POINT_FAILED)
+			continue;
+		tell_failure(&point, kind, fraction);
+		if (option.mutant)
+			return false;
+	}
+	return true;
+}
+
+static bool sweep_kind(const struct round *round, enum kind kind, unsigned fraction,
+		       struct tally *tally)
+{
+	size_t *list, count = list_instructions(&round->trace, &list), stride = 1;
+	double begin = now();
+	bool goes_on = true;
+	char name[64];
+
+	name_step(round, name, sizeof(name));
+	if (option.points && count > option.points)
+		stride = count / option.points;
+	for (size_t i = choose(kind, stride); i < count && goes_on; i += stride) {
+		goes_on = sweep_instruction(round, kind, list[i], fraction, tally);
+		show_progress(name, i + 1, count, begin);
+	}
+	show_progress(name, count, count, begin);
+	free(list);
+	return goes_on;
+}
+
+static bool sweep_round(const struct script *script, size_t step, unsigned fraction,
+			struct tally *tally)
+{
+	struct round round;
+	bool goes_on = round_prepare(&round, script, step, fraction, option.deep);
+
+	if (!goes_on) {
+		(void)fprintf(stderr, "FAILED %s/%s, with nobody dying\n", script->name,
+			      script->steps[step].name);
+		tally->failed += option.mutant ? 0 : 1;
+		round_free(&round);
+		return false;
+	}
+	tally->instructions += round.trace.count;
+	for (int kind = 0; kind < KIND_COUNT && goes_on; kind++)
+		if (option.kinds & 1u << kind)
+			goes_on = sweep_kind(&round, (enum kind)kind, fraction, tally);
+	round_free(&round);
+	return goes_on;
+}
+
+/* A step that follows a death, once for each of some deaths. */
+static bool sweep_step(const struct script *script, size_t step)
+{
+	struct tally tally = {0};
+	unsigned rounds = script->predecessors[0].script ? option.fractions : 1;
+	double begin = now();
+	bool goes_on = true;
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "%s/%s", script->name, script->steps[step].name);
+	for (unsigned i = 0; i < rounds && goes_on; i++) {
+		unsigned fraction = option.fraction < 1000
+					    ? option.fraction
+					    : (1000 * i + (unsigned)choose(i, 1000)) / rounds;
+
+		goes_on = sweep_round(script, step, fraction, &tally);
+		if (option.fraction < 1000)
+			break;
+	}
+	tally.seconds = now() - begin;
+	add_up(&tally);
+	if (!option.mutant)
+		report(name, &tally, tally.failed == 0);
+	return goes_on || !option.mutant;
+}
+
+static bool is_chosen(const struct script *script, const struct step *step)
+{
+	char name[64];
+
+	if (!step->name)
+		return false;
+	(void)snprintf(name, sizeof(name), "%s/%s", script->name, step->name);
+	if (option.list)
+		printf("%s\n", name);
+	return !option.list && (!option.step || strstr(name, option.step));
+}
+
+static void sweep_all(void)
+{
+	for (size_t i = 0; i < script_count; i++)
+		for (size_t j = 0; j < script_count_steps(&scripts[i]); j++)
+			if (is_chosen(&scripts[i], &scripts[i].steps[j]) &&
+			    !sweep_step(&scripts[i], j))
+				return;
+}
+
+/*
+ * The program
+ */
+
+static void print_usage(void)
+{
+	printf("Usage: crash-sweep [OPTIONS]\n"
+	       "\n"
+	       "Kills a process at the instructions of each operation, and looks whether the "
+	       "others\n"
+	       "notice anything, whether every chunk and every message is accounted for, and "
+	       "whether\n"
+	       "anything is left.\n"
+	       "\n"
+	       "  --step PART     only steps whose name contains this (publisher/open)\n"
+	       "  --kind KIND     only deaths, stops (others live while it stands there, then it\n"
+	       "                  dies) or meetings (somebody steps in, then it goes on)\n"
+	       "  --points N      so many instructions of each step and kind; all without it\n"
+	       "  --at K          this instruction only\n"
+	       "  --everything    each way and each meeting at each instruction, not in turn, and\n"
+	       "                  each round of long loops, not the first, the last, and every "
+	       "16th\n"
+	       "  --deaths N      of predecessors whose ring is adopted or cleaned away (8)\n"
+	       "  --fraction F    a predecessor dies at F/1000 of its step\n"
+	       "  --deep          the instructions of the C library count as well\n"
+	       "  --seed N        repeats the choices of a run\n"
+	       "  --label TEXT    names the build in the report\n"
+	       "  --mutant NAME   succeeds if something is wrong\n"
+	       "  --tap, --json   the report for programs; JSON has one object a line\n"
+	       "  --list          prints the steps\n"
+	       "\n"
+	       "Exit status: 0 all is well, 1 something was wrong, 77 processes cannot be traced\n"
+	       "here, 100 wrong usage.\n");
+}
+
+static uint64_t read_number(const char *text)
+{
+	char *end;
+	uint64_t number = strtoull(text, &end, 10);
+
+	if (*text && !*end)
+		return number;
+	(void)fprintf(stderr, "crash-sweep: '%s' is not a number\n", text);
+	exit(WRONG_USAGE);
+}
+
+static unsigned read_kind(const char *text)
+{
+	for (unsigned i = 0; i < KIND_COUNT; i++)
+		if (!strcmp(text, kind_names[i]))
+			return 1u << i;
+	(void)fprintf(stderr, "crash-sweep: '%s' is not a kind: deaths, stops, meetings\n", text);
+	exit(WRONG_USAGE);
+}
+
+static void read_option(int letter)
+{
+	switch (letter) {
+	case 's':
+		option.step = optarg;
+		break;
+	case 'k':
+		option.kinds = read_kind(optarg);
+		break;
+	case 'p':
+		option.points = read_number(optarg);
+		break;
+	case 'a':
+		option.at = read_number(optarg);
+		break;
+	case 'e':
+		option.everything = true;
+		break;
+	case 'd':
+		option.fractions = (unsigned)read_number(optarg);
+		break;
+	case 'f':
+		option.fraction = (unsigned)read_number(optarg);
+		break;
+	case 'D':
+		option.deep = true;
+		break;
+	case 'S':
+		option.seed = read_number(optarg);
+		break;
+	case 'l':
+		option.label = optarg;
+		break;
+	case 'm':
+		option.mutant = optarg;
+		break;
+	case 't':
+		option.tap = true;
+		break;
+	case 'j':
+		option.json = true;
+		break;
+	case 'L':
+		option.list = true;
+		break;
+	case 'h':
+		print_usage();
+		exit(0);
+	default:
+		exit(WRONG_USAGE);
+	}
+}
+
+static void read_options(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{"step", required_argument, NULL, 's'},
+		{"kind", required_argument, NULL, 'k'},
+		{"points", required_argument, NULL, 'p'},
+		{"at", required_argument, NULL, 'a'},
+		{"everything", no_argument, NULL, 'e'},
+		{"deaths", required_argument, NULL, 'd'},
+		{"fraction", required_argument, NULL, 'f'},
+		{"deep", no_argument, NULL, 'D'},
+		{"seed", required_argument, NULL, 'S'},
+		{"label", required_argument, NULL, 'l'},
+		{"mutant", required_argument, NULL, 'm'},
+		{"tap", no_argument, NULL, 't'},
+		{"json", no_argument, NULL, 'j'},
+		{"list", no_argument, NULL, 'L'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int letter;
+
+	option.seed = (uint64_t)(now() * 1e6) % 1000000;
+	while ((letter = getopt_long(argc, argv, "", known, NULL)) >= 0)
+		read_option(letter);
+	if (optind < argc) {
+		(void)fprintf(stderr, "crash-sweep: what is '%s'? --help tells\n", argv[optind]);
+		exit(WRONG_USAGE);
+	}
+}
+
+static int mark_only(void *user)
+{
+	(void)user;
+	trace_mark();
+	return 0;
+}
+
+/* Not where a sandbox forbids it. */
+static bool can_trace(void)
+{
+	struct traced process;
+	bool can = trace_start(&process, mark_only, NULL) == TRACE_MARK;
+
+	if (can)
+		trace_kill(&process);
+	return can;
+}
+
+static int refuse(void)
+{
+	if (option.tap)
+		printf("1..0 # SKIP processes cannot be traced here (ptrace)\n");
+	else
+		(void)fprintf(stderr, "crash-sweep: processes cannot be traced here (ptrace)\n");
+	return option.tap ? 0 : FRAME_SKIPPED;
+}
+
+static int end_mutant(void)
+{
+	bool found = total.failed > 0;
+
+	printf("%s 1 - the mutant %s is found\n1..1\n", found ? "ok" : "not ok", option.mutant);
+	return found ? 0 : 1;
+}
+
+static int end_report(void)
+{
+	if (option.mutant)
+		return end_mutant();
+	if (option.tap)
+		printf("# seed %llu\n1..%zu\n", (unsigned long long)option.seed, reported);
+	else if (!option.json)
+		report_line(option.label[0] ? option.label : "all", &total, total.failed == 0);
+	if (total.points[0] + total.points[1] + total.points[2] == 0) {
+		(void)fprintf(stderr,
+			      "crash-sweep: nothing is called so; --list prints the names\n");
+		return WRONG_USAGE;
+	}
+	return total.failed ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	read_options(argc, argv);
+	if (option.list) {
+		sweep_all();
+		return 0;
+	}
+	stay_here();
+	if (!can_trace())
+		return refuse();
+	if (!option.tap && !option.json && !option.mutant)
+		printf("%-26s %8s %8s %8s %8s %8s %8s  (seed %llu)\n", "step", "instr.", "deaths",
+		       "stops", "meetings", "another", "rate", (unsigned long long)option.seed);
+	make_folder();
+	point_begin();
+	sweep_all();
+	remove_folder();
+	return end_report();
+}

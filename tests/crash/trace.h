@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CRASH_TRACE_H
+#define CRASH_TRACE_H
+
+/*
+ * Trace: a process that is stopped before a certain one of its instructions (ptrace(2)).
+ *
+ * The traced process calls trace_mark() between its steps and stops there. A step is walked once,
+ * instruction by instruction, and the addresses are written down; later processes, which do the
+ * same, are brought to the k-th instruction by one breakpoint, for single steps cost 20 to 60 us.
+ *
+ * What counts are the instructions of this program, in which the library is linked. A call of the
+ * C library is one step: it has no shared word of ours in its hands but for memcpy and memset, and
+ * `deep` walks through it as well.
+ *
+ * x86-64 only.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Called by the traced process: it stops here. */
+void trace_mark(void);
+
+/* Where it is stopped. */
+enum trace_place {
+	TRACE_STEP,  /* before an instruction */
+	TRACE_MARK,  /* at a mark */
+	TRACE_ENDED, /* it is gone; the status is that of waitpid(2) */
+};
+
+struct traced {
+	pid_t pid;
+	int status;
+	uintptr_t at; /* TRACE_STEP: address of the next instruction */
+};
+
+/* The instructions of a step: the one before which the process stands at `i` is address[i]. */
+struct trace {
+	uintptr_t *address;
+	uint32_t *occurrence; /* how often it was there, counted from 1 */
+	uint32_t *remaining;  /* how often it will be there again */
+	size_t count;
+	size_t room;
+};
+
+/* Starts a process that runs `run(user)` and ends with its result, or dies with its parent; it is
+ * stopped at its first mark, or ended. */
+enum trace_place trace_start(struct traced *ret, int (*run)(void *user), void *user);
+
+/* Goes on to the next mark. */
+enum trace_place trace_next_mark(struct traced *process);
+
+/* Walks from a mark to the next one and writes the step down. */
+enum trace_place trace_walk(struct traced *process, struct trace *ret, bool deep);
+
+/* From the mark where the step begins to its k-th instruction; k < count. TRACE_MARK: the step
+ * went another way this time and is over. */
+enum trace_place trace_reach(struct traced *process, const struct trace *trace, size_t k,
+			     bool deep);
+
+/* SIGKILL, and all that the kernel does at a death is done when this returns. */
+void trace_kill(struct traced *process);
+
+/* One more round of a long loop: neither among the first nor the last rounds, nor every 16th. */
+bool trace_is_repetition(const struct trace *trace, size_t k);
+
+void trace_free(struct trace *trace);
+
+#endif

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "victim.h"
+
+#include <string.h>
+
+#include <floe/inspect.h>
+
+#include "frame/frame.h"
+#include "message.h"
+#include "os/os.h"
+#include "trace.h"
+
+/* A wait that finds nothing ends soon. */
+#define SHORT_NS 50000
+#define TICK_NS 10000
+
+static const struct script *script;
+
+static struct {
+	struct floe_publisher *pub;
+	struct floe_subscriber *sub;
+	struct floe_loan loan;
+	struct floe_sample sample[WORLD_HOLDS];
+	uint32_t sample_count;
+	uint64_t published;
+} self;
+
+/* As always, or others were here. `condition` is about what is known already. */
+#define expect_usual(condition) expect(atomic_load(&stage->met) || (condition))
+
+/* A clock that goes on by being read: how long a walk takes does not change its way. */
+static int64_t read_steps(void)
+{
+	static int64_t steps_ns;
+
+	if (steps_ns == 0)
+		steps_ns = os_real.now_ns();
+	steps_ns += TICK_NS;
+	return steps_ns;
+}
+
+static void set_clock(void)
+{
+	static struct os table;
+
+	table = os_real;
+	table.now_ns = read_steps;
+	os = &table;
+}
+
+static int64_t soon_ns(void)
+{
+	return os->now_ns() + SHORT_NS;
+}
+
+/*
+ * Publisher
+ */
+
+static void open_publisher(void)
+{
+	expect_equal(world_open_publisher(&self.pub, script->ring), 0);
+	self.published = message_published(self.pub);
+	atomic_store(&stage->sent, self.published);
+}
+
+static void loan(size_t size)
+{
+	int r = floe_loan(self.pub, size, &self.loan);
+
+	expect_usual(r == 1);
+	expect(r == 0 || r == 1);
+}
+
+static void loan_chunk(void)
+{
+	loan(MESSAGE_CHUNK);
+}
+
+static void loan_inline(void)
+{
+	loan(MESSAGE_INLINE);
+}
+
+static void fill(void)
+{
+	if (self.loan.data)
+		message_write(self.loan.data, self.loan.size, MESSAGE_VICTIM, self.published + 1);
+}
+
+static int publish_loan(void)
+{
+	int r = self.loan.data ? floe_publish(self.pub, &self.loan) : 0;
+
+	expect(r == 0 || r == 1);
+	if (r < 1)
+		return r;
+	atomic_store(&stage->sent, ++self.published);
+	(void)atomic_fetch_add(&stage->all, 1);
+	return r;
+}
+
+static void publish(void)
+{
+	int r = publish_loan();
+
+	expect_usual(r == 1);
+}
+
+static void publish_blocked(void)
+{
+	int r = publish_loan();
+
+	expect_usual(r == 0);
+}
+
+static void discard(void)
+{
+	floe_discard(self.pub, &self.loan);
+	expect(!self.loan.data);
+}
+
+/* Until the pool has no free chunk: one is lent, three are in the ring, the others are retired. */
+static void use_up_chunks(void)
+{
+	while (self.published < WORLD_POOL) {
+		loan_chunk();
+		fill();
+		(void)publish_loan();
+		if (self.loan.data)
+			floe_discard(self.pub, &self.loan);
+		if (atomic_load(&stage->met))
+			break;
+	}
+}
+
+/* Until somebody reliable would lose one. */
+static void fill_ring(void)
+{
+	for (uint32_t i = 0; i < WORLD_DEPTH; i++) {
+		loan_chunk();
+		fill();
+		publish();
+		discard();
+	}
+}
+
+static void wait_blocked(void)
+{
+	int r = floe_publisher_wait(self.pub, soon_ns());
+
+	expect_usual(r == 0);
+	expect(r >= 0);
+}
+
+static void close_publisher(void)
+{
+	floe_publisher_close(self.pub);
+	self.pub = NULL;
+}
+
+/*
+ * Subscriber
+ */
+
+static void open_subscriber_as(uint32_t policy)
+{
+	expect_equal(
+		floe_subscriber_open(&self.sub, WORLD_TOPIC,
+				     SUBSCRIBER(.holds_max = WORLD_HOLDS, .history = WORLD_DEPTH,
+						.policy = policy, .spin_ns = 1)),
+		0);
+}
+
+static void open_subscriber(void)
+{
+	open_subscriber_as(FLOE_POLICY_KEEP_LAST);
+}
+
+static void open_reliable(void)
+{
+	open_subscriber_as(FLOE_POLICY_RELIABLE);
+}
+
+static int take_one(void)
+{
+	struct floe_sample *sample = &self.sample[self.sample_count];
+	int r = floe_take(self.sub, sample);
+
+	expect(r == 0 || r == 1);
+	if (r == 1)
+		self.sample_count++;
+	return r;
+}
+
+static void take(void)
+{
+	int r = take_one();
+
+	expect_usual(r == 1);
+}
+
+static void take_nothing(void)
+{
+	int r = take_one();
+
+	expect_usual(r == 0);
+}
+
+static void release(void)
+{
+	if (self.sample_count)
+		floe_release(self.sub, &self.sample[--self.sample_count]);
+}
+
+/* What it holds is what it was. */
+static void look(void)
+{
+	for (uint32_t i = 0; i < self.sample_count; i++)
+		(void)message_read(&self.sample[i]);
+}
+
+static void release_all(void)
+{
+	look();
+	while (self.sample_count)
+		release();
+}
+
+static void take_all(void)
+{
+	release_all();
+	while (take_one() == 1)
+		release_all();
+}
+
+static void wait_ready(void)
+{
+	int r = floe_wait(self.sub, soon_ns());
+
+	expect_usual(r == 1);
+	expect(r >= 0);
+}
+
+static void wait_asleep(void)
+{
+	int r = floe_wait(self.sub, soon_ns());
+
+	expect_usual(r == 0);
+	expect(r >= 0);
+}
+
+static void close_subscriber(void)
+{
+	look();
+	floe_subscriber_close(self.sub);
+	self.sub = NULL;
+}
+
+/*
+ * Cleaner
+ */
+
+static void clean(void)
+{
+	struct floe_view *view;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect(floe_view_clean(view, 0, NULL, NULL) >= 0);
+	floe_view_close(view);
+}
+
+/*
+ * Scripts. The world is small: a ring of three, eight chunks, so that each path comes soon.
+ */
+
+/* clang-format off */
+const struct script scripts[] = {
+	{
+		.name = "publisher",
+		.steps = {
+			{"open", open_publisher},
+			{"loan-chunk", loan_chunk},
+			{NULL, fill},
+			{"publish-chunk", publish},
+			{"loan-inline", loan_inline},
+			{NULL, fill},
+			{"publish-inline", publish, SURVIVOR_HOLD},
+			{NULL, use_up_chunks, SURVIVOR_TAKE},
+			{NULL, loan_chunk},
+			{"discard", discard},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{NULL, publish},
+			{"loan-reclaim", loan_chunk},
+			{NULL, fill},
+			{"publish-wake", publish, SURVIVOR_NAP},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish-refresh", publish, SURVIVOR_JOIN},
+			{NULL, loan_chunk, SURVIVOR_LEAVE},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "blocked",
+		.survivor_policy = FLOE_POLICY_RELIABLE,
+		.steps = {
+			{NULL, open_publisher},
+			{NULL, fill_ring},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish", publish_blocked},
+			{"wait", wait_blocked},
+			{"publish-unblocked", publish, SURVIVOR_TAKE},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "growing",
+		.ring = RING_GROWING,
+		.steps = {
+			{"open", open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish-grow", publish, SURVIVOR_JOIN},
+			{NULL, loan_chunk, SURVIVOR_LEAVE},
+			{NULL, fill},
+			{"publish-refresh", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "subscriber",
+		.steps = {
+			{"open", open_subscriber, SURVIVOR_PUBLISH, WORLD_DEPTH},
+			{"take-chunk", take},
+			{"take-inline", take},
+			{"release-inline", release},
+			{NULL, look},
+			{"release-chunk", release},
+			{NULL, take_all},
+			{"take-nothing", take_nothing},
+			{"wait-ready", wait_ready, SURVIVOR_PUBLISH, 1},
+			{NULL, take_all},
+			{"wait-asleep", wait_asleep},
+			{"take-lapped", take, SURVIVOR_PUBLISH, 3 * WORLD_DEPTH},
+			{NULL, look},
+			{NULL, take},
+			{NULL, look},
+			{"close", close_subscriber},
+		},
+	},
+	{
+		.name = "reliable",
+		.steps = {
+			{"open", open_reliable, SURVIVOR_PUBLISH, WORLD_DEPTH},
+			{"take", take},
+			{NULL, look},
+			{"release", release},
+			{NULL, take_all},
+			{"close", close_subscriber},
+		},
+	},
+	{
+		.name = "successor",
+		.predecessors = {{"publisher", "publish-chunk"}},
+		.steps = {
+			{"adopt", open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "heir",
+		.predecessors = {{"publisher", "loan-reclaim"}},
+		.steps = {
+			{"adopt", open_publisher},
+			{"loan-reclaim", loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+		},
+	},
+	{
+		.name = "cleaner",
+		.predecessors = {{"publisher", "publish-chunk"}, {"subscriber", "take-inline"}},
+		.steps = {
+			{"clean", clean},
+		},
+	},
+	{
+		.name = "undertaker",
+		.alone = true,
+		.predecessors = {{"publisher", "publish-chunk"}, {"alone", "take"}},
+		.steps = {
+			{"clean", clean},
+		},
+	},
+	{
+		.name = "alone",
+		.alone = true,
+		.steps = {
+			{"open-subscriber", open_subscriber},
+			{"open-publisher", open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{NULL, publish},
+			{"take", take},
+			{"close-publisher", close_publisher},
+			{"close-subscriber", close_subscriber},
+		},
+	},
+};
+/* clang-format on */
+
+const size_t script_count = sizeof(scripts) / sizeof(scripts[0]);
+
+const struct script *script_find(const char *name)
+{
+	for (size_t i = 0; i < script_count; i++)
+		if (!strcmp(scripts[i].name, name))
+			return &scripts[i];
+	return NULL;
+}
+
+size_t script_count_steps(const struct script *wanted)
+{
+	size_t count = 0;
+
+	while (count < STEPS_MAX && wanted->steps[count].run)
+		count++;
+	return count;
+}
+
+size_t script_find_step(const struct script *wanted, const char *name)
+{
+	size_t i = 0;
+
+	while (!wanted->steps[i].name || strcmp(wanted->steps[i].name, name) != 0)
+		i++;
+	return i;
+}
+
+int victim_play(void *user)
+{
+	size_t count;
+
+	script = user;
+	set_clock();
+	count = script_count_steps(script);
+	for (size_t i = 0; i < count; i++) {
+		trace_mark();
+		script->steps[i].run();
+	}
+	trace_mark();
+	return 0;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CRASH_VICTIM_H
+#define CRASH_VICTIM_H
+
+/*
+ * Victim: a process that plays a script, step by step, with a mark before each step, and is killed
+ * at some instruction of one of them.
+ *
+ * A step that nobody else has stepped into must end as it always does; the world is the same each
+ * time. After a meeting (stage->met) it may also find nothing, or be refused.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "world.h"
+
+struct step {
+	const char *name; /* NULL: only leads to the next one */
+	void (*run)(void);
+	enum survivor_command before; /* what the survivor does while the victim stands before it */
+	int64_t argument;
+};
+
+/* Somebody who is dead already when the victim starts. */
+struct predecessor {
+	const char *script;
+	const char *step; /* dies somewhere in this one */
+};
+
+#define STEPS_MAX 24
+#define PREDECESSORS_MAX 2
+
+struct script {
+	const char *name;
+	struct step steps[STEPS_MAX];
+	enum ring_kind ring;      /* of its publisher */
+	uint32_t survivor_policy; /* of the survivor's subscriber */
+	bool alone;               /* there is no survivor */
+	struct predecessor predecessors[PREDECESSORS_MAX];
+};
+
+extern const struct script scripts[];
+extern const size_t script_count;
+
+const struct script *script_find(const char *name);
+size_t script_find_step(const struct script *script, const char *name);
+size_t script_count_steps(const struct script *script);
+
+/* For trace_start: plays the script, ends with 0. */
+int victim_play(void *script);
+
+#endif

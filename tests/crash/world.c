@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include <dirent.h>
+#include <ftw.h>
+#include <sys/mman.h>
+
+#include "frame/frame.h"
+#include "message.h"
+
+struct stage *stage;
+
+void world_make_stage(void)
+{
+	stage = mmap(NULL, sizeof(*stage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		     0);
+	expect(stage != MAP_FAILED);
+}
+
+int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind)
+{
+	static const struct floe_pool pool = {MESSAGE_CHUNK, WORLD_POOL};
+
+	if (kind == RING_GROWING)
+		return floe_publisher_open(ret, WORLD_TOPIC,
+					   PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
+						     .payload_max = MESSAGE_CHUNK));
+	return floe_publisher_open(ret, WORLD_TOPIC,
+				   PUBLISHER(.depth = WORLD_DEPTH + (kind == RING_VISITOR),
+					     .loans_max = WORLD_POOL + 1, .pools = &pool,
+					     .pools_count = 1));
+}
+
+uint32_t world_count_loans(struct floe_publisher *pub, int *ret_last)
+{
+	struct floe_loan loan[FLOE_LOANS_MAX];
+	uint32_t count = 0;
+
+	while (count < FLOE_LOANS_MAX &&
+	       (*ret_last = floe_loan(pub, MESSAGE_CHUNK, &loan[count])) == 1)
+		count++;
+	for (uint32_t i = 0; i < count; i++)
+		floe_discard(pub, &loan[i]);
+	return count;
+}
+
+uint32_t world_count_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	uint32_t count = 0;
+
+	expect(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static uint32_t files;
+
+static int count_one(const char *path, const struct stat *st, int kind, struct FTW *place)
+{
+	(void)st;
+	(void)kind;
+	if (place->level == 0)
+		return 0;
+	(void)fprintf(stderr, "left: %s\n", path);
+	files++;
+	return 0;
+}
+
+uint32_t world_count_files(void)
+{
+	files = 0;
+	(void)nftw(getenv("FLOE_DIR"), count_one, 16, FTW_PHYS);
+	return files;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CRASH_WORLD_H
+#define CRASH_WORLD_H
+
+/*
+ * World: the topic on which a victim dies, and what its participants have in common.
+ *
+ *	victim     dies
+ *	survivor   another process: a subscriber from the beginning, and a publisher of its own
+ *	visitor    another process that has nothing open until it comes, and comes after the death
+ */
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include <floe/floe.h>
+
+#define WORLD_TOPIC "crash"
+#define WORLD_DEPTH 3
+#define WORLD_HOLDS 2
+#define WORLD_POOL 8           /* chunks of the victim's ring */
+#define WORLD_SURVIVOR_POOL 12 /* and of the survivor's: so that nobody adopts the other's */
+
+#define PUBLISHER(...) \
+	(&(struct floe_publisher_options){.size = sizeof(struct floe_publisher_options), \
+					  __VA_ARGS__})
+#define SUBSCRIBER(...) \
+	(&(struct floe_subscriber_options){.size = sizeof(struct floe_subscriber_options), \
+					   __VA_ARGS__})
+
+/* What the victim says about itself, in memory that all share. */
+struct stage {
+	_Atomic uint64_t sent; /* messages of its ring that are certainly published */
+	_Atomic uint64_t all;  /* the same, of all rings that are like the victim's */
+	_Atomic uint32_t met;  /* others have stepped in: its steps may end differently */
+};
+
+extern struct stage *stage;
+
+void world_make_stage(void);
+
+/* A ring with a fixed pool, or one that grows; or another plan, which adopts neither. */
+enum ring_kind {
+	RING_FIXED,
+	RING_GROWING,
+	RING_VISITOR
+};
+int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind);
+
+/* How many chunks can be lent at once; all are given back. What floe_loan said last. */
+uint32_t world_count_loans(struct floe_publisher *pub, int *ret_last);
+
+uint32_t world_count_descriptors(void);
+
+/* What is left in the folder: prints names, returns how many. */
+uint32_t world_count_files(void);
+
+/*
+ * Commands
+ */
+
+enum survivor_command {
+	SURVIVOR_NOTHING,
+	SURVIVOR_OPEN,       /* argument: policy of its subscriber */
+	SURVIVOR_PUBLISH,    /* so many, chunks and inline in turn; result: those that were sent */
+	SURVIVOR_NAP,        /* a wait whose deadline is over: publishers are asked for a wake */
+	SURVIVOR_HOLD,       /* takes one and keeps it */
+	SURVIVOR_HELD,       /* result: how many it keeps */
+	SURVIVOR_LET_GO,     /* what it keeps, after another look */
+	SURVIVOR_JOIN,       /* one more subscriber, with many holds */
+	SURVIVOR_LEAVE,      /* that one goes */
+	SURVIVOR_TAKE,       /* all there is */
+	SURVIVOR_GO_ON,      /* takes, publishes, takes: everything at once and in order */
+	SURVIVOR_SEEN,       /* argument: a publisher, -1: the victim; result: its last message that
+			      * came */
+	SURVIVOR_COUNT,      /* chunks of its ring that it can lend */
+	SURVIVOR_SEEN_ALL,   /* result: messages of all rings that are like the victim's */
+	SURVIVOR_CHECK_SUMS, /* published = received + lost, of each ring */
+	SURVIVOR_CLOSE,
+	SURVIVOR_DESCRIPTORS,
+};
+
+enum visitor_command {
+	VISITOR_OPEN = 1, /* argument: enum ring_kind; result: messages that its ring had before, or
+			   * -EBUSY: the topic is being removed by one who does not go on */
+	VISITOR_PUBLISH,  /* so many; its subscriber takes them; result: last sequence */
+	VISITOR_INDEX,    /* which publisher of the topic it is */
+	VISITOR_FLUSH,    /* one inline message: after a ring of them no slot names a chunk */
+	VISITOR_COUNT,    /* chunks of its ring that it can lend */
+	VISITOR_LOOK,     /* nobody dead has a place, and sums hold for all that it sees */
+	VISITOR_CLOSE,
+	VISITOR_CLEAN, /* nobody dead is left then; result: how many things were removed */
+	VISITOR_DESCRIPTORS,
+};
+
+int64_t survivor_serve(int command, int64_t argument);
+int64_t visitor_serve(int command, int64_t argument);
+
+#endif
