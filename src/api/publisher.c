@@ -160,6 +160,7 @@ static int join(struct publication *p, const char *topic, const struct floe_publ
 	/* Who makes a ring in a file meets those of the dead while looking for one to adopt. */
 	if (wanted->memory)
 		(void)cleanup_records(&p->node->domain, topic, NULL);
+	cleanup_bare_nodes(&p->node->domain);
 	r = members_read(&p->members, &p->topic);
 	if (r < 0)
 		return error_system(o->error, r, "read the subscribers of", topic);

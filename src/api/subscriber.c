@@ -139,6 +139,7 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 	if (r < 0)
 		return r;
 	(void)cleanup_places(&s->node->domain, topic, NULL);
+	cleanup_bare_nodes(&s->node->domain);
 	r = node_add_port(s->node, (uint32_t)o->holds_max, &s->port, o->error);
 	if (r < 0)
 		return r;

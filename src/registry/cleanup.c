@@ -19,6 +19,9 @@
 /* Cleaning a topic takes some ten system calls. */
 #define LOCK_STEP_NS 200000
 #define LOCK_ATTEMPTS 100
+/* Who opens looks at so many nodes. tmpfs lists the youngest first, so of programs that die again
+ * and again no more than a few are left. */
+#define BARE_NODES 8
 
 /* 1: go on and remove; 0: only looking */
 static floe_format(2, 3) int found(struct cleanup *cleanup, const char *format, ...)
@@ -136,6 +139,7 @@ struct walk {
 	int dir;
 	const char *topic;
 	bool lives;
+	unsigned left; /* to be looked at */
 };
 
 /* With the node all its open places go; a name whose port was free already, because giving it
@@ -352,6 +356,25 @@ static int visit_node(void *user, const char *name)
 	return 0;
 }
 
+/*
+ * A dead process whose node has no further name is in no topic, and its name is all that it left.
+ * No lock: with one it would look alive meanwhile, and who leaves a topic with its ring would let
+ * that be. A dead node stays dead, and its name is never another's.
+ */
+static int visit_bare_node(void *user, const char *name)
+{
+	struct walk *walk = user;
+	floe_cleanup(os_close_fdp) int fd = -1;
+	struct stat seen;
+
+	if (walk->left-- == 0)
+		return 1;
+	fd = file_open(walk->dir, name, O_RDONLY, NULL);
+	if (fd >= 0 && os->is_locked(fd) == 0 && os->stat(fd, &seen) == 0 && seen.st_nlink == 1)
+		(void)os->unlink(walk->dir, name);
+	return 0;
+}
+
 static int visit_topic(void *user, const char *name)
 {
 	struct walk *walk = user;
@@ -377,6 +400,13 @@ static int walk_folder(const struct domain *domain, const char *folder, struct w
 	r = file_list(walk->dir, visit, walk);
 	os_close_fdp(&walk->dir);
 	return r;
+}
+
+void cleanup_bare_nodes(const struct domain *domain)
+{
+	struct walk walk = {.domain = domain, .left = BARE_NODES};
+
+	(void)walk_folder(domain, "nodes", &walk, visit_bare_node);
 }
 
 int cleanup_domain(const struct domain *domain, struct cleanup *cleanup)

@@ -41,6 +41,10 @@ int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup
  * alive is left in it. TOPIC_NULL is fine. */
 void cleanup_leave(struct topic *topic);
 
+/* Removes dead nodes that have nothing in any topic; looks at a few nodes only, so that opening does
+ * not take longer where there are many. */
+void cleanup_bare_nodes(const struct domain *domain);
+
 /* Everything in the domain. 0 or -errno; what was found is counted in `cleanup`. */
 int cleanup_domain(const struct domain *domain, struct cleanup *cleanup);
 

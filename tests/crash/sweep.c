@@ -11,19 +11,13 @@
  * run to run (--seed); without it each one is taken.
  */
 
-#include <errno.h>
 #include <getopt.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include "frame/frame.h"
 #include "point.h"
+#include "scene.h"
 #include "symbol.h"
 
 #define WRONG_USAGE 100
@@ -46,6 +40,7 @@ static struct {
 	unsigned fractions; /* how many deaths of a predecessor */
 	unsigned fraction;  /* this one alone, in 1/1000; 1000: no */
 	unsigned kinds;     /* bits */
+	unsigned meeting;   /* this one alone; MEETING_NONE: no */
 	uint64_t seed;
 	bool deep, tap, json, list, everything;
 } option = {.label = "", .at = SIZE_MAX, .fractions = 8, .fraction = 1000, .kinds = 7};
@@ -60,15 +55,6 @@ struct tally {
 
 static struct tally total;
 static size_t reported;
-static char folder[64];
-
-static double now(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* A number that depends on the seed and on what it is for. */
 static uint64_t choose(uint64_t what, uint64_t below)
@@ -81,75 +67,8 @@ static uint64_t choose(uint64_t what, uint64_t below)
 }
 
 /*
- * The folder, and who ends us
- */
-
-static void remove_folder(void)
-{
-	point_end();
-	if (folder[0])
-		(void)rmdir(folder);
-	folder[0] = 0;
-}
-
-/* Children die with us; what they have in the folder is removed by who comes next there. */
-static void end_early(int number)
-{
-	char command[128];
-
-	(void)snprintf(command, sizeof(command), "rm -rf %s", folder);
-	point_end();
-	if (folder[0] && system(command) != 0)
-		_exit(1);
-	_exit(128 + number);
-}
-
-static void make_folder(void)
-{
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
-
-	strcpy(folder, "/dev/shm/floe-crash-XXXXXX");
-	if (!mkdtemp(folder)) {
-		strcpy(folder, "/tmp/floe-crash-XXXXXX");
-		expect(mkdtemp(folder));
-	}
-	expect(setenv("FLOE_DIR", folder, 1) == 0);
-	expect(setenv("FLOE_DOMAIN", "test", 1) == 0);
-	for (size_t i = 0; i < TEST_COUNT(signals); i++)
-		(void)signal(signals[i], end_early);
-}
-
-/* On one processor: they take turns anyway, and switching is cheapest there. */
-static void stay_here(void)
-{
-	cpu_set_t set;
-	int cpu = sched_getcpu();
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu < 0 ? 0 : (size_t)cpu, &set);
-	(void)sched_setaffinity(0, sizeof(set), &set);
-}
-
-/*
  * Report
  */
-
-static void show_progress(const char *name, size_t done, size_t all, double begin)
-{
-	static double shown;
-	double t = now();
-	size_t bar = all ? 20 * done / all : 20;
-
-	if (option.tap || !isatty(STDERR_FILENO) || (t - shown < 0.1 && done < all))
-		return;
-	shown = t;
-	(void)fprintf(stderr, "\r%-10s %-26s [%.*s%.*s] %6zu of %zu, %5.0f/s, %zu failed ",
-		      option.label, name, (int)bar, "####################", 20 - (int)bar,
-		      "....................", done, all, (double)done / (t - begin + 1e-9),
-		      total.failed);
-	if (done == all)
-		(void)fprintf(stderr, "\r\033[K");
-}
 
 static void name_step(const struct round *round, char *ret, size_t size)
 {
@@ -166,11 +85,11 @@ static void tell_failure(const struct point *point, enum kind kind, unsigned fra
 	symbol_name(round->trace.address[point->k], where, sizeof(where));
 	(void)fprintf(stderr,
 		      "FAILED %s%s%s, instruction %zu of %zu (%s), %s, meeting %s, way %d\n"
-		      "  again: --step %s --kind %s --at %zu --fraction %u --seed %llu%s\n",
+		      "  again: --step %s --kind %s --at %zu --fraction %u --seed %llu%s%s\n",
 		      option.label, option.label[0] ? " " : "", name, point->k, round->trace.count,
 		      where, kind_names[kind], meeting_names[point->meeting], (int)point->way, name,
 		      kind_names[kind], point->k, fraction, (unsigned long long)option.seed,
-		      option.deep ? " --deep" : "");
+		      option.everything ? " --everything" : "", option.deep ? " --deep" : "");
 }
 
 static void report_tap(const char *name, const struct tally *tally, bool passed)
@@ -232,7 +151,7 @@ static void add_up(const struct tally *tally)
 /* Each way, or each meeting, in turn; with --everything all of them at each instruction. */
 static unsigned count_variants(enum kind kind, const struct script *script)
 {
-	if (!option.everything)
+	if (!option.everything || (kind == KIND_MEETINGS && option.meeting))
 		return 1;
 	if (kind == KIND_MEETINGS)
 		return MEETING_COUNT - MEETING_PUBLISH;
@@ -254,6 +173,8 @@ static struct point make_point(const struct round *round, enum kind kind, size_t
 	point.goes_on = true;
 	point.way = WAY_VISIT;
 	point.meeting = (enum meeting)(MEETING_PUBLISH + turn % (MEETING_COUNT - MEETING_PUBLISH));
+	if (option.meeting)
+		point.meeting = (enum meeting)option.meeting;
 	/* Where there is no survivor the visitor is the only one to meet. */
 	if (!meeting_matters(point.meeting, script))
 		point.meeting = (enum meeting)(MEETING_VISIT + turn % 3);
@@ -310,18 +231,20 @@ static bool sweep_kind(const struct round *round, enum kind kind, unsigned fract
 		       struct tally *tally)
 {
 	size_t *list, count = list_instructions(&round->trace, &list), stride = 1;
-	double begin = now();
+	struct progress progress;
 	bool goes_on = true;
 	char name[64];
 
 	name_step(round, name, sizeof(name));
+	progress_begin(&progress, option.label, name, count);
+	progress.silent |= option.tap || option.mutant;
 	if (option.points && count > option.points)
 		stride = count / option.points;
 	for (size_t i = choose(kind, stride); i < count && goes_on; i += stride) {
 		goes_on = sweep_instruction(round, kind, list[i], fraction, tally);
-		show_progress(name, i + 1, count, begin);
+		progress_show(&progress, i + 1, total.failed + tally->failed);
 	}
-	show_progress(name, count, count, begin);
+	progress_end(&progress);
 	free(list);
 	return goes_on;
 }
@@ -352,7 +275,7 @@ static bool sweep_step(const struct script *script, size_t step)
 {
 	struct tally tally = {0};
 	unsigned rounds = script->predecessors[0].script ? option.fractions : 1;
-	double begin = now();
+	double begin = scene_now();
 	bool goes_on = true;
 	char name[64];
 
@@ -366,7 +289,7 @@ static bool sweep_step(const struct script *script, size_t step)
 		if (option.fraction < 1000)
 			break;
 	}
-	tally.seconds = now() - begin;
+	tally.seconds = scene_now() - begin;
 	add_up(&tally);
 	if (!option.mutant)
 		report(name, &tally, tally.failed == 0);
@@ -411,6 +334,9 @@ static void print_usage(void)
 	       "  --step PART     only steps whose name contains this (publisher/open)\n"
 	       "  --kind KIND     only deaths, stops (others live while it stands there, then it\n"
 	       "                  dies) or meetings (somebody steps in, then it goes on)\n"
+	       "  --meeting NAME  only this one: publish, lap, many (messages of the survivor), "
+	       "take,\n"
+	       "                  visit, rival (who would adopt the same ring), clean\n"
 	       "  --points N      so many instructions of each step and kind; all without it\n"
 	       "  --at K          this instruction only\n"
 	       "  --everything    each way and each meeting at each instruction, not in turn, and\n"
@@ -449,9 +375,21 @@ static unsigned read_kind(const char *text)
 	exit(WRONG_USAGE);
 }
 
+static unsigned read_meeting(const char *text)
+{
+	for (unsigned i = MEETING_PUBLISH; i < MEETING_COUNT; i++)
+		if (!strcmp(text, meeting_names[i]))
+			return i;
+	(void)fprintf(stderr, "crash-sweep: '%s' is not a meeting; --help names them\n", text);
+	exit(WRONG_USAGE);
+}
+
 static void read_option(int letter)
 {
 	switch (letter) {
+	case 'M':
+		option.meeting = read_meeting(optarg);
+		break;
 	case 's':
 		option.step = optarg;
 		break;
@@ -520,11 +458,12 @@ static void read_options(int argc, char **argv)
 		{"json", no_argument, NULL, 'j'},
 		{"list", no_argument, NULL, 'L'},
 		{"help", no_argument, NULL, 'h'},
+		{"meeting", required_argument, NULL, 'M'},
 		{0},
 	};
 	int letter;
 
-	option.seed = (uint64_t)(now() * 1e6) % 1000000;
+	option.seed = (uint64_t)(scene_now() * 1e6) % 1000000;
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) >= 0)
 		read_option(letter);
 	if (optind < argc) {
@@ -591,15 +530,15 @@ int main(int argc, char **argv)
 		sweep_all();
 		return 0;
 	}
-	stay_here();
+	scene_stay_here();
 	if (!can_trace())
 		return refuse();
 	if (!option.tap && !option.json && !option.mutant)
 		printf("%-26s %8s %8s %8s %8s %8s %8s  (seed %llu)\n", "step", "instr.", "deaths",
 		       "stops", "meetings", "another", "rate", (unsigned long long)option.seed);
-	make_folder();
+	scene_begin(point_end);
 	point_begin();
 	sweep_all();
-	remove_folder();
+	scene_end();
 	return end_report();
 }

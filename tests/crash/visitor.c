@@ -125,6 +125,16 @@ static struct floe_view *open_view(void)
 	return view;
 }
 
+static void expect_living_nodes(struct floe_view *view)
+{
+	struct floe_node_info node[8];
+	int count = floe_view_nodes(view, node, sizeof(node[0]), 8);
+
+	expect(count >= 0 && count <= 8);
+	for (int i = 0; i < count; i++)
+		expect_equal(node[i].state, FLOE_STATE_ALIVE);
+}
+
 /* Whoever came has cleaned the places of the dead, and nothing is broken. */
 static void look(void)
 {
@@ -141,20 +151,17 @@ static void look(void)
 	for (int i = 0; i < count; i++)
 		expect(pub[i].state == FLOE_STATE_ALIVE || pub[i].state == FLOE_STATE_CLOSED ||
 		       pub[i].state == FLOE_STATE_DEAD);
+	expect_living_nodes(view);
 	floe_view_close(view);
 }
 
 static int64_t clean(void)
 {
 	struct floe_view *view = open_view();
-	struct floe_node_info node[8];
 	int r = floe_view_clean(view, 0, NULL, NULL);
-	int count = floe_view_nodes(view, node, sizeof(node[0]), 8);
 
 	expect(r >= 0);
-	expect(count >= 0 && count <= 8);
-	for (int i = 0; i < count; i++)
-		expect_equal(node[i].state, FLOE_STATE_ALIVE);
+	expect_living_nodes(view);
 	floe_view_close(view);
 	return r;
 }
