@@ -105,7 +105,7 @@ static bool prepare_step(const struct script *script, size_t i, bool alone)
 	const struct step *step = &script->steps[i];
 
 	return alone || step->before == SURVIVOR_NOTHING ||
-	       tell(&survivor, step->before, step->argument);
+	       tell(&survivor, (int)step->before, step->argument);
 }
 
 /* A victim that stands at the mark before its step. */
