@@ -289,7 +289,6 @@ static bool meet(const struct point *point)
 {
 	const struct script *script = point->round->script;
 
-	atomic_store(&stage->met, point->meeting != MEETING_NONE);
 	switch (point->meeting) {
 	case MEETING_LIFE:
 		return live_on(point);
@@ -310,6 +309,19 @@ static bool meet(const struct point *point)
 	default:
 		return true;
 	}
+}
+
+static bool meet_if_any(const struct point *point)
+{
+	bool passed;
+
+	if (point->meeting == MEETING_NONE)
+		return true;
+	atomic_store(&stage->met, 1);
+	atomic_store(&stage->stands, 1);
+	passed = meet(point);
+	atomic_store(&stage->stands, 0);
+	return passed;
 }
 
 /*
@@ -479,7 +491,7 @@ static enum point_result die(const struct point *point, struct traced *victim)
 	if (place == TRACE_ENDED)
 		return POINT_FAILED;
 	missed = place == TRACE_MARK || victim->at != round->trace.address[point->k];
-	if (!meet(point))
+	if (!meet_if_any(point))
 		return POINT_FAILED;
 	if (point->goes_on && !play_to_end(point, victim))
 		return POINT_FAILED;

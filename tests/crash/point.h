@@ -7,7 +7,8 @@
  * meets it while it stands there, it is killed, and then everything must be as promised:
  *
  *	- the survivor goes on without a second attempt, and its sums are exact
- *	- a visitor works at once, adopts the ring, and finds all that was sent, in order
+ *	- a visitor works at once, without a sleep, adopts the ring, and finds all that was sent, in
+ *	  order
  *	- every chunk can be lent that nobody alive holds
  *	- one clean-up leaves nothing of the dead; when all have gone there is no file
  *	- nobody has a descriptor more than before

@@ -237,6 +237,7 @@ static int64_t all_seen(void)
 
 int64_t survivor_serve(int command, int64_t argument)
 {
+	world_forbid_sleep();
 	switch ((enum survivor_command)command) {
 	case SURVIVOR_NOTHING:
 		break;

@@ -43,7 +43,8 @@ static struct {
 	unsigned meeting;   /* this one alone; MEETING_NONE: no */
 	uint64_t seed;
 	bool deep, tap, json, list, everything;
-} option = {.label = "", .at = SIZE_MAX, .fractions = 8, .fraction = 1000, .kinds = 7};
+	bool exact; /* `step` is a whole name */
+} option = {.label = "", .step = "", .at = SIZE_MAX, .fractions = 8, .fraction = 1000, .kinds = 7};
 
 struct tally {
 	size_t instructions;
@@ -303,9 +304,19 @@ static bool is_chosen(const struct script *script, const struct step *step)
 	if (!step->name)
 		return false;
 	(void)snprintf(name, sizeof(name), "%s/%s", script->name, step->name);
+	if (!strcmp(name, option.step))
+		option.exact = true;
 	if (option.list)
 		printf("%s\n", name);
-	return !option.list && (!option.step || strstr(name, option.step));
+	return option.exact ? !strcmp(name, option.step) : strstr(name, option.step) != NULL;
+}
+
+/* A whole name is that step alone. */
+static void look_for_exact(void)
+{
+	for (size_t i = 0; i < script_count; i++)
+		for (size_t j = 0; j < script_count_steps(&scripts[i]); j++)
+			(void)is_chosen(&scripts[i], &scripts[i].steps[j]);
 }
 
 static void sweep_all(void)
@@ -526,10 +537,9 @@ static int end_report(void)
 int main(int argc, char **argv)
 {
 	read_options(argc, argv);
-	if (option.list) {
-		sweep_all();
+	look_for_exact();
+	if (option.list)
 		return 0;
-	}
 	scene_stay_here();
 	if (!can_trace())
 		return refuse();

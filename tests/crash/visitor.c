@@ -168,6 +168,7 @@ static int64_t clean(void)
 
 int64_t visitor_serve(int command, int64_t argument)
 {
+	world_forbid_sleep();
 	switch ((enum visitor_command)command) {
 	case VISITOR_OPEN:
 		return open_all((enum ring_kind)argument);

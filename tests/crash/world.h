@@ -30,14 +30,19 @@
 
 /* What the victim says about itself, in memory that all share. */
 struct stage {
-	_Atomic uint64_t sent; /* messages of its ring that are certainly published */
-	_Atomic uint64_t all;  /* the same, of all rings that are like the victim's */
-	_Atomic uint32_t met;  /* others have stepped in: its steps may end differently */
+	_Atomic uint64_t sent;   /* messages of its ring that are certainly published */
+	_Atomic uint64_t all;    /* the same, of all rings that are like the victim's */
+	_Atomic uint32_t met;    /* others have stepped in: its steps may end differently */
+	_Atomic uint32_t stands; /* it is stopped somewhere just now */
 };
 
 extern struct stage *stage;
 
 void world_make_stage(void);
+
+/* The library of this process sleeps nowhere, unless the victim stands in its way: the others never
+ * run at the same time, so there is nothing to wait for. */
+void world_forbid_sleep(void);
 
 /* A ring with a fixed pool, or one that grows; or another plan, which adopts neither. */
 enum ring_kind {
