@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -80,6 +81,27 @@ static bool has_ended(struct actor *actor)
 	return true;
 }
 
+/* What it does, for who must find out why: state and system call as in proc(5). */
+static void tell_where(const struct actor *actor)
+{
+	static const char *const files[] = {"stat", "syscall", "wchan"};
+	char path[64], text[160];
+
+	(void)fprintf(stderr, "the %s does not go on with command %d:", actor->name,
+		      actor->box->command);
+	for (size_t i = 0; i < TEST_COUNT(files); i++) {
+		FILE *file;
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)actor->pid, files[i]);
+		file = fopen(path, "re");
+		if (file && fgets(text, sizeof(text), file))
+			(void)fprintf(stderr, " %.*s;", (int)strcspn(text, "\n"), text);
+		if (file)
+			(void)fclose(file);
+	}
+	(void)fprintf(stderr, "\n");
+}
+
 static time_t get_deadline(void)
 {
 	const char *slow = getenv("FLOE_TEST_SLOW");
@@ -107,7 +129,7 @@ bool actor_tell(struct actor *actor, int command, int64_t argument, int64_t *ret
 			return false;
 		if (time(NULL) < deadline)
 			continue;
-		(void)fprintf(stderr, "the %s does not go on\n", actor->name);
+		tell_where(actor);
 		actor_kill(actor);
 		return false;
 	}
