@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "frame/frame.h"
+#include "scene.h"
 
 struct mailbox {
 	_Atomic uint32_t asked;
@@ -102,18 +103,10 @@ static void tell_where(const struct actor *actor)
 	(void)fprintf(stderr, "\n");
 }
 
-static time_t get_deadline(void)
-{
-	const char *slow = getenv("FLOE_TEST_SLOW");
-	int factor = slow ? atoi(slow) : 1;
-
-	return time(NULL) + ACTOR_DEADLINE * (factor > 0 ? factor : 1);
-}
-
 bool actor_tell(struct actor *actor, int command, int64_t argument, int64_t *ret_result)
 {
 	struct mailbox *box = actor->box;
-	time_t deadline = get_deadline();
+	double deadline = scene_now() + scene_patience();
 	uint32_t before = atomic_load(&box->answered);
 
 	if (!actor_is_there(actor))
@@ -127,7 +120,7 @@ bool actor_tell(struct actor *actor, int command, int64_t argument, int64_t *ret
 			break;
 		if (has_ended(actor))
 			return false;
-		if (time(NULL) < deadline)
+		if (scene_now() < deadline)
 			continue;
 		tell_where(actor);
 		actor_kill(actor);

@@ -22,15 +22,13 @@ struct actor {
 
 void actor_start(struct actor *actor);
 
-/* Tells it and waits for the result. False: it ended, or it does not go on (ACTOR_DEADLINE
- * seconds, times FLOE_TEST_SLOW); then it is killed. */
+/* Tells it and waits for the result. False: it ended, or it does not go on
+ * (scene_patience); then it is killed. */
 bool actor_tell(struct actor *actor, int command, int64_t argument, int64_t *ret_result);
 
 /* SIGKILL. */
 void actor_kill(struct actor *actor);
 
 bool actor_is_there(const struct actor *actor);
-
-#define ACTOR_DEADLINE 10
 
 #endif

@@ -225,7 +225,7 @@ static void let_live(double seconds)
 		read_all();
 		if (!soon && !atomic_load(&life->works))
 			until = scene_now() + seconds;
-		expect(scene_now() < begin + 10);
+		expect(scene_now() < begin + scene_patience());
 	}
 }
 
@@ -280,7 +280,7 @@ static void open_reader(void)
 static void have_first(void)
 {
 	begin_life(live_as_heir);
-	for (double until = scene_now() + 10; !reader.account.last;) {
+	for (double until = scene_now() + scene_patience(); !reader.account.last;) {
 		read_all();
 		expect(scene_now() < until);
 	}
@@ -387,7 +387,7 @@ static void die_wounded(void)
 
 	begin_life(live_wounded);
 	while (!soon && !atomic_load(&life->works))
-		expect(scene_now() < begin + 10);
+		expect(scene_now() < begin + scene_patience());
 	until = scene_now() + (double)draw(LIFE_US) * 1e-6;
 	while (scene_now() < until)
 		;

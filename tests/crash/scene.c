@@ -71,6 +71,14 @@ double scene_now(void)
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+double scene_patience(void)
+{
+	const char *slow = getenv("FLOE_TEST_SLOW");
+	int factor = slow ? atoi(slow) : 1;
+
+	return 20.0 * (factor > 0 ? factor : 1);
+}
+
 void progress_begin(struct progress *progress, const char *build, const char *name, size_t all)
 {
 	*progress = (struct progress){

@@ -20,6 +20,8 @@ void scene_end(void);
 void scene_stay_here(void);
 
 double scene_now(void); /* seconds */
+/* Who has not come so many seconds later will not come: 20, times FLOE_TEST_SLOW. */
+double scene_patience(void);
 
 struct progress {
 	const char *build;
