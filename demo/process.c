@@ -28,6 +28,7 @@ void process_start(const char *name)
 	sigaction(SIGTERM, &note, NULL);
 	sigaction(SIGUSR1, &note, NULL);
 	sigaction(SIGINT, &ignore, NULL);
+	(void)floe_guard_install();
 }
 
 int64_t now_ns(void)

@@ -289,6 +289,9 @@ int main(int argc, char **argv)
 	const char *overview[] = {"help", NULL};
 	const char *version[] = {"version", NULL};
 
+	/* We look at files of others. */
+	(void)floe_guard_install();
+
 	if (argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
 		return run_command(1, overview);
 	if (!strcmp(argv[1], "--version"))

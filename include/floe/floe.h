@@ -22,7 +22,7 @@
  * while nobody sleeps and nobody joins or leaves.
  *
  * The library never prints, never ends the process, starts no thread and installs no signal
- * handler.
+ * handler, unless it is told to (floe_guard_install).
  */
 
 #include <stddef.h>
@@ -279,6 +279,26 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
  * FLOE_PUBLISHERS_MAX. -EINVAL: not a sample of this subscriber. */
 FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub,
 				      const struct floe_sample *sample);
+
+/*
+ * Guard: a file on tmpfs has no seal, so whoever may write it may shorten it, and then the kernel
+ * sends SIGBUS to all who touch what they have mapped. A program that shares a domain with others it
+ * does not trust so far installs the guard, once, before it opens anything that matters.
+ *
+ * It is a handler of SIGBUS for the whole process. If the address lies in a mapping of this library,
+ * the page is replaced by one of ones that is only ours, and the program goes on: wrong bytes are
+ * read, what belongs to a peer is left out with -EPROTO, and where a handle's own memory is gone its
+ * next call, and each after that but close, says -EPROTO. Every other SIGBUS goes to the handler that
+ * was there before, or does what it would have done.
+ *
+ * The handler stays until the process ends; the library must not be unloaded (dlclose). Who installs
+ * a handler of SIGBUS later must pass on what is not his. It runs on the signal stack if there is
+ * one. Blocks of the application (floe_publisher_options.memory) and memory that is not mapped by
+ * this library are not guarded.
+ *   0 installed, also if it was before; -EBUSY somebody has put another handler over it since; the
+ *   errno of sigaction(2). Any thread.
+ */
+FLOE_PUBLIC int floe_guard_install(void);
 
 /* "1.0.0" */
 FLOE_PUBLIC const char *floe_version(void);

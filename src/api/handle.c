@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 
 #include "os/os.h"
@@ -90,6 +91,37 @@ int handle_open(void **ret_handle, enum handle_kind kind, void *object)
 	return r;
 }
 
+/* The kind is changed only if it is what was seen: the handle may be closed meanwhile. */
+static void change_kind(struct handle *place, uint32_t from, uint32_t to)
+{
+	(void)__atomic_compare_exchange_n(&place->kind, &from, to, false, __ATOMIC_SEQ_CST,
+					  __ATOMIC_SEQ_CST);
+}
+
+void handle_suspect_all(void)
+{
+	uint32_t count = __atomic_load_n(&touched, __ATOMIC_ACQUIRE);
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t kind = __atomic_load_n(&at(i)->kind, __ATOMIC_RELAXED);
+
+		/* A view keeps nothing mapped between two calls. */
+		if (kind == HANDLE_PUBLISHER || kind == HANDLE_SUBSCRIBER ||
+		    kind == HANDLE_OBSERVER)
+			change_kind(at(i), kind, kind | HANDLE_SUSPECT);
+	}
+}
+
+void *handle_find_suspect(const void *handle, enum handle_kind kind)
+{
+	return handle_find(handle, kind | HANDLE_SUSPECT);
+}
+
+void handle_trust(void *handle, enum handle_kind kind)
+{
+	change_kind(handle, kind | HANDLE_SUSPECT, kind);
+}
+
 void *handle_close(void *handle, enum handle_kind kind)
 {
 	struct handle *place = handle;
@@ -98,6 +130,8 @@ void *handle_close(void *handle, enum handle_kind kind)
 
 	(void)pthread_mutex_lock(&lock);
 	object = handle_find(handle, kind);
+	if (!object)
+		object = handle_find_suspect(handle, kind);
 	if (object) {
 		index = (uint32_t)(place - at(0));
 		*place = (struct handle){.next = NOBODY};

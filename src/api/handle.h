@@ -54,6 +54,16 @@ floe_inline void *handle_find(const void *handle, enum handle_kind kind)
 	return found->object;
 }
 
+/* Added to the kind of a handle that lost memory, or not: somebody has to look. */
+#define HANDLE_SUSPECT 0x10000u
+
+/* From here on handle_find knows none of those that are open; may be called in a signal handler. */
+void handle_suspect_all(void);
+
+/* The object behind a handle that is under suspicion, or NULL; and the end of it. */
+void *handle_find_suspect(const void *handle, enum handle_kind kind);
+void handle_trust(void *handle, enum handle_kind kind);
+
 /* -ENOMEM; -EMFILE: HANDLES_MAX are open. `object` is what handle_find gives. */
 int handle_open(void **ret_handle, enum handle_kind kind, void *object);
 

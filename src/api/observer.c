@@ -270,6 +270,19 @@ static int look_for_topic(struct observation *o)
 	return 0;
 }
 
+/* A handle that is not found as usual. The topic's hints may be gone, or all is sound. */
+static floe_cold int next_again(struct floe_observer *observer, int peek, struct floe_sample *ret)
+{
+	const struct observation *o = handle_find_suspect(observer, HANDLE_OBSERVER);
+
+	if (!o || !ret)
+		return -EINVAL;
+	if (region_is_broken(&o->topic.region))
+		return -EPROTO;
+	handle_trust(observer, HANDLE_OBSERVER);
+	return floe_observer_next(observer, peek, ret);
+}
+
 FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 				   struct floe_sample *ret)
 {
@@ -277,7 +290,7 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 	int r = -EAGAIN;
 
 	if (!o || !ret)
-		return -EINVAL;
+		return next_again(observer, peek, ret);
 	if (!o->topic.region.base)
 		return look_for_topic(o);
 	for (int i = 0; i < 8 && r == -EAGAIN; i++)

@@ -288,12 +288,40 @@ FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_optio
 	return r < 0 ? r : (ssize_t)segment_lay_out(&plan).size;
 }
 
+/* A handle that is not found as usual. 1: it is sound after all, again; -EPROTO memory of it is gone;
+ * -EINVAL */
+static floe_cold int refuse(struct floe_publisher *pub)
+{
+	const struct publication *p = handle_find_suspect(pub, HANDLE_PUBLISHER);
+
+	if (!p)
+		return -EINVAL;
+	if (region_is_broken(&p->file.region) || region_is_broken(&p->topic.region))
+		return -EPROTO;
+	handle_trust(pub, HANDLE_PUBLISHER);
+	return 1;
+}
+
+static floe_cold int loan_again(struct floe_publisher *pub, size_t size, struct floe_loan *ret)
+{
+	int r = ret ? refuse(pub) : -EINVAL;
+
+	return r < 0 ? r : floe_loan(pub, size, ret);
+}
+
+static floe_cold int publish_again(struct floe_publisher *pub, struct floe_loan *loan)
+{
+	int r = loan ? refuse(pub) : -EINVAL;
+
+	return r < 0 ? r : floe_publish(pub, loan);
+}
+
 FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_loan *ret)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
 
 	if (floe_unlikely(!p || !ret))
-		return -EINVAL;
+		return loan_again(pub, size, ret);
 	return publisher_loan(p, size, ret);
 }
 
@@ -302,7 +330,7 @@ FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan)
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
 
 	if (floe_unlikely(!p || !loan))
-		return -EINVAL;
+		return publish_again(pub, loan);
 	return publisher_publish(p, loan);
 }
 
@@ -312,13 +340,19 @@ FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan
 
 	if (p && loan)
 		publisher_discard(p, loan);
+	else if (loan && refuse(pub) == 1)
+		floe_discard(pub, loan);
 }
 
 FLOE_PUBLIC int floe_publisher_wait(struct floe_publisher *pub, int64_t deadline_ns)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
 
-	return p ? publisher_wait(p, deadline_ns) : -EINVAL;
+	int r = p ? 1 : refuse(pub);
+
+	if (r < 0)
+		return r;
+	return p ? publisher_wait(p, deadline_ns) : floe_publisher_wait(pub, deadline_ns);
 }
 
 FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_publisher_counts *ret,
@@ -328,8 +362,13 @@ FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_pub
 	struct floe_publisher_counts counts = {0};
 	const struct segment_shared *segment;
 
-	if (!p || !ret || !ret_size)
+	if (!ret || !ret_size)
 		return -EINVAL;
+	if (!p) {
+		int r = refuse(pub);
+
+		return r < 0 ? r : floe_publisher_count(pub, ret, ret_size);
+	}
 	segment = p->ring.segment;
 	counts.published = p->ring.next - 1;
 	counts.would_block = load_relaxed(&segment->would_block);

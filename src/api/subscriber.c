@@ -232,12 +232,33 @@ FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_opt
 	return r < 0 ? r : (ssize_t)port_size((uint32_t)o.holds_max);
 }
 
+/* A handle that is not found as usual. 1: it is sound after all, again; -EPROTO memory of it is gone;
+ * -EINVAL */
+static floe_cold int refuse(struct floe_subscriber *sub)
+{
+	const struct subscription *s = handle_find_suspect(sub, HANDLE_SUBSCRIBER);
+
+	if (!s)
+		return -EINVAL;
+	if (region_is_broken(&s->node->region) || region_is_broken(&s->topic.region))
+		return -EPROTO;
+	handle_trust(sub, HANDLE_SUBSCRIBER);
+	return 1;
+}
+
+static floe_cold int take_again(struct floe_subscriber *sub, struct floe_sample *ret)
+{
+	int r = ret ? refuse(sub) : -EINVAL;
+
+	return r < 0 ? r : floe_take(sub, ret);
+}
+
 FLOE_PUBLIC int floe_take(struct floe_subscriber *sub, struct floe_sample *ret)
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
 
 	if (floe_unlikely(!s || !ret))
-		return -EINVAL;
+		return take_again(sub, ret);
 	return subscriber_take(s, ret);
 }
 
@@ -245,7 +266,11 @@ FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns)
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
 
-	return s ? subscriber_wait(s, deadline_ns) : -EINVAL;
+	int r = s ? 1 : refuse(sub);
+
+	if (r < 0)
+		return r;
+	return s ? subscriber_wait(s, deadline_ns) : floe_wait(sub, deadline_ns);
 }
 
 FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *sample)
@@ -254,6 +279,8 @@ FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *s
 
 	if (floe_likely(s && sample))
 		subscriber_release(s, sample);
+	else if (sample && refuse(sub) == 1)
+		floe_release(sub, sample);
 }
 
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
@@ -261,8 +288,10 @@ FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
 	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
 	int r;
 
-	if (!s)
-		return -EINVAL;
+	if (!s) {
+		r = refuse(sub);
+		return r < 0 ? r : floe_subscriber_fd(sub);
+	}
 	if (!s->descriptor) {
 		r = descriptor_open(&s->descriptor, &s->subscriber);
 		if (r < 0)
@@ -278,8 +307,13 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
 	const struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
 	struct floe_subscriber_counts counts = {0};
 
-	if (!s || !ret || !ret_size)
+	if (!ret || !ret_size)
 		return -EINVAL;
+	if (!s) {
+		int r = refuse(sub);
+
+		return r < 0 ? r : floe_subscriber_count(sub, ret, ret_size);
+	}
 	counts.received = port_received(s->port);
 	counts.lost = load_relaxed(&s->port->lost);
 	counts.held = subscriber_held(s);
@@ -294,5 +328,7 @@ FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub, const struct 
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
 	const struct held *held = s && sample ? subscriber_find_any(s, sample) : NULL;
 
+	if (!s && sample && refuse(sub) == 1)
+		return floe_sample_publisher(sub, sample);
 	return held ? (int)held->feed->index : -EINVAL;
 }

@@ -36,6 +36,8 @@ int region_create(struct region *ret_region, const struct source *source, size_t
 		.writable = true,
 		.source = copy,
 	};
+	if (copy.fd >= 0)
+		region.guard = guard_add(memory, size);
 
 	r = region_reserve(&region, reserved, error);
 	if (r < 0)
@@ -116,6 +118,7 @@ int region_attach(struct region *ret_region, int fd, size_t size_min, bool writa
 		.base = memory,
 		.size = size,
 		.writable = writable,
+		.guard = guard_add(memory, size),
 		.source = source,
 	};
 
@@ -150,6 +153,7 @@ int region_look_again(struct region *region, int fd)
 
 void region_close(struct region *region)
 {
+	guard_remove(region->guard);
 	if (region->base)
 		region->source.calls->release(&region->source, region->base, region->size);
 	*region = REGION_NULL;

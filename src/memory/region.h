@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "memory/guard.h"
 #include "memory/source.h"
 
 struct region {
@@ -26,6 +27,7 @@ struct region {
 	size_t size;
 	size_t reserved;
 	bool writable;
+	uint32_t guard; /* of a file that others may write; see guard.h */
 	struct source source;
 };
 
@@ -56,8 +58,7 @@ int region_reserve(struct region *region, size_t reserved, struct floe_error *er
  * solid prefix. -EPROTO: not a regular file, shorter than size_min, or of no sane size. The
  * descriptor stays the caller's and may be closed, unless the region is to be reserved.
  *
- * Nothing here can stop an owner that truncates its file later: whoever may write a file is
- * trusted that far.
+ * Nothing here can stop an owner that truncates its file later: see guard.h.
  */
 int region_attach(struct region *ret_region, int fd, size_t size_min, bool writable,
 		  struct floe_error *error);
@@ -66,6 +67,12 @@ int region_attach(struct region *ret_region, int fd, size_t size_min, bool writa
  *   1 more than before; 0 the same; -EPROTO the file became shorter than what was reserved:
  *   nothing of the region can be read any more. */
 int region_look_again(struct region *region, int fd);
+
+/* Was memory of it lost under the guard? Then what it says is nothing. */
+static inline bool region_is_broken(const struct region *region)
+{
+	return guard_is_broken(region->guard);
+}
 
 /* The address of `size` bytes at `offset`; NULL unless all of them are reserved. */
 static inline void *region_at(const struct region *region, uint64_t offset, size_t size)

@@ -6,6 +6,7 @@
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -345,6 +346,12 @@ static int real_set_timer(int fd, int64_t ns)
 	return result(timerfd_settime(fd, 0, &span, NULL));
 }
 
+static int real_set_action(int signal_number, const struct sigaction *action,
+			   struct sigaction *ret_before)
+{
+	return result(sigaction(signal_number, action, ret_before));
+}
+
 static int32_t real_get_pid(void)
 {
 	return getpid();
@@ -428,6 +435,7 @@ const struct os os_real = {
 	.wait_hangup = real_wait_hangup,
 	.make_timer = real_make_timer,
 	.set_timer = real_set_timer,
+	.set_action = real_set_action,
 	.get_pid = real_get_pid,
 	.get_tid = real_get_tid,
 	.get_robust_list = real_get_robust_list,

@@ -18,6 +18,7 @@
 #include "base/compiler.h"
 
 struct robust_list_head; /* linux/futex.h */
+struct sigaction;        /* signal.h */
 
 /* One word to sleep on; see os->wait_any. */
 struct os_wait {
@@ -96,6 +97,8 @@ struct os {
 	int (*set_timer)(int fd, int64_t ns); /* from now; at least 1 */
 
 	/* This process. */
+	int (*set_action)(int signal_number, const struct sigaction *action,
+			  struct sigaction *ret_before); /* sigaction; each may be NULL */
 	int32_t (*get_pid)(void);
 	int32_t (*get_tid)(void);
 	/* Where the kernel looks when this thread ends; NULL: the C library told it nothing. */

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "memory/guard.h"
 #include "os/os.h"
 #include "registry/file.h"
 #include "registry/node_layout.h"
@@ -20,6 +21,7 @@
 struct omen {
 	shared_u32 *word;                               /* NULL: none */
 	const struct robust_list_head *_Atomic watcher; /* the thread, by its list */
+	uint32_t guard;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -73,8 +75,10 @@ static bool map_page(unsigned slot, int fd)
 void omen_begin(unsigned slot, int fd)
 {
 	(void)pthread_mutex_lock(&lock);
-	if (map_page(slot, fd))
+	if (map_page(slot, fd)) {
+		omens[slot].guard = guard_add(page_of(slot), page_size);
 		omens[slot].word = &((struct node_shared *)(void *)page_of(slot))->omen;
+	}
 	(void)pthread_mutex_unlock(&lock);
 	omen_watch(slot);
 }
@@ -134,6 +138,7 @@ static void end(unsigned slot)
 		list->list_op_pending = NULL;
 	omens[slot].word = NULL;
 	omens[slot].watcher = NULL;
+	guard_remove(omens[slot].guard);
 	(void)os->map_over(page_of(slot), page_size, PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 }
