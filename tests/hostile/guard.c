@@ -35,9 +35,10 @@ static void shorten(const char *pattern, off_t size)
 	glob_t files;
 
 	(void)snprintf(path, sizeof(path), "%s/*/%s", getenv("FLOE_DIR"), pattern);
-	expect_equal(glob(path, 0, NULL, &files), 0);
+	expect(glob(path, 0, NULL, &files) != GLOB_ABORTED);
 	for (size_t i = 0; i < files.gl_pathc; i++)
-		expect_equal(truncate(files.gl_pathv[i], size), 0);
+		/* Its owner may just have removed it. */
+		expect(truncate(files.gl_pathv[i], size) == 0 || errno == ENOENT);
 	globfree(&files);
 }
 
