@@ -266,6 +266,12 @@ static void check_publisher(struct doctor *doctor, const char *topic,
 	else if (publisher->state == FLOE_STATE_HIDDEN)
 		tell(doctor, DOCTOR_NOTE, "Publisher %u of '%s' does not let this user look.",
 		     publisher->index, topic);
+	else if (publisher->state == FLOE_STATE_DEAD)
+		tell(doctor, DOCTOR_NOTE,
+		     "Publisher %u of '%s' is dead; its ring of %s stays for those who are there, "
+		     "until a publisher with the same options goes on with it or the last of them "
+		     "leaves.",
+		     publisher->index, topic, text_bytes(publisher->memory).text);
 	if (publisher->state != FLOE_STATE_ALIVE)
 		return;
 
@@ -282,7 +288,22 @@ static void check_publisher(struct doctor *doctor, const char *topic,
 		     publisher->index, topic, process.text, publisher->pid, publisher->pid);
 }
 
-static void check_subscriber(struct doctor *doctor, const char *topic,
+/* The least that a living publisher's ring holds; 0: there is none. */
+static uint64_t find_depth(const struct look_topic *topic)
+{
+	uint64_t depth = 0;
+
+	for (size_t i = 0; i < topic->publishers_count; i++) {
+		const struct floe_publisher_info *publisher = &topic->publishers[i];
+
+		if (publisher->state == FLOE_STATE_ALIVE && (!depth || publisher->depth < depth))
+			depth = publisher->depth;
+	}
+	return depth;
+}
+
+/* depth: see find_depth */
+static void check_subscriber(struct doctor *doctor, const char *topic, uint64_t depth,
 			     const struct floe_subscriber_info *subscriber)
 {
 	struct text_name process = text_name(subscriber->process);
@@ -303,6 +324,18 @@ static void check_subscriber(struct doctor *doctor, const char *topic,
 		     "takes no more: it must call floe_release, or ask for a larger holds_max.",
 		     subscriber->index, topic, process.text, subscriber->pid,
 		     (unsigned long long)subscriber->holds_max);
+	else if (subscriber->held)
+		tell(doctor, DOCTOR_OK,
+		     "Subscriber %u of '%s' (%s, process %d) holds %llu of %llu samples.",
+		     subscriber->index, topic, process.text, subscriber->pid,
+		     (unsigned long long)subscriber->held,
+		     (unsigned long long)subscriber->holds_max);
+	if (depth && subscriber->policy == FLOE_POLICY_RELIABLE && subscriber->behind >= depth)
+		tell(doctor, DOCTOR_NOTE,
+		     "Subscriber %u of '%s' (%s, process %d) is reliable and %llu messages behind: "
+		     "publishers wait for it.",
+		     subscriber->index, topic, process.text, subscriber->pid,
+		     (unsigned long long)subscriber->behind);
 	if (is_stopped(subscriber->pid))
 		tell(doctor, DOCTOR_FOUND,
 		     "Subscriber %u of '%s' (%s, process %d) is stopped%s: kill -CONT %d.",
@@ -326,7 +359,8 @@ static void check_participants(struct doctor *doctor)
 		for (size_t k = 0; k < topic->publishers_count; k++)
 			check_publisher(doctor, name.text, &topic->publishers[k]);
 		for (size_t k = 0; k < topic->subscribers_count; k++)
-			check_subscriber(doctor, name.text, &topic->subscribers[k]);
+			check_subscriber(doctor, name.text, find_depth(topic),
+					 &topic->subscribers[k]);
 	}
 	if (r < 0)
 		tell(doctor, DOCTOR_FOUND, "'%s' cannot be read: %s.", doctor->path,
