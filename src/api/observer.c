@@ -270,17 +270,32 @@ static int look_for_topic(struct observation *o)
 	return 0;
 }
 
-/* A handle that is not found as usual. The topic's hints may be gone, or all is sound. */
-static floe_cold int next_again(struct floe_observer *observer, int peek, struct floe_sample *ret)
+/* A handle that is not found as usual. 1: it is sound after all, again; -EPROTO the topic's hints are
+ * gone; -EINVAL */
+static floe_cold int refuse(struct floe_observer *observer)
 {
 	const struct observation *o = handle_find_suspect(observer, HANDLE_OBSERVER);
 
-	if (!o || !ret)
+	if (!o)
 		return -EINVAL;
 	if (region_is_broken(&o->topic.region))
 		return -EPROTO;
 	handle_trust(observer, HANDLE_OBSERVER);
-	return floe_observer_next(observer, peek, ret);
+	return 1;
+}
+
+static floe_cold int next_again(struct floe_observer *observer, int peek, struct floe_sample *ret)
+{
+	int r = ret ? refuse(observer) : -EINVAL;
+
+	return r < 0 ? r : floe_observer_next(observer, peek, ret);
+}
+
+static floe_cold int borrow_again(struct floe_observer *observer, struct floe_sample *ret)
+{
+	int r = ret ? refuse(observer) : -EINVAL;
+
+	return r < 0 ? r : floe_observer_borrow(observer, ret);
 }
 
 FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
@@ -309,7 +324,7 @@ FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe
 	int r;
 
 	if (!o || !ret)
-		return -EINVAL;
+		return borrow_again(observer, ret);
 	if (!o->topic.region.base)
 		return look_for_topic(o);
 	r = subscriber_take(&o->subscriber, &taken);
@@ -348,8 +363,11 @@ FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct 
 	const struct feed *feed;
 	uint64_t head;
 
-	if (!o || !sample)
-		return -EINVAL;
+	if (!o || !sample) {
+		int r = sample ? refuse(observer) : -EINVAL;
+
+		return r < 0 ? r : floe_observer_left(observer, sample);
+	}
 	if (is_own(o, sample->data))
 		return INT_MAX;
 	feed = find_feed(o, sample);
