@@ -42,7 +42,7 @@ static void expect_known(int r, const char *call)
 		if (r == known[i])
 			return;
 	printf("# %s says %d, %s\n", call, r, r < 0 ? strerror(-r) : "");
-	expect(!"a result that is documented");
+	frame_fail(__FILE__, __LINE__, "a result that is documented");
 }
 
 /*
