@@ -252,7 +252,7 @@ static void *take_in_a_thread(void *topic)
 
 static void threads_lose_memory_at_once(void)
 {
-	static char topics[THREADS][8];
+	static char topics[THREADS][16];
 	struct floe_publisher *pub[THREADS];
 	pthread_t threads[THREADS];
 
