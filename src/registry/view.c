@@ -245,7 +245,8 @@ static void describe_port(const struct port_shared *port, uint32_t holds_max,
 	copy_text(info->type, sizeof(info->type), port->type.name);
 }
 
-/* What this port has not yet taken, of all publishers that it has begun with. */
+/* What this port has not yet taken, of all publishers that it has begun with, and if it is reliable of
+ * the others too: they wait for it as for one that wants message 1. */
 static uint64_t count_behind(const struct list *list, const struct port_shared *port)
 {
 	uint64_t behind = 0;
@@ -257,6 +258,8 @@ static uint64_t count_behind(const struct list *list, const struct port_shared *
 		char name[PLACE_NAME_MAX];
 		uint64_t head;
 
+		if (cursor == 0 && port->policy == FLOE_POLICY_RELIABLE)
+			cursor = 1;
 		place_name(name, "pub.", i);
 		if (cursor == 0 || cursor > SEQUENCE_MAX ||
 		    feed_attach(&feed, list->domain, list->dir, name, &type, NULL) < 0)
