@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "bytes.h"
 #include "output.h"
 
 #define ENTRIES_FIRST 64u
+/* A large chunk takes few of these instead of many small pages. */
+#define HUGE_PAGE ((size_t)2 << 20)
 
 struct chunk *chunk_open(size_t size_max)
 {
@@ -19,12 +22,15 @@ struct chunk *chunk_open(size_t size_max)
 	chunk = calloc(1, sizeof(*chunk));
 	if (!chunk)
 		return NULL;
-	chunk->bytes = aligned_alloc(OUTPUT_ALIGN_MAX, room);
+	chunk->bytes = aligned_alloc(room < HUGE_PAGE ? OUTPUT_ALIGN_MAX : HUGE_PAGE, room);
 	chunk->size_max = room;
 	if (!chunk->bytes) {
 		free(chunk);
 		return NULL;
 	}
+	/* Where there are none, small ones do as well. */
+	if (room >= HUGE_PAGE)
+		(void)madvise(chunk->bytes, room, MADV_HUGEPAGE);
 	return chunk;
 }
 

@@ -546,7 +546,7 @@ bool tape_can_refer(const struct tape *tape, const void *payload, size_t size)
 
 bool tape_is_busy(const struct tape *tape)
 {
-	return atomic_load(&tape->backlog) >= REFER_BACKLOG;
+	return !tape->plan.snapshot_ns && atomic_load(&tape->backlog) >= REFER_BACKLOG;
 }
 
 int tape_refer(struct tape *tape, const struct chunk_message *message, uint64_t ticket,

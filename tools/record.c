@@ -20,8 +20,8 @@
 #define LOOK_NS (WAIT_SECOND / 5)
 
 #define MEMORY_DEFAULT (UINT64_C(256) << 20)
-#define MEMORY_MIN (UINT64_C(4) << 20)
-#define CHUNK_DEFAULT (UINT64_C(1) << 20)
+#define MEMORY_MIN (UINT64_C(8) << 20)
+#define CHUNK_DEFAULT (UINT64_C(2) << 20)
 
 static struct {
 	char *output;
@@ -50,7 +50,7 @@ static const struct frame_option options[] = {
 		    "a new file after this much, such as 1G or 10m"),
 	OPTION_TEXT("compress", 'c', &wish.compress, "HOW", "none (the default), lz4 or zstd"),
 	OPTION_SIZE("memory", 0, &wish.memory, "BYTES", "of the back-log, at most (default 256M)"),
-	OPTION_SIZE("chunk", 0, &wish.chunk, "BYTES", "of a chunk of small messages (default 1M)"),
+	OPTION_SIZE("chunk", 0, &wish.chunk, "BYTES", "of a chunk of small messages (default 2M)"),
 	OPTION_NUMBER("history", 'H', &wish.history, "N",
 		      "begin with up to this many messages from before"),
 	OPTION_COUNT("count", 'n', &wish.count, "N", "end after this many messages"),
@@ -157,7 +157,7 @@ static int make_plan(const struct frame *frame, struct tape_plan *plan)
 	};
 	if (plan->memory_max < MEMORY_MIN || plan->chunk_size > plan->memory_max / 4)
 		return frame_usage(frame,
-				   "--memory is at least 4M and at least four times --chunk");
+				   "--memory is at least 8M and at least four times --chunk");
 	status = plan_amounts(frame, plan);
 	return status == FRAME_DONE ? plan_compression(frame, plan) : status;
 }

@@ -2,6 +2,7 @@
 #include "recorder.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,14 +270,15 @@ static void add_lost(struct channel *channel, uint64_t count)
 		(void)atomic_fetch_add_explicit(&channel->lost, count, memory_order_relaxed);
 }
 
-/* Most of its ring must be between this message and the end of its life. */
-static bool can_refer(struct recorder *recorder, const struct subject *subject,
-		      const struct channel *channel, const struct floe_sample *sample)
+/* Most of the ring is still to be written before this message: it can stay where it is for a
+ * while. What is the observer's own copy is no reason to wait, for its ring goes on. */
+static bool has_time(const struct subject *subject, const struct channel *channel,
+		     const struct floe_sample *sample)
 {
-	if (channel->depth == 0 || !tape_can_refer(recorder->tape, sample->data, sample->size))
-		return false;
-	return (uint64_t)floe_observer_left(subject->watch.observer, sample) * 4 >=
-	       3 * channel->depth;
+	int left = floe_observer_left(subject->watch.observer, sample);
+
+	return channel->depth && left > 0 && left != INT_MAX &&
+	       (uint64_t)left * 4 >= 3 * channel->depth;
 }
 
 /* 1 it has the message; 0 the message was overwritten; <0 */
@@ -328,9 +330,11 @@ static int store(struct recorder *recorder, struct subject *subject,
 	message.channel = channel->id;
 	if (sample->time_ns)
 		message.publish_time = sample->time_ns + (uint64_t)recorder->realtime_offset_ns;
-	if (can_refer(recorder, subject, channel, sample) && tape_is_busy(recorder->tape))
+	/* The ring is the best back-log: what lies there takes no memory. */
+	if (tape_is_busy(recorder->tape) && has_time(subject, channel, sample))
 		return 0;
-	if (can_refer(recorder, subject, channel, sample))
+	if (tape_can_refer(recorder->tape, sample->data, sample->size) &&
+	    has_time(subject, channel, sample))
 		r = tape_refer(recorder->tape, &message, (uint64_t)(uintptr_t)subject,
 			       sample->sequence);
 	if (r == 0)
