@@ -201,15 +201,31 @@ static const struct frame_option help_options[] = {
 	{0},
 };
 
+/* Those that are about the others come last. */
+static void each_command(void (*print)(const struct frame *frame, const char *name,
+				       const char *summary),
+			 const struct frame *frame)
+{
+	for (size_t i = 0; i < FRAME_COUNT_OF(commands); i++) {
+		for (size_t k = 0; commands[i] == &help_command && k < FRAME_COUNT_OF(externals);
+		     k++)
+			print(frame, externals[k].name, externals[k].summary);
+		print(frame, commands[i]->name, commands[i]->summary);
+	}
+}
+
+static void print_line(const struct frame *frame, const char *name, const char *summary)
+{
+	(void)frame;
+	printf("  %-8s %s\n", name, summary);
+}
+
 static void print_overview(void)
 {
 	(void)puts("Usage: floe COMMAND [OPTION...] [OPERAND...]\n"
 		   "\n"
 		   "Look at, and take part in, what programs send each other through floe.\n");
-	for (size_t i = 0; i < FRAME_COUNT_OF(commands); i++)
-		printf("  %-8s %s\n", commands[i]->name, commands[i]->summary);
-	for (size_t i = 0; i < FRAME_COUNT_OF(externals); i++)
-		printf("  %-8s %s\n", externals[i].name, externals[i].summary);
+	each_command(print_line, NULL);
 	(void)puts(
 		"\n"
 		"'floe COMMAND --help' says more, with examples. Every command takes --json, --dir and\n"
@@ -227,14 +243,6 @@ static void print_name(const struct frame *frame, const char *name, const char *
 		(void)puts(name);
 }
 
-static void print_names(const struct frame *frame)
-{
-	for (size_t i = 0; i < FRAME_COUNT_OF(commands); i++)
-		print_name(frame, commands[i]->name, commands[i]->summary);
-	for (size_t i = 0; i < FRAME_COUNT_OF(externals); i++)
-		print_name(frame, externals[i].name, externals[i].summary);
-}
-
 static int help_run(struct frame *frame)
 {
 	const char *argv[] = {NULL, "--help", NULL};
@@ -244,7 +252,7 @@ static int help_run(struct frame *frame)
 		return run_command(2, argv);
 	}
 	if (help_wish.names || frame->json)
-		print_names(frame);
+		each_command(print_name, frame);
 	else
 		print_overview();
 	return FRAME_DONE;
