@@ -89,9 +89,23 @@ static int take_until_told(struct floe_subscriber *sub)
  * Each life is a process of its own; what it returns is its exit status
  */
 
-static int run(void (*life)(int wire, void *argument))
+struct life {
+	void (*live)(int wire, void *argument);
+};
+
+/* A sanitizer has a handler of its own. */
+static void live_without_handlers(int wire, void *argument)
 {
-	struct peer peer = peer_start(life, NULL);
+	const struct life *life = argument;
+
+	expect(signal(SIGBUS, SIG_DFL) != SIG_ERR);
+	life->live(wire, NULL);
+}
+
+static int run(void (*live)(int wire, void *argument))
+{
+	struct life life = {live};
+	struct peer peer = peer_start(live_without_handlers, &life);
 	int status;
 
 	expect_equal(waitpid(peer.pid, &status, 0), peer.pid);
