@@ -32,7 +32,7 @@ static_assert(sizeof(struct status) == 256, "as the kernel has it");
 
 /*
  * 0: the file system does not say, or cannot. It may allow less than its blocks, but a block that is
- * written in parts is slow: on ext4 pieces that began and ended at 512 took eight times as long.
+ * written in parts has to be read first.
  */
 static uint32_t find_align(int fd)
 {

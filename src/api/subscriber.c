@@ -273,14 +273,20 @@ FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns)
 	return s ? subscriber_wait(s, deadline_ns) : floe_wait(sub, deadline_ns);
 }
 
+static floe_cold void release_again(struct floe_subscriber *sub, struct floe_sample *sample)
+{
+	if (sample && refuse(sub) == 1)
+		floe_release(sub, sample);
+}
+
 FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *sample)
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
 
 	if (floe_likely(s && sample))
 		subscriber_release(s, sample);
-	else if (sample && refuse(sub) == 1)
-		floe_release(sub, sample);
+	else
+		release_again(sub, sample);
 }
 
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)

@@ -18,6 +18,8 @@
 #define floe_unlikely(x) __builtin_expect(!!(x), 0)
 #define floe_inline static inline __attribute__((always_inline))
 #define floe_cold __attribute__((cold, noinline))
+/* What a straight path calls last: merged into it, it would make the path save registers. */
+#define floe_noinline __attribute__((noinline))
 #define floe_format(text, first) __attribute__((format(printf, text, first)))
 
 #define FLOE_COUNT(array) (sizeof(array) / sizeof((array)[0]))

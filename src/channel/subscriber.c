@@ -404,7 +404,7 @@ static int take_any(struct subscriber *sub, struct floe_sample *ret)
 	return refreshed < 0 ? refreshed : 0;
 }
 
-int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
+floe_noinline int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret)
 {
 	int r = take_any(sub, ret);
 
@@ -426,7 +426,7 @@ struct held *subscriber_find_any(struct subscriber *sub, const struct floe_sampl
 	return held || !sub->polled ? held : subscriber_find(sub, &polled);
 }
 
-void subscriber_release_slow(struct subscriber *sub, struct floe_sample *sample)
+floe_noinline void subscriber_release_slow(struct subscriber *sub, struct floe_sample *sample)
 {
 	struct held *held = subscriber_find_any(sub, sample);
 
