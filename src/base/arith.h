@@ -44,4 +44,14 @@ static inline bool is_power_of_two(size_t x)
 	return x && !(x & (x - 1));
 }
 
+/* The least power of two that is not less, for counts of 1 to 2^31. */
+static inline uint32_t count_round_up(uint32_t count)
+{
+	uint32_t rounded = 1;
+
+	while (rounded < count)
+		rounded *= 2;
+	return rounded;
+}
+
 #endif

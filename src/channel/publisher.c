@@ -23,7 +23,7 @@ static struct tables lay_out(uint32_t depth, uint32_t loans_max, uint32_t chunk_
 	struct tables t = {0};
 	size_t stack_size = size_mul(size_add(chunk_count_max, 1), sizeof(uint64_t));
 
-	t.marked = size_mul(loans_max, sizeof(struct lent));
+	t.marked = size_mul(count_round_up(loans_max), sizeof(struct lent));
 	t.members = size_add(t.marked, size_mul(chunk_count_max, sizeof(uint64_t)));
 	t.loans = size_add(t.members, size_mul(member_max, sizeof(struct member)));
 	t.slot_chunk = size_add(t.loans, size_mul(size_add(loans_max, 1), sizeof(struct lent *)));
@@ -147,6 +147,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 					? seen.payload_max
 					: plan->manager.pool[0].chunk_size,
 		.loans_max = seen.loans_max,
+		.loans_mask = count_round_up(seen.loans_max) - 1,
 		.lent = (struct lent *)(void *)memory,
 		.marked = (uint64_t *)(memory + t.marked),
 		.members = (struct member *)(memory + t.members),

@@ -74,10 +74,10 @@ struct publisher {
 	uint64_t sleepers_seen; /* nothing more to do for these */
 	uint64_t subscribers_seen;
 	uint64_t limit;      /* may be published on the straight path */
-	struct lent *lent;   /* [loans_max] */
+	struct lent *lent;   /* [loans_mask + 1]; of these loans_max are used */
 	struct lent **loan;  /* the next to go out; NULL: so many were never out, or may not be */
 	size_t straight_max; /* size of a payload that the first pool can take */
-	uint32_t loans_max;
+	uint32_t loans_mask; /* so that any ticket leads into the table */
 	uint32_t inline_max;
 	/* Two stacks [1 + chunks], with CHUNK_NONE at the bottom, which change places when nothing
 	 * is held; each is known by where its top is. */
@@ -89,6 +89,7 @@ struct publisher {
 	struct manager manager;
 	uint64_t *slot_chunk; /* [depth]: what each slot names */
 	struct lent **loans;  /* [loans_max + 1]: those out, those that were, NULL */
+	uint32_t loans_max;
 	uint32_t loans_high;
 	uint64_t allowed;   /* may be published without looking at cursors */
 	bool timed;         /* with timestamps. Then, and if fenced, limit stays 0 */
@@ -150,12 +151,10 @@ void publisher_discard(struct publisher *pub, struct floe_loan *loan);
 floe_inline struct lent *publisher_find(struct publisher *pub, const struct floe_loan *loan)
 {
 	uint64_t ticket = loan->ticket;
-	uint64_t i = ticket & TICKET_INDEX;
-	struct lent *lent = &pub->lent[i];
+	struct lent *lent = &pub->lent[ticket & pub->loans_mask];
 
 	/* The address tells it from the loan of another publisher. */
-	if (floe_unlikely(i >= pub->loans_max || ticket != lent->ticket ||
-			  loan->data != lent->data))
+	if (floe_unlikely(ticket != lent->ticket || loan->data != lent->data))
 		return NULL;
 	return lent;
 }

@@ -24,7 +24,7 @@ static struct tables lay_out(uint32_t holds_max)
 {
 	struct tables t = {0};
 
-	t.feeds = holds_max * sizeof(struct held);
+	t.feeds = count_round_up(holds_max) * sizeof(struct held);
 	t.places = t.feeds + FLOE_PUBLISHERS_MAX * sizeof(struct feed);
 	t.end = t.places + (holds_max + 1) * sizeof(struct held *);
 	return t;
@@ -61,6 +61,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.turn = (struct feed *)(void *)(memory + t.feeds),
 		.feeds = (struct feed *)(void *)(memory + t.feeds),
 		.holds_max = port->holds_max,
+		.holds_mask = count_round_up(port->holds_max) - 1,
 		.place = (struct held **)(void *)(memory + t.places),
 		.places = (struct held **)(void *)(memory + t.places),
 		.held = (struct held *)(void *)memory,

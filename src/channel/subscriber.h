@@ -89,9 +89,9 @@ struct subscriber {
 	struct feed *feeds;   /* [FLOE_PUBLISHERS_MAX] */
 	uint32_t feed_count;
 	uint32_t leaving_count;
-	uint32_t holds_max;
+	uint32_t holds_mask; /* so that any ticket leads into the table */
 	struct held **place; /* the next free one; NULL: none is */
-	struct held *held;   /* [holds_max] */
+	struct held *held;   /* [holds_mask + 1]; of these holds_max are used */
 	struct port_shared *port;
 	uint64_t copied;
 	uint64_t publishers_seen; /* SEEN_NONE: look again in any case */
@@ -102,6 +102,7 @@ struct subscriber {
 	int untold;            /* what refreshing said between two calls: the next one says it */
 	uint32_t feed_changes; /* goes up when feeds or their omens may be others */
 
+	uint32_t holds_max;
 	struct held **places; /* [holds_max + 1]: those in use, those that are free, NULL */
 	uint64_t depth;       /* UINT64_MAX: as far as the ring goes */
 	uint64_t spin_ns;
@@ -281,8 +282,10 @@ floe_inline int subscriber_take(struct subscriber *sub, struct floe_sample *ret)
 	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->straight_at))
 		return subscriber_take_slow(sub, ret);
 	sequence = ring_sequence(ready.slot);
-	if (sequence != ready.want)
-		return sequence < ready.want ? 0 : subscriber_take_slow(sub, ret);
+	if (sequence < ready.want)
+		return 0;
+	if (floe_unlikely(sequence != ready.want))
+		return subscriber_take_slow(sub, ret);
 	ready.held = *sub->place;
 	if (floe_unlikely(!ready.held))
 		return subscriber_take_slow(sub, ret);
@@ -303,11 +306,10 @@ floe_inline int subscriber_take(struct subscriber *sub, struct floe_sample *ret)
 floe_inline struct held *subscriber_find(struct subscriber *sub, const struct floe_sample *sample)
 {
 	uint64_t ticket = sample->ticket;
-	uint64_t place = ticket & PLACE_INDEX;
-	struct held *held = &sub->held[place];
+	struct held *held = &sub->held[ticket & sub->holds_mask];
 
 	/* A free place has its next ticket already, which nobody has been given. */
-	if (floe_unlikely(place >= sub->holds_max || held->ticket != ticket || !held->feed))
+	if (floe_unlikely(held->ticket != ticket || !held->feed))
 		return NULL;
 	return held;
 }
