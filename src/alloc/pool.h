@@ -84,33 +84,6 @@ static inline int pool_give(struct pool *pool, uint32_t index)
 	return 0;
 }
 
-/* Gives many at once; what is out of range or not taken is left out. */
-static inline void pool_give_all(struct pool *pool, const uint32_t *indexes, uint32_t count)
-{
-	uint32_t *free = pool->free;
-	uint32_t *place = pool->place;
-	uint32_t top = pool->chunk_count - pool->used;
-
-	for (uint32_t i = 0; i < count; i++) {
-		uint32_t index = indexes[i];
-
-		if (floe_unlikely(index >= pool->chunk_count || place[index] != POOL_TAKEN))
-			continue;
-		free[top] = index;
-		place[index] = top++;
-	}
-	pool->used = pool->chunk_count - top;
-}
-
-/* The chunk that the next pool_take will give; 0 when all are taken. */
-static inline uint64_t pool_peek(const struct pool *pool)
-{
-	uint32_t left = pool->chunk_count - pool->used;
-
-	return floe_likely(left) ? pool->offset + (uint64_t)pool->free[left - 1] * pool->chunk_size
-				 : 0;
-}
-
 static inline uint64_t pool_offset(const struct pool *pool, uint32_t index)
 {
 	return pool->offset + (uint64_t)index * pool->chunk_size;

@@ -90,7 +90,8 @@ static void retire_rest(struct publisher *pub)
 }
 
 /*
- * Dying here leaves a head that is behind its slots, which the next one repairs again. A slot
+ * Dying here leaves a head that is behind its slots, which the next one repairs again, as it does the
+ * counts of loans, which are for people. A slot
  * that was left odd stays so until its turn comes.
  */
 static int take_up(struct publisher *pub, const struct segment_shared *seen)

@@ -88,8 +88,7 @@ struct segment_shared {
 
 	FLOE_CACHELINE_ALIGNED shared_u64 head;
 
-	FLOE_CACHELINE_ALIGNED shared_u64
-		lent; /* loans so far, counted on from head: segment_loans */
+	FLOE_CACHELINE_ALIGNED shared_u64 lent; /* counted on from head: segment_loans */
 	shared_u64 loans_high;
 	shared_u64 would_block;
 	shared_u64 wakes;

@@ -231,7 +231,8 @@ floe_inline int subscriber_take_inline(struct subscriber *sub, const struct read
 	return 1;
 }
 
-/* Without a time. 1, or 0: it was overwritten under our eyes, or it lies where no memory is known to be */
+/* Without a time. 1, or 0: it was overwritten under our eyes, or it lies where no memory is known
+ * to be */
 floe_inline int subscriber_take_chunk(struct subscriber *sub, const struct ready *ready,
 				      struct floe_sample *ret)
 {

@@ -172,6 +172,58 @@ static void a_publisher_is_seen_as_it_is(void)
 	floe_publisher_close(pub);
 }
 
+/* The view reckons them from what was lent, sent and discarded. */
+static void loans_are_seen_until_they_are_sent_or_discarded(void)
+{
+	const struct floe_publisher_options *options = PUBLISHER(.loans_max = 3);
+	struct floe_publisher *pub = publisher("t", options);
+	struct floe_subscriber *sub = subscriber("t", NULL);
+	struct floe_view *v = view();
+	struct floe_loan loans[3];
+
+	for (size_t i = 0; i < COUNT(loans); i++)
+		expect_equal(floe_loan(pub, i ? CHUNK : 8, &loans[i]), 1);
+	expect_equal(publisher_info(v, "t").loans, 3);
+	floe_discard(pub, &loans[0]);
+	expect_equal(publisher_info(v, "t").loans, 2);
+	expect_equal(floe_publish(pub, &loans[1]), 1);
+	expect_equal(publisher_info(v, "t").loans, 1);
+
+	/* The subscriber keeps the ring, with one loan out; the next publisher starts with none. */
+	floe_publisher_close(pub);
+	pub = publisher("t", options);
+	expect_equal(publisher_info(v, "t").generation, 2);
+	expect_equal(publisher_info(v, "t").loans, 0);
+
+	floe_view_close(v);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+/* Their cursors say nothing any more. */
+static void what_came_from_those_who_left_stays_counted(void)
+{
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 4));
+	struct floe_subscriber *sub = subscriber("t", NULL);
+	struct floe_view *v = view();
+
+	for (uint64_t i = 1; i <= 3; i++) {
+		publish(pub, CHUNK, i);
+		(void)receive(sub, CHUNK, i);
+	}
+	floe_publisher_close(pub);
+	/* Another depth is another ring, and the old one is let go. */
+	pub = publisher("t", PUBLISHER(.depth = 5));
+	publish(pub, CHUNK, 7);
+	(void)receive(sub, CHUNK, 7);
+	expect_equal(subscriber_info(v, "t").received, 4);
+	expect_equal(subscriber_info(v, "t").lost, 0);
+
+	floe_view_close(v);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
 static void a_subscriber_is_seen_as_it_is(void)
 {
 	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 4));
@@ -888,6 +940,8 @@ int main(int argc, char **argv)
 		TEST(a_view_sees_topics_come_and_go),
 		TEST(the_path_of_a_view_is_the_domains_folder),
 		TEST(a_publisher_is_seen_as_it_is),
+		TEST(loans_are_seen_until_they_are_sent_or_discarded),
+		TEST(what_came_from_those_who_left_stays_counted),
 		TEST(a_subscriber_is_seen_as_it_is),
 		TEST(a_node_is_seen_as_it_is),
 		TEST(a_topic_is_seen_as_it_is),

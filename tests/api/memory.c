@@ -453,6 +453,27 @@ static void a_ring_that_cannot_grow_lends_nothing_until_a_release(void)
  * Fixed pools
  */
 
+/* Chunks that come back are lent again for what their pool is for. */
+static void small_loans_leave_the_large_chunks_alone(void)
+{
+	static const struct floe_pool pools[] = {{64, 4}, {1024, 4}};
+	struct floe_publisher *pub = publisher(
+		"pools", PUBLISHER(.pools = pools, .pools_count = 2, .depth = 2, .loans_max = 4));
+	struct floe_loan small[2], more, large;
+
+	for (uint64_t i = 1; i <= 40; i++)
+		publish(pub, i % 2 ? 64 : 1024, i);
+	expect_equal(floe_loan(pub, 1024, &large), 1);
+	floe_discard(pub, &large);
+	/* One small chunk is in the ring, so three are left. */
+	for (size_t i = 0; i < COUNT(small); i++)
+		expect_equal(floe_loan(pub, 64, &small[i]), 1);
+	expect_equal(floe_loan(pub, 64, &more), 1);
+	expect_equal(floe_loan(pub, 64, &large), 0);
+	expect_equal(floe_loan(pub, 1024, &large), 1);
+	floe_publisher_close(pub);
+}
+
 static void a_loan_gets_the_first_pool_that_fits(void)
 {
 	static const struct floe_pool pools[] = {{64, 1}, {256, 2}, {1024, 1}};
@@ -574,6 +595,7 @@ int main(int argc, char **argv)
 		TEST(a_publisher_that_does_not_fit_is_told_and_leaves_nothing),
 		TEST(a_ring_that_cannot_grow_lends_nothing_until_a_release),
 		TEST(a_loan_gets_the_first_pool_that_fits),
+		TEST(small_loans_leave_the_large_chunks_alone),
 		TEST(outcomes_of_a_loan_are_told_apart),
 		TEST(a_chunk_comes_back_when_the_ring_has_moved_on),
 		TEST(chunk_sizes_are_rounded_up_to_a_cache_line),
