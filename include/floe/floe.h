@@ -97,6 +97,13 @@ struct floe_pool {
 
 /* floe_publisher_options.flags */
 #define FLOE_TIMESTAMPS 1u /* every sample carries CLOCK_MONOTONIC of its publication */
+#define FLOE_DROP_NEWEST \
+	2u /* a message that would block is dropped and counted: see floe_publish */
+
+/* What floe_publisher_options.would_block returns. */
+#define FLOE_BLOCK 0 /* floe_publish says 0, and the loan stays the program's */
+#define FLOE_AGAIN 1 /* look once more; after floe_publisher_wait, for example */
+#define FLOE_DROP 2  /* as with FLOE_DROP_NEWEST */
 
 /*
  * Zero means the default. `size` is sizeof(struct floe_publisher_options); a larger struct of a
@@ -120,24 +127,36 @@ struct floe_publisher_options {
 	 * take no more than 16 KiB. A caller's block does not grow beyond it; with pools of yours it
 	 * means nothing. */
 	size_t holds_max;
-	uint32_t flags; /* FLOE_TIMESTAMPS */
+	uint32_t flags; /* FLOE_TIMESTAMPS, FLOE_DROP_NEWEST */
 	/* Who may read: permission bits of the file, default 0600, 0444 & mode. */
 	uint32_t mode;
 	const char *dir;          /* NULL: $FLOE_DIR, else /dev/shm/floe-<uid> */
 	const char *domain;       /* NULL: $FLOE_DOMAIN, else "default" */
 	struct floe_error *error; /* on failure a sentence is written here; may be NULL */
+	/* Called by floe_publish when a message would block; NULL: FLOE_BLOCK, or FLOE_DROP with the
+	 * flag. It may use the publisher, but not close it, nor give away the loan in question. */
+	int (*would_block)(void *user);
+	void *user;
 };
 
 /* floe_subscriber_options.policy: what happens when this subscriber lags a whole ring behind */
 #define FLOE_POLICY_KEEP_LAST 0u /* it loses the oldest and is told how many */
 #define FLOE_POLICY_RELIABLE 1u  /* the publisher's floe_publish says "would block" */
 
+/* floe_subscriber_options.flags */
+#define FLOE_ORDERED \
+	1u /* of several publishers' messages the one that was published first is taken
+			 * first; they need FLOE_TIMESTAMPS, what has no time comes first of all */
+#define FLOE_DISCONNECT_SLOW \
+	2u /* a reliable one that was not waited for any longer, see patience_ns, has
+				 * lost messages: each take and wait then says -ECONNRESET */
+
 struct floe_subscriber_options {
 	size_t size;
 	size_t history;   /* messages from before the join to start with, default 0 */
 	size_t holds_max; /* samples held at the same time, default 4 */
 	uint32_t policy;  /* FLOE_POLICY_KEEP_LAST */
-	uint32_t flags;   /* 0 */
+	uint32_t flags;   /* FLOE_ORDERED, FLOE_DISCONNECT_SLOW */
 	/* Never lag more than this many behind: 1 is "only the latest"; default: the publisher's
 	 * depth. */
 	size_t depth;
@@ -146,6 +165,12 @@ struct floe_subscriber_options {
 	const char *dir;  /* as above */
 	const char *domain;
 	struct floe_error *error;
+	/* A reliable one is waited for at most so long at one message; then it loses messages, as one
+	 * that keeps the last ones, until it has caught up. 0: it is waited for as long as it lives. */
+	uint64_t patience_ns;
+	/* A message should come at least so often: floe_wait says -ETIME when none did, counted from
+	 * the last time that it said 1 or -ETIME, or from the opening. 0: it need not. */
+	uint64_t expect_ns;
 };
 
 struct floe_publisher;
@@ -205,10 +230,16 @@ FLOE_PUBLIC FLOE_DIRECT int floe_loan(struct floe_publisher *pub, size_t size,
  *   1 sent; 0 would block: a reliable subscriber has not yet taken what this would overwrite; the
  *   loan stays yours: publish it again, or discard it; if all loans are out, the next floe_loan
  *   takes the oldest such loan back; -EINVAL not a loan of this publisher.
+ *   With FLOE_DROP_NEWEST, or if would_block says so, 0 means that it was dropped for all subscribers:
+ *   the loan is empty, floe_publisher_counts.dropped has gone up, and sequences have no gap.
  * While it would block, it asks the kernel once a millisecond whether who blocks it is alive.
  * `loan->size` may have been made smaller (not 0): that much is sent.
  */
 FLOE_PUBLIC FLOE_DIRECT int floe_publish(struct floe_publisher *pub, struct floe_loan *loan);
+
+/* Sends loans in their order until one cannot be sent: how many were; if the first was not, what
+ * floe_publish says of it. */
+FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *loans, size_t count);
 
 /* Gives the loan back unsent and empties it. An empty loan is fine. */
 FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan);
@@ -216,6 +247,12 @@ FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan
 /* Waits until floe_publish would not block. deadline_ns: CLOCK_MONOTONIC, -1 for ever.
  *   1 it would not; 0 deadline; -EINVAL; -EINTR a signal; or what floe_publish would say. */
 FLOE_PUBLIC int floe_publisher_wait(struct floe_publisher *pub, int64_t deadline_ns);
+
+/* Waits until `count` subscribers, that live, have joined the topic. deadline_ns: CLOCK_MONOTONIC, -1
+ * for ever.
+ *   1 they have; 0 deadline; -EINVAL; -EINTR a signal; or what floe_publish would say. */
+FLOE_PUBLIC int floe_publisher_wait_for_subscribers(struct floe_publisher *pub, size_t count,
+						    int64_t deadline_ns);
 
 /*
  * Subscriber
@@ -235,14 +272,20 @@ FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_opt
 /*
  * Takes the next message; publishers are served in turn.
  *   1; 0 nothing there; -EINVAL; -ENOBUFS there is one, but holds_max samples are held;
+ *   -ECONNRESET see FLOE_DISCONNECT_SLOW;
  *   -EPROTO, -EACCES once for each publisher whose memory is not what it must be or may not be
  *   read: it is left out from then on; -EMFILE, -ENOMEM and the like: there may be a publisher that
  *   could not be looked at for now.
  */
 FLOE_PUBLIC FLOE_DIRECT int floe_take(struct floe_subscriber *sub, struct floe_sample *ret);
 
+/* Takes up to `count` messages: how many; if there was none, what floe_take says. As many must be
+ * allowed to be held, each is released by itself. */
+FLOE_PUBLIC int floe_take_all(struct floe_subscriber *sub, struct floe_sample *ret, size_t count);
+
 /* Waits until floe_take would not say "nothing there". deadline_ns: CLOCK_MONOTONIC, -1 for ever.
- *   1 ready; 0 deadline; -EINVAL; -EINTR a signal; or what floe_take would say. */
+ *   1 ready; 0 deadline; -EINVAL; -EINTR a signal; -ETIME see expect_ns; or what floe_take would
+ *   say. */
 FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns);
 
 /* Gives the sample back and empties it. An empty sample is fine. */
@@ -271,6 +314,7 @@ struct floe_publisher_counts {
 	uint64_t loans_high;  /* out at the same time, at most */
 	uint64_t chunks;      /* that the ring has memory for */
 	uint64_t chunks_free; /* of them free now, what can be reclaimed not counted */
+	uint64_t dropped;     /* messages that were dropped because they would have blocked */
 };
 
 struct floe_subscriber_counts {
@@ -279,6 +323,7 @@ struct floe_subscriber_counts {
 	uint64_t held;       /* samples now */
 	uint64_t publishers; /* that it reads now */
 	uint64_t copied;     /* bytes that take copied: inline payloads only */
+	uint64_t late;       /* how often nothing came within expect_ns */
 };
 
 /* Both write `ret_size` bytes at most: pass sizeof the struct. 0 or -EINVAL. */

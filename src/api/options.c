@@ -146,7 +146,7 @@ int options_read_publisher(struct floe_publisher_options *ret,
 	set_default(&o->payload_max, o->pools ? largest_pool(o) : PAYLOAD_DEFAULT);
 	set_default(&o->holds_max, default_holds(o->payload_max));
 	o->mode = o->mode ? (o->mode & 0444) | 0600 : 0600;
-	if (o->flags & ~FLOE_TIMESTAMPS)
+	if (o->flags & ~(FLOE_TIMESTAMPS | FLOE_DROP_NEWEST))
 		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
 	if (o->pools && o->payload_max > largest_pool(o))
 		return error_set(o->error, -EINVAL,
@@ -181,8 +181,19 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 		return error_set(o->error, -EINVAL, "spin_ns is more than a second");
 	if (o->policy > FLOE_POLICY_RELIABLE)
 		return error_set(o->error, -EINVAL, "policy %u means nothing", o->policy);
-	if (o->flags)
+	if (o->flags & ~(FLOE_ORDERED | FLOE_DISCONNECT_SLOW))
 		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
+	if ((o->patience_ns || o->flags & FLOE_DISCONNECT_SLOW) &&
+	    o->policy != FLOE_POLICY_RELIABLE)
+		return error_set(o->error, -EINVAL,
+				 "only who is reliable is waited for: patience_ns and "
+				 "FLOE_DISCONNECT_SLOW go with FLOE_POLICY_RELIABLE");
+	if (o->flags & FLOE_DISCONNECT_SLOW && !o->patience_ns)
+		return error_set(o->error, -EINVAL,
+				 "FLOE_DISCONNECT_SLOW needs patience_ns: how long to wait before");
+	if (o->patience_ns > TIME_NS_MAX || o->expect_ns > TIME_NS_MAX)
+		return error_set(o->error, -EINVAL, "a time is more than %d days",
+				 (int)(TIME_NS_MAX / 86400000000000));
 	r = check_range(o->holds_max, FLOE_HOLDS_MAX, "holds_max", o->error);
 	if (r == 0)
 		r = check_range(o->depth, FLOE_DEPTH_MAX, "depth", o->error);
@@ -289,7 +300,7 @@ int options_plan(const struct floe_publisher_options *options, struct segment_pl
 	*ret_plan = (struct segment_plan){
 		.depth = (uint32_t)options->depth,
 		.loans_max = (uint32_t)options->loans_max,
-		.flags = options->flags,
+		.flags = options->flags & FLOE_TIMESTAMPS,
 		.payload_max = options->payload_max,
 		.type = options->type,
 	};

@@ -22,6 +22,7 @@
 #define SMALL_CHUNKS_SIZE 16384
 #define SUBSCRIBER_HOLDS_DEFAULT 4
 #define SPIN_DEFAULT_NS 20000
+#define TIME_NS_MAX UINT64_C(86400000000000000) /* a thousand days */
 
 /* `from` may be NULL. All: -EINVAL, -E2BIG with a sentence in from->error, if that can be read. */
 int options_read_publisher(struct floe_publisher_options *ret,

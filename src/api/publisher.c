@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,6 +34,9 @@ struct publication {
 	uint32_t chunks_needed; /* without the holds of members */
 	uint32_t holds_reserved;
 	bool fixed;
+	bool drops;
+	int (*would_block)(void *user);
+	void *user;
 };
 
 static uint32_t total_chunks(const struct segment_plan *plan)
@@ -96,10 +100,18 @@ static void watch(void *user)
 	node_watch(p->node);
 }
 
+static int would_block(void *user)
+{
+	const struct publication *p = user;
+
+	return p->would_block ? p->would_block(p->user) : p->drops ? FLOE_DROP : FLOE_BLOCK;
+}
+
 static const struct publisher_calls calls = {
 	.refresh = refresh,
 	.is_alive = is_alive,
 	.watch = watch,
+	.would_block = would_block,
 };
 
 /* The private tables, and the publisher in them. */
@@ -212,6 +224,9 @@ static int open_publication(struct publication *p, const char *topic,
 				 o->memory_size, segment_lay_out(&wanted.plan).size);
 	p->chunks_needed = wanted.plan.depth + wanted.plan.loans_max;
 	p->holds_reserved = (uint32_t)o->holds_max;
+	p->drops = o->flags & FLOE_DROP_NEWEST;
+	p->would_block = o->would_block;
+	p->user = o->user;
 	r = join(p, topic, o, &wanted);
 	if (r < 0)
 		return r;
@@ -355,6 +370,35 @@ FLOE_PUBLIC int floe_publisher_wait(struct floe_publisher *pub, int64_t deadline
 	return p ? publisher_wait(p, deadline_ns) : floe_publisher_wait(pub, deadline_ns);
 }
 
+FLOE_PUBLIC int floe_publisher_wait_for_subscribers(struct floe_publisher *pub, size_t count,
+						    int64_t deadline_ns)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	int r = p ? 1 : refuse(pub);
+
+	if (r < 0)
+		return r;
+	if (count > FLOE_SUBSCRIBERS_MAX)
+		return -EINVAL;
+	return p ? publisher_wait_for_members(p, (uint32_t)count, deadline_ns)
+		 : floe_publisher_wait_for_subscribers(pub, count, deadline_ns);
+}
+
+FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *loans, size_t count)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	size_t sent = 0;
+	int r = 1;
+
+	if (!p && refuse(pub) == 1)
+		return floe_publish_all(pub, loans, count);
+	if (!p || (count && !loans) || count > INT_MAX)
+		return -EINVAL;
+	while (sent < count && (r = publisher_publish(p, &loans[sent])) == 1)
+		sent++;
+	return sent || r >= 0 ? (int)sent : r;
+}
+
 FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_publisher_counts *ret,
 				     size_t ret_size)
 {
@@ -372,6 +416,7 @@ FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_pub
 	segment = p->ring.segment;
 	counts.published = p->ring.next - 1;
 	counts.would_block = load_relaxed(&segment->would_block);
+	counts.dropped = load_relaxed(&segment->dropped);
 	counts.wakes = load_relaxed(&segment->wakes);
 	counts.loans = publisher_count_loans(p);
 	counts.loans_high = p->loans_high;

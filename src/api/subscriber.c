@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,6 +87,8 @@ static int set_up(struct subscription *s, const struct floe_subscriber_options *
 		.port = s->port,
 		.hints = s->topic.hints,
 		.spin_ns = o->spin_ns,
+		.expect_ns = o->expect_ns,
+		.flags = o->flags,
 		.fenced = s->node->fenced,
 		.calls = &calls,
 		.user = s,
@@ -130,7 +133,12 @@ static int check_type(struct subscription *s, const struct floe_subscriber_optio
  */
 static int join(struct subscription *s, const char *topic, const struct floe_subscriber_options *o)
 {
-	struct place_options place = {.policy = o->policy, .depth = o->depth, .type = o->type};
+	struct place_options place = {
+		.policy = o->policy,
+		.depth = o->depth,
+		.patience_ns = o->patience_ns,
+		.type = o->type,
+	};
 	int r = node_get(&s->node, o->dir, o->domain, o->error);
 
 	if (r < 0)
@@ -262,6 +270,21 @@ FLOE_PUBLIC int floe_take(struct floe_subscriber *sub, struct floe_sample *ret)
 	return subscriber_take(s, ret);
 }
 
+FLOE_PUBLIC int floe_take_all(struct floe_subscriber *sub, struct floe_sample *ret, size_t count)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	size_t taken = 0;
+	int r = 1;
+
+	if (!s && refuse(sub) == 1)
+		return floe_take_all(sub, ret, count);
+	if (!s || (count && !ret) || count > INT_MAX)
+		return -EINVAL;
+	while (taken < count && (r = subscriber_take(s, &ret[taken])) == 1)
+		taken++;
+	return taken || r >= 0 ? (int)taken : r;
+}
+
 FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns)
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
@@ -325,6 +348,7 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
 	counts.held = subscriber_held(s);
 	counts.publishers = s->feed_count;
 	counts.copied = s->copied;
+	counts.late = s->late;
 	memcpy(ret, &counts, ret_size < sizeof(counts) ? ret_size : sizeof(counts));
 	return 0;
 }

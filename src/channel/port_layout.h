@@ -47,8 +47,9 @@ struct port_shared {
 	uint32_t holds_max;
 	uint32_t policy;
 	uint32_t reserved0;
-	uint64_t depth; /* never lags more than this, 0: as far as the ring goes */
-	uint64_t reserved1[2];
+	uint64_t depth;       /* never lags more than this, 0: as far as the ring goes */
+	uint64_t patience_ns; /* who is reliable is waited for so long, 0: for ever */
+	uint64_t reserved1;
 
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
 	shared_u64 received; /* modulo 2^64, to be added to the cursors: port_received */

@@ -171,8 +171,24 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	return take_up(pub, &seen);
 }
 
-void publisher_set_members(struct publisher *pub, const struct member *members, uint32_t count)
+/* What is known of those that were there before stays known. A port that is somebody else's by now
+ * is waited for as soon as that one begins. */
+static void remember(struct member *member, const struct member *before, uint32_t count)
 {
+	for (uint32_t i = 0; i < count; i++) {
+		if (before[i].port != member->port)
+			continue;
+		member->left_behind = before[i].left_behind;
+		member->blocked_ns = before[i].blocked_ns;
+		member->blocked_at = before[i].blocked_at;
+	}
+}
+
+void publisher_set_members(struct publisher *pub, struct member *members, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (members[i].reliable && members[i].patience_ns)
+			remember(&members[i], pub->members, pub->member_count);
 	memcpy(pub->members, members, count * sizeof(*members));
 	pub->member_count = count;
 }
@@ -407,6 +423,27 @@ static bool is_allowed(const struct publisher *pub)
 	       load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen;
 }
 
+/* publisher_may_publish, and whoever the program has for the case that it may not. 1; 0; FLOE_DROP */
+static int ask(struct publisher *pub)
+{
+	int r = is_allowed(pub) ? 1 : publisher_may_publish(pub);
+
+	if (r != 0)
+		return r;
+	bump(&pub->ring.segment->would_block, 1);
+	if (!pub->calls->would_block)
+		return 0;
+	r = pub->calls->would_block(pub->user);
+	return r == FLOE_AGAIN ? publisher_may_publish(pub) : r;
+}
+
+static int drop(struct publisher *pub, struct floe_loan *loan)
+{
+	publisher_discard(pub, loan);
+	bump(&pub->ring.segment->dropped, 1);
+	return 0;
+}
+
 int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 {
 	struct lent *lent = publisher_find(pub, loan);
@@ -414,7 +451,11 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 
 	if (!lent || loan->size - 1 >= lent->size)
 		return -EINVAL;
-	r = is_allowed(pub) ? 1 : publisher_may_publish(pub);
+	r = ask(pub);
+	if (publisher_find(pub, loan) != lent)
+		return -EINVAL; /* the program was asked, and gave it away */
+	if (r == FLOE_DROP)
+		return drop(pub, loan);
 	if (r > 0) {
 		uint64_t time_ns = pub->timed ? (uint64_t)os->now_ns() : 0;
 
@@ -423,8 +464,6 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 	}
 	lent->blocked = ++pub->blocked_count;
 	lent->blocked_ticket = lent->ticket;
-	if (r == 0)
-		bump(&pub->ring.segment->would_block, 1);
 	return r;
 }
 
@@ -455,6 +494,16 @@ static uint64_t member_limit(const struct publisher *pub, const struct member *m
 	return (cursor ? cursor : 1) + pub->ring.depth - 1;
 }
 
+/* Who was left behind is waited for again when it has caught up; so somebody has to look soon. */
+static uint64_t limit_left_behind(const struct publisher *pub, struct member *member,
+				  uint64_t limit)
+{
+	uint64_t soon = pub->ring.next + pub->ring.depth / 4;
+
+	member->left_behind = limit < pub->ring.next;
+	return member->left_behind || limit > soon ? soon : limit;
+}
+
 /* The reliable subscriber that lags most, or NULL. */
 static struct member *find_slowest(struct publisher *pub)
 {
@@ -468,6 +517,8 @@ static struct member *find_slowest(struct publisher *pub)
 		if (!member->reliable || member->gone)
 			continue;
 		limit = member_limit(pub, member);
+		if (member->left_behind)
+			limit = limit_left_behind(pub, member, limit);
 		if (limit < pub->allowed) {
 			pub->allowed = limit;
 			slowest = member;
@@ -489,6 +540,29 @@ static bool lift_dead(struct publisher *pub, struct member *member)
 	return member->gone;
 }
 
+/* Since when is it waited for at this message? */
+static int64_t blocked_since(const struct publisher *pub, struct member *member, int64_t now)
+{
+	if (!member->blocked_ns || member->blocked_at != pub->ring.next) {
+		member->blocked_ns = now;
+		member->blocked_at = pub->ring.next;
+	}
+	return member->blocked_ns;
+}
+
+/* It was waited for as long as it asked for. */
+static bool leave_behind(struct publisher *pub, struct member *member)
+{
+	int64_t now;
+
+	if (!member->patience_ns)
+		return false;
+	now = os->now_ns();
+	member->left_behind = (uint64_t)(now - blocked_since(pub, member, now)) >=
+			      member->patience_ns;
+	return member->left_behind;
+}
+
 int publisher_may_publish(struct publisher *pub)
 {
 	struct member *slowest;
@@ -500,7 +574,7 @@ int publisher_may_publish(struct publisher *pub)
 		slowest = find_slowest(pub);
 		if (pub->ring.next <= pub->allowed)
 			return 1;
-	} while (lift_dead(pub, slowest));
+	} while (leave_behind(pub, slowest) || lift_dead(pub, slowest));
 	return 0;
 }
 
@@ -611,6 +685,34 @@ int publisher_wait(struct publisher *pub, int64_t deadline_ns)
 			return r;
 		if (r == -ENOSYS)
 			os->sleep_ns(ALIVE_CHECK_NS / 10);
+	}
+}
+
+static uint32_t count_living(const struct publisher *pub)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < pub->member_count; i++)
+		count += pub->calls->is_alive(pub->user, &pub->members[i]) != 0;
+	return count;
+}
+
+int publisher_wait_for_members(struct publisher *pub, uint32_t count, int64_t deadline_ns)
+{
+	for (;;) {
+		int r = refresh(pub);
+		struct os_wait word = {futex_half(&pub->hints->subscribers),
+				       (uint32_t)pub->subscribers_seen};
+
+		if (r < 0)
+			return r;
+		if (count_living(pub) >= count)
+			return 1;
+		r = os->wait_any(&word, 1, deadline_ns);
+		if (r == -ETIMEDOUT)
+			return 0;
+		if (r == -EINTR)
+			return r;
 	}
 }
 

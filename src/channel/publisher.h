@@ -50,7 +50,11 @@ struct member {
 	const shared_u32 *omen; /* of the process, or NULL */
 	uint32_t holds_max;     /* checked against the mapping when it was added */
 	bool reliable;
-	bool gone; /* its process is dead: its holds count until it is cleaned away */
+	bool gone;            /* its process is dead: its holds count until it is cleaned away */
+	bool left_behind;     /* it was waited for long enough, and has not caught up since */
+	uint64_t patience_ns; /* how long that is, 0: for ever */
+	int64_t blocked_ns;   /* since when it is waited for at `blocked_at`, 0: it is not */
+	uint64_t blocked_at;
 };
 
 struct publisher;
@@ -64,6 +68,8 @@ struct publisher_calls {
 	int (*is_alive)(void *user, const struct member *member);
 	/* Somebody sleeps: our own omen must be watched. May be NULL. */
 	void (*watch)(void *user);
+	/* A message would block: FLOE_BLOCK, FLOE_AGAIN, FLOE_DROP. May be NULL. */
+	int (*would_block)(void *user);
 };
 
 struct publisher {
@@ -138,7 +144,7 @@ struct publisher_plan {
 int publisher_init(struct publisher *pub, const struct publisher_plan *plan);
 
 /* Replaces the list of subscribers, by at most member_max. */
-void publisher_set_members(struct publisher *pub, const struct member *members, uint32_t count);
+void publisher_set_members(struct publisher *pub, struct member *members, uint32_t count);
 
 /* The straight paths below call nothing but, as their last act, one of these. */
 int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan);
@@ -270,6 +276,9 @@ floe_inline int publisher_publish(struct publisher *pub, struct floe_loan *loan)
 
 /* Sleeps until publisher_may_publish: 1; 0 deadline; -EINTR */
 int publisher_wait(struct publisher *pub, int64_t deadline_ns);
+
+/* Sleeps until `count` subscribers are there: 1; 0 deadline; -EINTR; or what refreshing said */
+int publisher_wait_for_members(struct publisher *pub, uint32_t count, int64_t deadline_ns);
 
 static inline uint32_t publisher_count_loans(const struct publisher *pub)
 {

@@ -94,6 +94,7 @@ struct segment_shared {
 	shared_u64 wakes;
 	shared_u64 reclaims;
 	shared_u64 discarded; /* loans that were not sent */
+	shared_u64 dropped;   /* of them: because a reliable subscriber lagged */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
 

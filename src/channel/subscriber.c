@@ -69,6 +69,10 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.look_ns = LOOK_NS,
 		.reliable = port->policy == FLOE_POLICY_RELIABLE,
 		.fenced = plan->fenced,
+		.expect_ns = plan->expect_ns,
+		.expected_by_ns = plan->expect_ns ? os->now_ns() + (int64_t)plan->expect_ns : 0,
+		.ordered = plan->flags & FLOE_ORDERED,
+		.leaves_when_slow = plan->flags & FLOE_DISCONNECT_SLOW,
 		.calls = plan->calls,
 		.user = plan->user,
 	};
@@ -85,7 +89,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 static void look_for_straight(struct subscriber *sub)
 {
 	bool straight = sub->feed_count == 1 && !sub->feeds[0].leaving &&
-			!sub->feeds[0].keeps_few && !sub->polled;
+			!sub->feeds[0].keeps_few && !sub->polled && !sub->disconnected;
 
 	sub->straight_at = straight ? sub->publishers_seen : SEEN_NONE;
 	if (sub->feed_count == 0)
@@ -321,7 +325,21 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 	return subscriber_keep(sub, &ready, ret);
 }
 
-/* 1; 0 nothing there; -EPROTO */
+/* It lost messages that publishers should have waited for: none of them waits any more, those that
+ * are still to come included. */
+static int disconnect(struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (!sub->feeds[i].leaving && !sub->feeds[i].broken)
+			(void)break_off(sub, &sub->feeds[i]);
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		store_release(&sub->port->cursor[i], CURSOR_NEVER);
+	sub->disconnected = true;
+	look_for_straight(sub);
+	return -ECONNRESET;
+}
+
+/* 1; 0 nothing there; -EPROTO; -ECONNRESET */
 static int take_from(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
 	if (feed->broken)
@@ -338,6 +356,8 @@ static int take_from(struct subscriber *sub, struct feed *feed, struct floe_samp
 		if (state == RING_LAPPED) {
 			if (ring_reader_check(&feed->reader) < 0)
 				return break_off(sub, feed);
+			if (sub->leaves_when_slow)
+				return disconnect(sub);
 			leave_out(sub, feed, ring_reader_jump(&feed->reader, attempt));
 			/* Where it landed may be empty, or overwritten again. */
 			if (ring_look(&feed->reader) != RING_READY)
@@ -368,6 +388,38 @@ int subscriber_take_chunk_ready(struct subscriber *sub, struct floe_sample *ret,
 	return subscriber_keep(sub, &ready, ret);
 }
 
+/* When it was published; 0: it has no time, or has to be looked at at once. */
+static uint64_t peek_time(const struct feed *feed)
+{
+	const struct slot_shared *slot = feed->reader.slot;
+	struct ready ready = {.slot = slot};
+	uint64_t time_ns;
+
+	if (ring_look(&feed->reader) != RING_READY)
+		return 0;
+	time_ns = read_time(&ready, load_relaxed(&slot->what));
+	return ring_still(slot, feed->reader.want) ? time_ns : 0;
+}
+
+/* The publisher whose message comes first: it is the next to be asked. */
+static void turn_to_earliest(struct subscriber *sub)
+{
+	uint64_t earliest = UINT64_MAX;
+
+	for (uint32_t i = 0; i < sub->feed_count; i++) {
+		struct feed *feed = &sub->feeds[i];
+		uint64_t time_ns;
+
+		if (feed->broken || ring_look(&feed->reader) == RING_EMPTY)
+			continue;
+		time_ns = peek_time(feed);
+		if (time_ns < earliest) {
+			earliest = time_ns;
+			sub->turn = feed;
+		}
+	}
+}
+
 /* What could not be said when it was found out. */
 static int tell(struct subscriber *sub)
 {
@@ -381,6 +433,8 @@ static int take_any(struct subscriber *sub, struct floe_sample *ret)
 {
 	int refreshed = tell(sub);
 
+	if (sub->disconnected)
+		return -ECONNRESET;
 	if (refreshed < 0)
 		return refreshed;
 	/* What cannot be read now is told when there is nothing else; what is there is taken. */
@@ -391,6 +445,8 @@ static int take_any(struct subscriber *sub, struct floe_sample *ret)
 	if (!*sub->place)
 		return is_ready(sub) ? -ENOBUFS : 0;
 
+	if (sub->ordered)
+		turn_to_earliest(sub);
 	for (uint32_t n = sub->feed_count; n; n--) {
 		struct feed *feed = sub->turn;
 		int r;
@@ -526,11 +582,11 @@ int subscriber_announce(struct subscriber *sub)
 
 bool subscriber_has_more(struct subscriber *sub)
 {
-	int r = is_changed(sub) ? subscriber_refresh(sub) : 0;
+	int r = is_changed(sub) && !sub->disconnected ? subscriber_refresh(sub) : 0;
 
 	if (r == -EPROTO || r == -EACCES)
 		sub->untold = r;
-	return r < 0 || sub->untold || is_ready(sub);
+	return r < 0 || sub->untold || sub->disconnected || is_ready(sub);
 }
 
 void subscriber_be_polled(struct subscriber *sub)
@@ -572,7 +628,7 @@ static int wait_until(struct subscriber *sub, int64_t deadline_ns)
 	int64_t now = 0;
 
 	for (bool spun = false;;) {
-		int r = tell(sub);
+		int r = sub->disconnected ? -ECONNRESET : tell(sub);
 
 		if (r == 0 && is_changed(sub))
 			r = subscriber_refresh(sub);
@@ -601,9 +657,24 @@ static int wait_until(struct subscriber *sub, int64_t deadline_ns)
 	}
 }
 
+/* Not longer than until something should have come. */
+static int wait_expecting(struct subscriber *sub, int64_t deadline_ns)
+{
+	int64_t by_ns = sub->expected_by_ns;
+	bool sooner = by_ns && (deadline_ns < 0 || by_ns < deadline_ns);
+	int r = wait_until(sub, sooner ? by_ns : deadline_ns);
+
+	if (by_ns && (r == 1 || (sooner && r == 0)))
+		sub->expected_by_ns = os->now_ns() + (int64_t)sub->expect_ns;
+	if (!sooner || r != 0)
+		return r;
+	sub->late++;
+	return -ETIME;
+}
+
 int subscriber_wait(struct subscriber *sub, int64_t deadline_ns)
 {
-	int r = wait_until(sub, deadline_ns);
+	int r = wait_expecting(sub, deadline_ns);
 
 	if (sub->polled)
 		sub->calls->settle(sub->user, sub);

@@ -99,6 +99,9 @@ struct subscriber {
 	bool fenced; /* membarrier(2) is not to be had */
 
 	bool polled;           /* there is a descriptor: every take and release is slow */
+	bool ordered;          /* the earliest of all publishers' messages is taken first */
+	bool leaves_when_slow; /* who was not waited for is no subscriber any more */
+	bool disconnected;     /* that has happened */
 	int untold;            /* what refreshing said between two calls: the next one says it */
 	uint32_t feed_changes; /* goes up when feeds or their omens may be others */
 
@@ -106,7 +109,10 @@ struct subscriber {
 	struct held **places; /* [holds_max + 1]: those in use, those that are free, NULL */
 	uint64_t depth;       /* UINT64_MAX: as far as the ring goes */
 	uint64_t spin_ns;
-	int64_t look_ns; /* how long one sleep may be */
+	int64_t look_ns;    /* how long one sleep may be */
+	uint64_t expect_ns; /* something should come in this time, 0: it need not */
+	int64_t expected_by_ns;
+	uint64_t late; /* how often nothing came */
 	const struct subscriber_calls *calls;
 	void *user;
 };
@@ -122,6 +128,8 @@ struct subscriber_plan {
 	void *memory; /* subscriber_memory_size() bytes, 64-byte aligned */
 	uint64_t spin_ns;
 	uint64_t serial; /* random: where the tickets begin */
+	uint64_t expect_ns;
+	uint32_t flags; /* FLOE_ORDERED, FLOE_DISCONNECT_SLOW */
 	bool fenced;
 	const struct subscriber_calls *calls;
 	void *user;
@@ -168,7 +176,7 @@ struct ready {
 int subscriber_take_chunk_ready(struct subscriber *sub, struct floe_sample *ret, struct feed *feed,
 				struct held *held, const struct slot_shared *slot, uint64_t what);
 
-/* 1 ready; 0 deadline; -EINTR */
+/* 1 ready; 0 deadline; -EINTR; -ETIME nothing came as soon as it should; what take would say */
 int subscriber_wait(struct subscriber *sub, int64_t deadline_ns);
 
 /*

@@ -84,6 +84,7 @@ static int read_member(struct members *members, const struct topic *topic, int d
 	if (!ret_member->port)
 		return 0;
 	ret_member->reliable = ret_member->port->policy == FLOE_POLICY_RELIABLE;
+	ret_member->patience_ns = ret_member->port->patience_ns;
 	ret_member->omen = peer_omen(ret_member->node);
 	return 1;
 }

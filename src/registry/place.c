@@ -48,6 +48,7 @@ int place_claim(struct port_shared *port, const struct place_options *options,
 	port->topic_id = topic->id;
 	port->policy = options->policy;
 	port->depth = options->depth;
+	port->patience_ns = options->patience_ns;
 	memcpy(port->topic, topic->name, strlen(topic->name) + 1);
 	type_format(&port->type, options->type);
 	(void)pthread_mutex_lock(&lock);

@@ -13,6 +13,7 @@
 struct place_options {
 	uint32_t policy;
 	uint64_t depth;
+	uint64_t patience_ns;
 	const struct floe_type *type;
 };
 

@@ -357,7 +357,7 @@ static void publisher_options_beyond_their_limits_are_refused(void)
 	refuse_publisher_options(PUBLISHER(.payload_max = FLOE_PAYLOAD_MAX + 1));
 	refuse_publisher_options(PUBLISHER(.payload_max = SIZE_MAX));
 	refuse_publisher_options(PUBLISHER(.holds_max = SIZE_MAX));
-	refuse_publisher_options(PUBLISHER(.flags = 2));
+	refuse_publisher_options(PUBLISHER(.flags = 1u << 31));
 	refuse_publisher_options(PUBLISHER(.pools = pools, .pools_count = FLOE_POOLS_MAX + 1));
 	refuse_publisher_options(PUBLISHER(.pools_count = 1));
 }
@@ -430,7 +430,7 @@ static void subscriber_options_beyond_their_limits_are_refused(void)
 	refuse_subscriber_options(SUBSCRIBER(.holds_max = FLOE_HOLDS_MAX + 1));
 	refuse_subscriber_options(SUBSCRIBER(.holds_max = SIZE_MAX));
 	refuse_subscriber_options(SUBSCRIBER(.policy = 2));
-	refuse_subscriber_options(SUBSCRIBER(.flags = 1));
+	refuse_subscriber_options(SUBSCRIBER(.flags = 1u << 31));
 	expect(floe_subscriber_memory_size(SUBSCRIBER(.holds_max = FLOE_HOLDS_MAX)) > 0);
 	expect(floe_subscriber_memory_size(NULL) > 0);
 	expect(floe_publisher_memory_size(NULL) > 0);
