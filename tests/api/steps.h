@@ -15,6 +15,10 @@
 
 #include "frame/frame.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* publisher("topic", PUBLISHER(.depth = 4)) */
@@ -65,5 +69,9 @@ int64_t now_ns(void); /* CLOCK_MONOTONIC */
 uint64_t random_next(uint64_t *state);
 /* FLOE_TEST_SEED or a fixed number; printed. */
 uint64_t random_seed(void);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -35,6 +35,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#ifdef __cplusplus
+#define _Noreturn [[noreturn]]
+extern "C" {
+#endif
+
 /* Seconds. */
 #ifndef FRAME_DEADLINE
 #define FRAME_DEADLINE 20
@@ -73,5 +78,9 @@ void frame_equal(const char *file, int line, const char *text, long long a, long
 /* For a test that wants others to fail, as mutants do: what was expected in vain is told to this
  * one, which may leave by a jump. NULL: nobody. */
 extern void (*frame_caught)(const char *text);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

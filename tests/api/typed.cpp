@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The C++ header: types of messages, what is given back without being told, and what is moved.
+ */
+
+#include <floe/floe.hpp>
+
+#include <cstring>
+#include <new>
+#if defined(__cpp_exceptions)
+#include <map>
+#include <vector>
+#endif
+
+#include "frame/frame.h"
+
+struct pose {
+	double x, y, z;
+	std::uint64_t number;
+};
+
+struct picture {
+	unsigned char pixels[4000];
+};
+
+struct other_pose {
+	float x, y;
+};
+
+template <> inline constexpr const char *floe::type_name<pose> = "pose";
+template <> inline constexpr const char *floe::type_name<other_pose> = "pose";
+
+using namespace std::chrono_literals;
+
+namespace
+{
+
+template <class T> floe::publisher<T> open_publisher(const char *topic)
+{
+	floe::publisher<T> pub;
+
+	expect_equal(pub.open(topic), 0);
+	return pub;
+}
+
+template <class T> floe::subscriber<T> open_subscriber(const char *topic)
+{
+	floe::subscriber<T> sub;
+
+	expect_equal(sub.open(topic), 0);
+	return sub;
+}
+
+/* The size of a loan is that of its type, in the slot or in a chunk. */
+void a_message_is_what_its_type_says()
+{
+	auto pub = open_publisher<pose>("pose");
+	auto sub = open_subscriber<pose>("pose");
+
+	expect(!sub.take());
+	expect_equal(sub.take().result(), 0);
+	expect_equal(pub.send(pose{1, 2, 3, 7}), 1);
+
+	auto sample = sub.take();
+
+	expect(sample);
+	expect_equal(sample.result(), 1);
+	expect_equal(sample->number, 7);
+	expect((*sample).y == 2);
+	expect_equal(sample.sequence(), 1);
+	expect_equal(sample.lost(), 0);
+	expect_equal(sample.size(), 1);
+}
+
+void what_is_lent_is_what_is_read()
+{
+	auto pub = open_publisher<picture>("picture");
+	auto sub = open_subscriber<picture>("picture");
+	auto loan = pub.loan();
+
+	expect(loan);
+	std::memset(loan->pixels, 7, sizeof(loan->pixels));
+	expect_equal(pub.publish(std::move(loan)), 1);
+	expect(!loan);
+
+	auto sample = sub.take();
+
+	expect(sample);
+	expect_equal(sample->pixels[3999], 7);
+	expect_equal(sub.counts().copied, 0);
+}
+
+void loans_and_samples_go_back_at_their_end()
+{
+	floe::publisher<picture> pub;
+	floe_publisher_options options = {};
+
+	options.loans_max = 1;
+	expect_equal(pub.open("ends", options), 0);
+	for (int i = 0; i < 100; i++) {
+		auto loan = pub.loan();
+
+		expect(loan);
+		expect_equal(pub.loan().result(), -ENOBUFS);
+	}
+	expect_equal(pub.counts().loans, 0);
+
+	auto sub = open_subscriber<picture>("ends");
+
+	for (int i = 0; i < 100; i++) {
+		auto loan = pub.loan();
+
+		loan->pixels[0] = static_cast<unsigned char>(i);
+		expect_equal(pub.publish(loan), 1);
+		expect_equal(sub.take()->pixels[0], i);
+	}
+	expect_equal(sub.counts().held, 0);
+}
+
+void what_is_moved_is_given_back_once()
+{
+	auto pub = open_publisher<picture>("moved");
+	auto sub = open_subscriber<picture>("moved");
+	floe::loan<picture> first = pub.loan(), second;
+
+	second = std::move(first);
+	expect(second && !first);
+	expect_equal(pub.counts().loans, 1);
+	second = floe::loan<picture>();
+	expect_equal(pub.counts().loans, 0);
+
+	expect_equal(pub.send(picture{}), 1);
+	expect_equal(pub.send(picture{}), 1);
+
+	floe::sample<picture> a = sub.take(), b = sub.take();
+
+	expect(a && b);
+	expect_equal(sub.counts().held, 2);
+	a = std::move(b);
+	expect(a && !b);
+	expect_equal(a.sequence(), 2);
+	expect_equal(sub.counts().held, 1);
+
+	floe::publisher<picture> other = std::move(pub);
+
+	expect(other && !pub);
+	expect_equal(other.send(picture{}), 1);
+	expect_equal(pub.send(picture{}), -EINVAL);
+}
+
+void many_of_a_type_are_one_message()
+{
+	auto pub = open_publisher<pose[]>("cloud");
+	auto sub = open_subscriber<pose[]>("cloud");
+	auto loan = pub.loan(100);
+	std::uint64_t number = 0;
+
+	expect_equal(loan.size(), 100);
+	for (pose &p : loan)
+		p = pose{0, 0, 0, number++};
+	loan.shrink(60);
+	expect_equal(pub.publish(loan), 1);
+
+	auto sample = sub.take();
+
+	expect_equal(sample.size(), 60);
+	for (const pose &p : sample)
+		expect_equal(p.number, static_cast<std::uint64_t>(&p - sample.get()));
+	expect_equal(sample[59].number, 59);
+	expect_equal(pub.loan(SIZE_MAX / 2).result(), -EINVAL);
+	expect_equal(pub.loan(0).result(), -EINVAL);
+}
+
+void types_of_one_name_must_agree()
+{
+	auto pub = open_publisher<pose>("typed");
+	floe::subscriber<other_pose> sub;
+	floe_subscriber_options options = {};
+	floe_error error = {};
+
+	options.error = &error;
+	expect_equal(sub.open("typed", options), -EPROTOTYPE);
+	expect(!sub);
+	expect(error.text[0]);
+}
+
+void a_message_of_another_size_is_no_message_of_the_type()
+{
+	auto pub = open_publisher<floe::bytes>("raw");
+	auto sub = open_subscriber<pose>("raw");
+	auto many = open_subscriber<pose[]>("raw");
+	auto loan = pub.loan(33);
+
+	loan[32] = std::byte{1};
+	expect_equal(pub.publish(loan), 1);
+	expect_equal(sub.take().result(), -EPROTO);
+	expect_equal(many.take().result(), -EPROTO);
+	expect_equal(sub.counts().held, 0);
+	expect_equal(sub.take().result(), 0);
+}
+
+void what_is_closed_refuses()
+{
+	floe::publisher<pose> pub;
+	floe::subscriber<pose> sub;
+
+	expect_equal(pub.send(pose{}), -EINVAL);
+	expect_equal(pub.wait(), -EINVAL);
+	expect_equal(pub.loan().result(), -EINVAL);
+	expect_equal(sub.take().result(), -EINVAL);
+	expect_equal(sub.wait(), -EINVAL);
+	expect_equal(sub.fd(), -EINVAL);
+	expect_equal(pub.open("a/b"), -EINVAL);
+	expect_equal(pub.open("closed"), 0);
+	expect_equal(sub.open("closed"), 0);
+	expect_equal(pub.send(pose{}), 1);
+
+	auto sample = sub.take();
+
+	sub.close();
+	sample.release();
+	pub.close();
+	expect(!pub && !sub);
+	expect_equal(pub.send(pose{}), -EINVAL);
+}
+
+void waits_end_at_their_deadline()
+{
+	auto pub = open_publisher<pose>("wait");
+	auto sub = open_subscriber<pose>("wait");
+	auto until = floe::clock::now() + 20ms;
+
+	expect_equal(sub.wait(until), 0);
+	expect(floe::clock::now() >= until);
+	expect_equal(pub.wait(), 1);
+	expect_equal(pub.wait_for_subscribers(1), 1);
+	expect_equal(pub.wait_for_subscribers(2, floe::clock::now()), 0);
+	expect_equal(pub.send(pose{}), 1);
+	expect_equal(sub.wait(), 1);
+	expect_equal(floe::deadline_ns(floe::for_ever), -1);
+}
+
+void a_heap_serves_containers()
+{
+	floe::heap heap;
+
+	expect_equal(heap.create(), 0);
+	heap.free(heap.alloc(100));
+#if defined(__cpp_exceptions)
+	{
+		std::vector<int, floe::allocator<int>> numbers{floe::allocator<int>(heap)};
+		std::map<int, int, std::less<int>, floe::allocator<std::pair<const int, int>>> map{
+			floe::allocator<std::pair<const int, int>>(heap)};
+		bool thrown = false;
+
+		for (int i = 0; i < 10000; i++) {
+			numbers.push_back(i);
+			map[i] = i;
+		}
+		expect_equal(numbers[9999] + map[17], 9999 + 17);
+		try {
+			(void)floe::allocator<pose>(heap).allocate(SIZE_MAX / sizeof(pose));
+		} catch (const std::bad_alloc &) {
+			thrown = true;
+		}
+		expect(thrown);
+	}
+#endif
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(a_message_is_what_its_type_says),
+		TEST(what_is_lent_is_what_is_read),
+		TEST(loans_and_samples_go_back_at_their_end),
+		TEST(what_is_moved_is_given_back_once),
+		TEST(many_of_a_type_are_one_message),
+		TEST(types_of_one_name_must_agree),
+		TEST(a_message_of_another_size_is_no_message_of_the_type),
+		TEST(what_is_closed_refuses),
+		TEST(waits_end_at_their_deadline),
+		TEST(a_heap_serves_containers),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
