@@ -184,5 +184,11 @@ int alarm_set(struct alarm *alarm, const struct os_wait *words, unsigned count, 
 	if (r < 0)
 		return r;
 	alarm->raised = false;
-	return !reap(alarm) && !queue_has_news(&alarm->queue);
+	if (reap(alarm))
+		return 0;
+	if (!queue_has_news(&alarm->queue))
+		return 1;
+	/* It may have raised what was just cleared. */
+	alarm_ring(alarm);
+	return 0;
 }

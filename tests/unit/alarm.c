@@ -136,6 +136,29 @@ static void it_can_be_rung_by_hand(void)
 	finish();
 }
 
+static int change_and_clear(int fd)
+{
+	change(0);
+	return os_real.clear_event(fd);
+}
+
+/* After what was completed has been made visible, and before the event is cleared. */
+static void a_wake_while_it_is_being_set_is_not_swallowed(void)
+{
+	struct os late = os_real;
+
+	setup();
+	expect_equal(set(2, true), 1);
+	late.clear_event = change_and_clear;
+	os = &late;
+	expect_equal(set(2, true), 0);
+	os = &os_real;
+	expect_equal(is_readable(), alarm_rings(&bell));
+	expect_equal(set(2, false), 1);
+	expect_ringing(false);
+	finish();
+}
+
 static void *set_in_a_thread(void *argument)
 {
 	*(int *)argument = set(2, false);
@@ -242,6 +265,7 @@ int main(int argc, char **argv)
 		TEST(a_word_that_has_changed_is_told_at_once),
 		TEST(a_wake_without_a_change_rings_once),
 		TEST(it_can_be_rung_by_hand),
+		TEST(a_wake_while_it_is_being_set_is_not_swallowed),
 		TEST(another_thread_may_set_it),
 		TEST(a_failing_call_leaves_nothing_behind),
 		TEST(a_timer_takes_the_place_of_what_is_refused),
