@@ -18,6 +18,7 @@
 #define CHUNK_RATIO 1.8
 #define FANOUT_RATIO 1.5
 #define FD_RATIO 1.3
+#define EVENT_RATIO 1.2
 #define ROUND_NS 60
 #define ROUND_INSTRUCTIONS 300
 #define PUBLISH_NS 15
@@ -187,6 +188,11 @@ const struct bench_case plan[] = {
 	 .payload = 8,
 	 .floor = "wake/futex",
 	 .ratio_max = FD_RATIO},
+	{.name = "wake/event",
+	 .what = "notify to floe_listener_wait, taken",
+	 .kind = &wake_event,
+	 .floor = "wake/futex",
+	 .ratio_max = EVENT_RATIO},
 };
 
 const size_t plan_count = sizeof(plan) / sizeof(plan[0]);

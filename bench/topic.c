@@ -48,6 +48,35 @@ struct floe_subscriber *topic_subscriber(const char *case_name, const char *part
 	return sub;
 }
 
+struct floe_notifier *topic_notifier(const char *case_name, const char *part)
+{
+	struct floe_error error = {""};
+	struct floe_notifier_options options = {.size = sizeof(options), .error = &error};
+	struct floe_notifier *notifier;
+	char name[NAME_SIZE];
+
+	make_name(name, case_name, part);
+	options.dir = session_dir();
+	if (floe_notifier_open(&notifier, name, &options) < 0)
+		fail("cannot open a notifier of %s: %s", name, error.text);
+	return notifier;
+}
+
+struct floe_listener *topic_listener(const char *case_name, const char *part)
+{
+	struct floe_error error = {""};
+	struct floe_listener_options options = {
+		.size = sizeof(options), .spin_ns = 1, .error = &error};
+	struct floe_listener *listener;
+	char name[NAME_SIZE];
+
+	make_name(name, case_name, part);
+	options.dir = session_dir();
+	if (floe_listener_open(&listener, name, &options) < 0)
+		fail("cannot open a listener of %s: %s", name, error.text);
+	return listener;
+}
+
 size_t topic_depth(size_t payload)
 {
 	return payload < LARGE_PAYLOAD ? 16 : 2;

@@ -6,6 +6,7 @@
  * floe's calls where any failure ends the program. The fast ones are inline: they are measured.
  */
 
+#include <floe/event.h>
 #include <floe/floe.h>
 
 #include <errno.h>
@@ -19,6 +20,10 @@ struct floe_publisher *topic_publisher(const char *case_name, const char *part,
 				       const struct floe_publisher_options *options);
 struct floe_subscriber *topic_subscriber(const char *case_name, const char *part,
 					 const struct floe_subscriber_options *options);
+
+/* An event's: with all defaults, and a listener that sleeps at once. */
+struct floe_notifier *topic_notifier(const char *case_name, const char *part);
+struct floe_listener *topic_listener(const char *case_name, const char *part);
 
 /* Messages of a megabyte and more get a ring of 2, so that a case fits into memory. */
 size_t topic_depth(size_t payload);

@@ -35,7 +35,8 @@ enum way {
 	WAY_FUTEX,
 	WAY_FLOE,
 	WAY_FD,
-	WAY_FD_TAKE
+	WAY_FD_TAKE,
+	WAY_EVENT
 };
 
 struct wake {
@@ -44,6 +45,8 @@ struct wake {
 	struct wake_shared *shared;
 	struct floe_publisher *pub;
 	struct floe_subscriber *sub;
+	struct floe_notifier *notifier;
+	struct floe_listener *listener;
 	int state_fd; /* /proc/<pid>/stat of the second process */
 	struct pair pair;
 	struct series events;
@@ -76,6 +79,21 @@ static void sleep_fd(struct wake *w)
 		fail("poll: %s", result ? strerror(errno) : "nothing came");
 }
 
+/* Until a notification is in hand; before the first one it hears that there is a notifier. */
+static void sleep_event(struct wake *w)
+{
+	struct floe_event event = {0};
+
+	while (event.kind != FLOE_EVENT_NOTIFIED) {
+		int result = floe_listener_wait(w->listener, now_ns() + WAIT_NS);
+
+		if (result != 1)
+			fail("floe_listener_wait: %s", result ? strerror(-result) : "nothing came");
+		if (floe_listener_take(w->listener, &event) != 1)
+			fail("it said ready, but there was nothing to take");
+	}
+}
+
 /* When it was in hand. */
 static int64_t take_one(struct wake *w)
 {
@@ -101,6 +119,8 @@ static void serve_second(void *state)
 			sleep_bare(w, seen);
 		else if (w->way == WAY_FLOE)
 			sleep_floe(w);
+		else if (w->way == WAY_EVENT)
+			sleep_event(w);
 		else
 			sleep_fd(w);
 		awake_ns = now_ns();
@@ -116,7 +136,9 @@ static void *open_second(void *argument)
 {
 	struct wake *w = argument;
 
-	if (w->way != WAY_FUTEX)
+	if (w->way == WAY_EVENT)
+		w->listener = topic_listener(w->c->name, "wake");
+	else if (w->way != WAY_FUTEX)
 		w->sub = topic_subscriber(w->c->name, "wake",
 					  &(struct floe_subscriber_options){.spin_ns = 1});
 	return w;
@@ -127,6 +149,7 @@ static void close_second(void *state)
 	struct wake *w = state;
 
 	floe_subscriber_close(w->sub);
+	floe_listener_close(w->listener);
 }
 
 static const struct pair_role role_second = {open_second, serve_second, close_second};
@@ -151,7 +174,9 @@ static struct wake *open_wake(const struct bench_case *c, const struct bench_set
 	w->state_fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (w->state_fd < 0)
 		fail("cannot read %s: %s", path, strerror(errno));
-	if (way != WAY_FUTEX)
+	if (way == WAY_EVENT)
+		w->notifier = topic_notifier(c->name, "wake");
+	else if (way != WAY_FUTEX)
 		w->pub = topic_publisher(c->name, "wake",
 					 &(struct floe_publisher_options){
 						 .payload_max = c->payload,
@@ -172,6 +197,11 @@ static void *open_floe(const struct bench_case *c, const struct bench_setup *set
 static void *open_fd(const struct bench_case *c, const struct bench_setup *setup)
 {
 	return open_wake(c, setup, WAY_FD);
+}
+
+static void *open_event(const struct bench_case *c, const struct bench_setup *setup)
+{
+	return open_wake(c, setup, WAY_EVENT);
 }
 
 static void *open_fd_take(const struct bench_case *c, const struct bench_setup *setup)
@@ -208,6 +238,10 @@ static void send_wake(struct wake *w)
 	if (w->way == WAY_FUTEX) {
 		atomic_fetch_add(&w->shared->word, 1);
 		syscall(SYS_futex, &w->shared->word, FUTEX_WAKE, 1, NULL, NULL, 0);
+		return;
+	}
+	if (w->way == WAY_EVENT) {
+		(void)floe_notify(w->notifier, 0);
 		return;
 	}
 	topic_loan(w->pub, w->c->payload, &loan);
@@ -256,6 +290,7 @@ static void close_wake(void *state)
 
 	pair_close(&w->pair);
 	floe_publisher_close(w->pub);
+	floe_notifier_close(w->notifier);
 	close(w->state_fd);
 	munmap(w->shared, sizeof(*w->shared));
 	free(w);
@@ -276,3 +311,4 @@ KIND(futex);
 KIND(floe);
 KIND(fd);
 KIND(fd_take);
+KIND(event);

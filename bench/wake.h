@@ -20,4 +20,7 @@ extern const struct bench_kind wake_floe;
 extern const struct bench_kind wake_fd;
 extern const struct bench_kind wake_fd_take;
 
+/* floe_notify to a process in floe_listener_wait, until it is awake. */
+extern const struct bench_kind wake_event;
+
 #endif

@@ -196,6 +196,45 @@ static void print_subscribers(const struct look_topic *topic)
 	table_deinit(&table);
 }
 
+static void print_seats(const struct look_topic *topic, uint32_t kind)
+{
+	bool notifies = kind == FLOE_SEAT_NOTIFIER;
+	const struct table_column columns[] = {
+		{notifies ? "NOTIFIER" : "WRITER", true},
+		{"STATE", false},
+		{"PID", true},
+		{"PROCESS", false},
+		{notifies ? "IDS" : "KEYS", true},
+		{notifies ? "NOTIFIED" : "WRITTEN", true},
+		{"TAKEN", true},
+		{"MODE", true},
+		{"MEMORY", true},
+	};
+	struct table table;
+
+	table_init(&table, columns, FRAME_COUNT_OF(columns));
+	for (size_t i = 0; i < topic->seats_count; i++) {
+		const struct floe_seat_info *seat = &topic->seats[i];
+
+		if (seat->kind != kind)
+			continue;
+		table_add_number(&table, seat->index);
+		table_add(&table, "%s", text_state(seat->state));
+		table_add(&table, "%d", seat->pid);
+		table_add(&table, "%s", text_name(seat->process).text);
+		table_add_number(&table, seat->count);
+		table_add_number(&table, seat->total);
+		table_add_number(&table, seat->generation);
+		table_add(&table, "%04o", seat->mode);
+		table_add(&table, "%s", text_bytes(seat->memory).text);
+	}
+	if (table_count_rows(&table) > 0) {
+		(void)putchar('\n');
+		table_print(&table, stdout);
+	}
+	table_deinit(&table);
+}
+
 static void print_type(const struct floe_topic_info *topic)
 {
 	if (!*topic->type.name) {
@@ -221,6 +260,8 @@ static void print_topic(const struct look_topic *topic)
 	printf("memory      %s\n", text_bytes(info->memory).text);
 	print_publishers(topic);
 	print_subscribers(topic);
+	print_seats(topic, FLOE_SEAT_NOTIFIER);
+	print_seats(topic, FLOE_SEAT_WRITER);
 }
 
 static int show_topic(struct frame *frame, const char *name)
@@ -294,7 +335,8 @@ const struct command info_command = {
 		"\n"
 		"LOANS and HELD are \"now/limit\". WOULD BLOCK counts how often a reliable\n"
 		"subscriber stopped the publisher, WAKES how often it had to wake a sleeper\n"
-		"by a system call. BEHIND is what is published and not yet taken.\n",
+		"by a system call. BEHIND is what is published and not yet taken. TAKEN is how\n"
+		"many one after the other had the place of a notifier or a board writer.\n",
 	.examples = "  floe info\n"
 		    "  floe info camera\n"
 		    "  floe info camera --schema\n",

@@ -39,6 +39,12 @@ static int fill_subscribers(struct floe_view *view, const char *topic, void *ret
 	return floe_view_subscribers(view, topic, ret, size, count);
 }
 
+static int fill_seats(struct floe_view *view, const char *topic, void *ret, size_t size,
+		      size_t count)
+{
+	return floe_view_seats(view, topic, ret, size, count);
+}
+
 /* Asks again with more room while there are more than fit; others come and go meanwhile. */
 static int load(void **ret, size_t *ret_count, fill_call *fill, struct floe_view *view,
 		const char *topic, size_t size)
@@ -130,6 +136,7 @@ int look_inside(struct look_topic *topic, struct floe_view *view)
 {
 	void *publishers = NULL;
 	void *subscribers = NULL;
+	void *seats = NULL;
 	int r;
 
 	r = load_lenient(&publishers, &topic->publishers_count, fill_publishers, view,
@@ -141,6 +148,12 @@ int look_inside(struct look_topic *topic, struct floe_view *view)
 	r = load_lenient(&subscribers, &topic->subscribers_count, fill_subscribers, view,
 			 topic->info.name, sizeof(*topic->subscribers));
 	topic->subscribers = subscribers;
+	if (r < 0)
+		return r;
+
+	r = load_lenient(&seats, &topic->seats_count, fill_seats, view, topic->info.name,
+			 sizeof(*topic->seats));
+	topic->seats = seats;
 	return r;
 }
 
@@ -194,6 +207,7 @@ void look_topic_end(struct look_topic *topic)
 {
 	free(topic->publishers);
 	free(topic->subscribers);
+	free(topic->seats);
 	*topic = (struct look_topic){0};
 }
 

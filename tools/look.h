@@ -23,6 +23,8 @@ struct look_topic {
 	size_t publishers_count;
 	struct floe_subscriber_info *subscribers;
 	size_t subscribers_count;
+	struct floe_seat_info *seats; /* notifiers and board writers */
+	size_t seats_count;
 };
 
 struct look_topics {

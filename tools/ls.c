@@ -26,6 +26,17 @@ static bool is_wanted(const struct frame *frame, const char *name)
 	return frame->operands_count == 0;
 }
 
+/* Of a name without messages: what else it is. */
+static struct text_name describe_type(const struct floe_topic_info *topic)
+{
+	const char *kind = topic->notifiers && topic->writers ? "(event, board)"
+			   : topic->notifiers                 ? "(event)"
+			   : topic->writers                   ? "(board)"
+							      : "-";
+
+	return text_name(*topic->type.name ? topic->type.name : kind);
+}
+
 static void add_row(struct table *table, const struct floe_topic_info *topic)
 {
 	table_add(table, "%s", text_name(topic->name).text);
@@ -35,7 +46,7 @@ static void add_row(struct table *table, const struct floe_topic_info *topic)
 	table_add_number(table, topic->leftovers);
 	table_add_number(table, topic->published);
 	table_add(table, "%s", text_bytes(topic->memory).text);
-	table_add(table, "%s", *topic->type.name ? text_name(topic->type.name).text : "-");
+	table_add(table, "%s", describe_type(topic).text);
 }
 
 static size_t print_topics(const struct frame *frame, const struct look_topics *topics)
@@ -100,7 +111,8 @@ const struct command ls_command = {
 	.text = "PUBLISHERS and SUBSCRIBERS are alive; LEFTOVERS are those whose process\n"
 		"died, that were closed while others still read, or whose file is broken\n"
 		"('floe clean' removes what nobody uses). PUBLISHED counts the messages of\n"
-		"all publishers, MEMORY is what they take of the tmpfs. With patterns, only\n"
+		"all publishers, MEMORY is what they take of the tmpfs; a name that has only\n"
+		"notifiers or board writers shows (event), (board). With patterns, only\n"
 		"topics whose name matches one of them (as the shell matches file names);\n"
 		"none is a failure.\n",
 	.examples = "  floe ls\n"

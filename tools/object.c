@@ -71,6 +71,8 @@ json_t *object_topic(const struct floe_topic_info *topic)
 	set(object, "type_size", topic->type.size);
 	set(object, "type_alignment", topic->type.alignment);
 	set_hex(object, "type_hash", topic->type.hash);
+	set(object, "notifiers", topic->notifiers);
+	set(object, "writers", topic->writers);
 	return object;
 }
 
@@ -122,18 +124,48 @@ json_t *object_subscriber(const struct floe_subscriber_info *subscriber)
 	return object;
 }
 
+json_t *object_seat(const struct floe_seat_info *seat)
+{
+	bool notifies = seat->kind == FLOE_SEAT_NOTIFIER;
+	json_t *object = json_object();
+
+	set(object, notifies ? "notifier" : "writer", seat->index);
+	set_text(object, "state", text_state(seat->state));
+	set_pid(object, seat->pid);
+	set_text(object, "process", seat->process);
+	set(object, "uid", seat->uid);
+	set_hex(object, "node", seat->node);
+	(void)json_object_set_new(object, "mode", json_sprintf("%04o", seat->mode));
+	set(object, notifies ? "ids" : "keys", seat->count);
+	set(object, notifies ? "notified" : "written", seat->total);
+	set(object, "wakes", seat->wakes);
+	set(object, "memory", seat->memory);
+	set(object, "generation", seat->generation);
+	return object;
+}
+
 json_t *object_inside(const struct look_topic *topic)
 {
 	json_t *object = object_topic(&topic->info);
 	json_t *publishers = json_array();
 	json_t *subscribers = json_array();
+	json_t *notifiers = json_array();
+	json_t *writers = json_array();
 
 	for (size_t i = 0; i < topic->publishers_count; i++)
 		(void)json_array_append_new(publishers, object_publisher(&topic->publishers[i]));
 	for (size_t i = 0; i < topic->subscribers_count; i++)
 		(void)json_array_append_new(subscribers, object_subscriber(&topic->subscribers[i]));
 	(void)json_object_set_new(object, "publisher_list", publishers);
+	for (size_t i = 0; i < topic->seats_count; i++) {
+		const struct floe_seat_info *seat = &topic->seats[i];
+
+		(void)json_array_append_new(seat->kind == FLOE_SEAT_NOTIFIER ? notifiers : writers,
+					    object_seat(seat));
+	}
 	(void)json_object_set_new(object, "subscriber_list", subscribers);
+	(void)json_object_set_new(object, "notifier_list", notifiers);
+	(void)json_object_set_new(object, "writer_list", writers);
 	return object;
 }
 

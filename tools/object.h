@@ -16,7 +16,9 @@ json_t *object_topic(const struct floe_topic_info *topic);
 json_t *object_publisher(const struct floe_publisher_info *publisher);
 json_t *object_subscriber(const struct floe_subscriber_info *subscriber);
 
-/* The topic, with its publishers and subscribers as arrays. */
+json_t *object_seat(const struct floe_seat_info *seat);
+
+/* The topic, with all who are on it as arrays. */
 json_t *object_inside(const struct look_topic *topic);
 
 /* A string that others wrote: what is not UTF-8 is escaped as on a terminal. */

@@ -46,7 +46,9 @@ struct floe_topic_info {
 	struct {
 		char name[128];
 		uint64_t size, alignment, hash;
-	} type; /* of the first publisher or subscriber that names one */
+	} type;             /* of the first publisher or subscriber that names one */
+	uint32_t notifiers; /* living; floe/event.h */
+	uint32_t writers;   /* living; floe/board.h */
 };
 
 struct floe_publisher_info {
@@ -88,6 +90,27 @@ struct floe_subscriber_info {
 	char process[64];
 };
 
+/* Who has the file of a notifier, or of a board's writer. */
+#define FLOE_SEAT_NOTIFIER 1u
+#define FLOE_SEAT_WRITER 2u
+
+struct floe_seat_info {
+	uint32_t kind;
+	uint32_t index;
+	uint32_t state;
+	int32_t pid;
+	uint32_t uid;
+	uint32_t mode;
+	uint64_t node;
+	uint64_t generation; /* how often somebody took it */
+	uint64_t dropped;    /* how often somebody closed it; the others died */
+	uint64_t count;      /* ids of a notifier, keys of a writer */
+	uint64_t total;      /* notifications, or values written */
+	uint64_t wakes;      /* system calls made because somebody slept */
+	uint64_t memory;     /* bytes allocated in tmpfs */
+	char process[64];
+};
+
 struct floe_view;
 
 /* dir, domain: NULL as in the options. A domain that does not exist is empty, not an error. */
@@ -110,6 +133,10 @@ FLOE_PUBLIC int floe_view_publishers(struct floe_view *view, const char *topic,
 				     struct floe_publisher_info *ret, size_t size, size_t count);
 FLOE_PUBLIC int floe_view_subscribers(struct floe_view *view, const char *topic,
 				      struct floe_subscriber_info *ret, size_t size, size_t count);
+
+/* Notifiers and board writers. */
+FLOE_PUBLIC int floe_view_seats(struct floe_view *view, const char *topic,
+				struct floe_seat_info *ret, size_t size, size_t count);
 
 /* The schema text of a topic: returns its length without the final NUL (0: none), writes at most
  * `size` bytes including a final NUL. */

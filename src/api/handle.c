@@ -105,9 +105,9 @@ void handle_suspect_all(void)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t kind = __atomic_load_n(&at(i)->kind, __ATOMIC_RELAXED);
 
-		/* A view keeps nothing mapped between two calls. */
-		if (kind == HANDLE_PUBLISHER || kind == HANDLE_SUBSCRIBER ||
-		    kind == HANDLE_OBSERVER)
+		/* These keep nothing of others mapped between two calls. */
+		if (kind != HANDLE_NONE && kind != HANDLE_VIEW && kind != HANDLE_WAITSET &&
+		    !(kind & HANDLE_SUSPECT))
 			change_kind(at(i), kind, kind | HANDLE_SUSPECT);
 	}
 }

@@ -156,6 +156,19 @@ FLOE_PUBLIC int floe_view_subscribers(struct floe_view *view, const char *topic,
 	return r;
 }
 
+FLOE_PUBLIC int floe_view_seats(struct floe_view *view, const char *topic,
+				struct floe_seat_info *ret, size_t size, size_t count)
+{
+	struct view *v = check(view, ret, size, count);
+	int r;
+
+	if (!v || check_topic(topic) < 0)
+		return -EINVAL;
+	r = view_seats(&v->domain, topic, v->room.seat, FLOE_COUNT(v->room.seat));
+	hand_over(ret, size, count, v->room.seat, sizeof(v->room.seat[0]), r < 0 ? 0 : r);
+	return r;
+}
+
 FLOE_PUBLIC ssize_t floe_view_schema(struct floe_view *view, const char *topic, char *ret,
 				     size_t size)
 {

@@ -82,6 +82,11 @@ static size_t default_holds(size_t payload_max)
 	return fit > PUBLISHER_HOLDS_DEFAULT ? fit : PUBLISHER_HOLDS_DEFAULT;
 }
 
+static uint32_t default_mode(uint32_t mode)
+{
+	return mode ? (mode & 0444) | 0600 : 0600;
+}
+
 static int check_range(size_t value, size_t max, const char *what, struct floe_error *error)
 {
 	if (value > max)
@@ -145,7 +150,7 @@ int options_read_publisher(struct floe_publisher_options *ret,
 	set_default(&o->loans_max, LOANS_DEFAULT);
 	set_default(&o->payload_max, o->pools ? largest_pool(o) : PAYLOAD_DEFAULT);
 	set_default(&o->holds_max, default_holds(o->payload_max));
-	o->mode = o->mode ? (o->mode & 0444) | 0600 : 0600;
+	o->mode = default_mode(o->mode);
 	if (o->flags & ~(FLOE_TIMESTAMPS | FLOE_DROP_NEWEST))
 		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
 	if (o->pools && o->payload_max > largest_pool(o))
@@ -225,6 +230,40 @@ int options_read_observer(struct floe_observer_options *ret,
 	int r = copy(ret, sizeof(*ret), from);
 
 	return r < 0 ? r : check_range(ret->history, FLOE_DEPTH_MAX, "history", NULL);
+}
+
+int options_read_notifier(struct floe_notifier_options *ret,
+			  const struct floe_notifier_options *from)
+{
+	int r = copy(ret, sizeof(*ret), from);
+
+	r = explain(r, ret->error);
+	if (r < 0)
+		return r;
+	set_default(&ret->ids, EVENT_IDS_DEFAULT);
+	ret->mode = default_mode(ret->mode);
+	if (ret->flags)
+		return error_set(ret->error, -EINVAL, "flags has bits that mean nothing");
+	if (ret->deadline_ns < 0 || ret->deadline_ns > INT64_MAX / 2)
+		return error_set(ret->error, -EINVAL, "deadline_ns is not a span of time");
+	return check_range(ret->ids, FLOE_EVENT_IDS_MAX, "ids", ret->error);
+}
+
+int options_read_listener(struct floe_listener_options *ret,
+			  const struct floe_listener_options *from)
+{
+	int r = copy(ret, sizeof(*ret), from);
+
+	r = explain(r, ret->error);
+	if (r < 0)
+		return r;
+	if (ret->spin_ns == 0)
+		ret->spin_ns = SPIN_DEFAULT_NS;
+	if (ret->spin_ns > 1000000000)
+		return error_set(ret->error, -EINVAL, "spin_ns is more than a second");
+	if (ret->flags || ret->reserved)
+		return error_set(ret->error, -EINVAL, "flags has bits that mean nothing");
+	return 0;
 }
 
 static int compare_pools(const struct pool_plan *a, const struct pool_plan *b)

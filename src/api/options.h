@@ -6,6 +6,7 @@
  * Options: what the caller wrote, checked, with defaults filled in.
  */
 
+#include <floe/event.h>
 #include <floe/floe.h>
 #include <floe/inspect.h>
 
@@ -23,6 +24,7 @@
 #define SUBSCRIBER_HOLDS_DEFAULT 4
 #define SPIN_DEFAULT_NS 20000
 #define TIME_NS_MAX UINT64_C(86400000000000000) /* a thousand days */
+#define EVENT_IDS_DEFAULT 64
 
 /* `from` may be NULL. All: -EINVAL, -E2BIG with a sentence in from->error, if that can be read. */
 int options_read_publisher(struct floe_publisher_options *ret,
@@ -32,6 +34,10 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 int options_read_heap(struct floe_heap_options *ret, const struct floe_heap_options *from);
 int options_read_observer(struct floe_observer_options *ret,
 			  const struct floe_observer_options *from);
+int options_read_notifier(struct floe_notifier_options *ret,
+			  const struct floe_notifier_options *from);
+int options_read_listener(struct floe_listener_options *ret,
+			  const struct floe_listener_options *from);
 
 /* The plan of a publisher's segment. `fixed`: in a caller's block, or with the caller's pools: it
  * does not grow. */

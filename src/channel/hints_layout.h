@@ -10,6 +10,8 @@
  *   +16  sleepers       goes up before a subscriber sleeps
  *   +24  firsts         goes up with the first message of a publisher, if somebody sleeps; a futex
  *                       word
+ *   +48  seats          goes up when a notifier or a board's writer comes or goes; a futex word
+ *   +56  listeners      goes up before a listener of events sleeps
  *
  * This is the exception to "one writer per word". Each word only makes others look again at words
  * that do have one writer. Whoever adds too often costs the others system calls. Whoever sets a
@@ -31,10 +33,14 @@ struct hints_shared {
 	shared_u64 subscribers;
 	shared_u64 sleepers;
 	shared_u64 firsts;
-	uint64_t reserved[4];
+	uint64_t reserved[2];
+	shared_u64 seats;
+	shared_u64 listeners;
 };
 static_assert(sizeof(struct hints_shared) == 64, "layout");
 static_assert(offsetof(struct hints_shared, sleepers) == 16, "layout");
 static_assert(offsetof(struct hints_shared, firsts) == 24, "layout");
+static_assert(offsetof(struct hints_shared, seats) == 48, "layout");
+static_assert(offsetof(struct hints_shared, listeners) == 56, "layout");
 
 #endif

@@ -139,12 +139,23 @@ static int real_try_lock(int fd, enum os_lock kind)
 	return r < 0 ? r : 1;
 }
 
-static int real_is_locked(int fd)
+/* Would a lock of this kind have to wait? */
+static int is_in_the_way(int fd, short kind)
 {
-	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	struct flock lock = {.l_type = kind, .l_whence = SEEK_SET};
 	int r = result(fcntl(fd, F_OFD_GETLK, &lock));
 
 	return r < 0 ? r : lock.l_type != F_UNLCK;
+}
+
+static int real_is_locked(int fd)
+{
+	return is_in_the_way(fd, F_RDLCK);
+}
+
+static int real_is_used(int fd)
+{
+	return is_in_the_way(fd, F_WRLCK);
 }
 
 static int real_map(void **ret, size_t size, int protection, int flags, int fd, uint64_t offset)
@@ -410,6 +421,7 @@ const struct os os_real = {
 	.read_link = real_read_link,
 	.try_lock = real_try_lock,
 	.is_locked = real_is_locked,
+	.is_used = real_is_used,
 	.map = real_map,
 	.map_over = real_map_over,
 	.unmap = real_unmap,

@@ -60,6 +60,7 @@ struct os {
 	 * the process. try_lock: 1 got it, 0 somebody else has it. */
 	int (*try_lock)(int fd, enum os_lock kind);
 	int (*is_locked)(int fd); /* 1 somebody has it exclusively, 0 nobody */
+	int (*is_used)(int fd);   /* the same, or shared */
 
 	/* Memory. */
 	int (*map)(void **ret, size_t size, int protection, int flags, int fd, uint64_t offset);

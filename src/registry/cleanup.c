@@ -15,6 +15,7 @@
 #include "registry/node.h"
 #include "registry/owner.h"
 #include "registry/peer.h"
+#include "registry/seat_file.h"
 
 /* Cleaning a topic takes some ten system calls. */
 #define LOCK_STEP_NS 200000
@@ -227,13 +228,21 @@ int cleanup_records(const struct domain *domain, const char *topic, struct clean
 	return walk_topic(domain, topic, &walk, visit_record);
 }
 
-static int visit_publisher(void *user, const char *name)
+/* Is this the file of a publisher, a notifier or a board's writer? */
+static bool is_owned(const char *name)
+{
+	return file_index(name, "pub.", FLOE_PUBLISHERS_MAX) >= 0 ||
+	       file_index(name, SEAT_EVENT, SEATS_MAX) >= 0 ||
+	       file_index(name, SEAT_BOARD, SEATS_MAX) >= 0;
+}
+
+static int visit_owned(void *user, const char *name)
 {
 	struct walk *walk = user;
 	uint64_t owner;
 	int alive;
 
-	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0)
+	if (!is_owned(name))
 		return 0;
 	alive = owner_read(walk->dir, name, &owner);
 	if (alive == -ENOENT || alive == -EPROTO || (alive == 0 && owner == 0))
@@ -251,7 +260,7 @@ static int remove_file(void *user, const char *name)
 {
 	struct walk *walk = user;
 
-	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0 &&
+	if (!is_owned(name) &&
 	    (is_dry(walk->cleanup) || file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX) < 0))
 		return 0;
 	if (found(walk->cleanup, "topic '%s': %s is left of a participant that is gone",
@@ -260,7 +269,7 @@ static int remove_file(void *user, const char *name)
 	return 0;
 }
 
-/* Rings first, the file that is locked then, the folder last: what is left half done still has
+/* Rings and seats first, the file that is locked then, the folder last: what is left half done still has
  * the file that leads the next one here. */
 static int remove_topic(const struct domain *domain, const char *topic, struct walk *walk)
 {
@@ -321,7 +330,7 @@ int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup
 
 	r = walk_topic(domain, topic, &walk, visit_place);
 	if (r == 0)
-		r = walk_topic(domain, topic, &walk, visit_publisher);
+		r = walk_topic(domain, topic, &walk, visit_owned);
 	if (r < 0)
 		return r;
 	return walk.lives ? 0 : remove_topic(domain, topic, &walk);

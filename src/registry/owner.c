@@ -5,6 +5,8 @@
 #include <fcntl.h>
 #include <stdbool.h>
 
+#include "channel/board_layout.h"
+#include "channel/event_layout.h"
 #include "channel/segment_layout.h"
 #include "os/os.h"
 #include "registry/file.h"
@@ -13,6 +15,7 @@
 union owned {
 	struct segment_shared segment;
 	struct record_shared record;
+	struct seat_shared seat;
 };
 
 static bool is_segment(const union owned *seen, ssize_t size)
@@ -27,6 +30,15 @@ static bool is_record(const union owned *seen, ssize_t size)
 	return (size_t)size >= sizeof(seen->record) &&
 	       identity_check(seen->record.identity, RECORD_MAGIC, RECORD_SIGNATURE, "", "",
 			      NULL) == 0;
+}
+
+static bool is_seat(const union owned *seen, ssize_t size)
+{
+	struct identity_shared identity = seen->seat.identity;
+
+	return (size_t)size >= sizeof(seen->seat) &&
+	       (identity_check(identity, EVENT_MAGIC, EVENT_SIGNATURE, "", "", NULL) == 0 ||
+		identity_check(identity, BOARD_MAGIC, BOARD_SIGNATURE, "", "", NULL) == 0);
 }
 
 int owner_read(int dirfd, const char *name, uint64_t *ret_owner)
@@ -44,6 +56,8 @@ int owner_read(int dirfd, const char *name, uint64_t *ret_owner)
 		*ret_owner = load_relaxed(&seen.segment.owner);
 	else if (is_record(&seen, r))
 		*ret_owner = seen.record.owner;
+	else if (is_seat(&seen, r))
+		*ret_owner = load_relaxed(&seen.seat.owner);
 	else
 		return -EPROTO;
 	return 0;

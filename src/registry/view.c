@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/name.h"
+#include "channel/board_layout.h"
+#include "channel/event_layout.h"
 #include "os/os.h"
 #include "registry/feeds.h"
 #include "registry/file.h"
@@ -312,6 +314,86 @@ static int add_subscriber(void *user, const char *name)
 	return 0;
 }
 
+static void describe_seat(const struct region *region, const struct domain *domain,
+			  struct floe_seat_info *info)
+{
+	const struct seat_shared *seat = (const struct seat_shared *)(const void *)region->base;
+	struct floe_publisher_info owner = {.node = load_acquire(&seat->owner), .uid = info->uid};
+
+	describe_owner(domain, &owner);
+	info->node = owner.node;
+	info->state = owner.state;
+	info->pid = owner.pid;
+	info->uid = owner.uid;
+	memcpy(info->process, owner.process, sizeof(info->process));
+	info->generation = load_relaxed(&seat->generation);
+	info->dropped = load_relaxed(&seat->dropped);
+}
+
+static void describe_event(const struct region *region, struct floe_seat_info *info)
+{
+	const struct event_shared *event = (const struct event_shared *)(const void *)region->base;
+
+	info->count = event->ids;
+	info->total = load_relaxed(&event->total);
+	info->wakes = load_relaxed(&event->wakes);
+}
+
+/* Sums what was written of all keys, as far as they lie inside. */
+static void describe_board(const struct region *region, struct floe_seat_info *info)
+{
+	const struct board_shared *board = (const struct board_shared *)(const void *)region->base;
+	uint64_t most = (region->reserved - sizeof(*board)) / sizeof(board->key[0]);
+
+	info->count = board->key_count;
+	for (uint64_t i = 0; i < info->count && i < most; i++) {
+		uint64_t offset = board->key[i].offset;
+		const struct cell_shared *cell = region_at(region, offset, sizeof(*cell));
+
+		if (cell && offset % FLOE_CACHELINE == 0)
+			info->total += load_relaxed(&cell->done);
+	}
+}
+
+static int add_seat(struct list *list, const struct seat_kind *kind, const char *name)
+{
+	int index = file_index(name, kind->prefix, SEATS_MAX);
+	struct floe_seat_info *info;
+	struct region region;
+	struct stat seen;
+	uint64_t file;
+	int r;
+
+	if (index < 0 || os->stat_at(list->dir, name, &seen) < 0)
+		return 0;
+	info = next(list);
+	if (!info)
+		return 0;
+	info->kind = kind == &seat_event ? FLOE_SEAT_NOTIFIER : FLOE_SEAT_WRITER;
+	info->index = (uint32_t)index;
+	info->mode = seen.st_mode & 07777;
+	info->uid = seen.st_uid;
+	info->memory = (uint64_t)seen.st_blocks * 512;
+	r = seat_attach(&region, kind, list->dir, (uint32_t)index, list->topic_id, &file, NULL);
+	if (r < 0) {
+		info->state = state_of(r);
+		return 0;
+	}
+	describe_seat(&region, list->domain, info);
+	if (kind == &seat_event)
+		describe_event(&region, info);
+	else
+		describe_board(&region, info);
+	region_close(&region);
+	return 0;
+}
+
+static int add_any_seat(void *user, const char *name)
+{
+	(void)add_seat(user, &seat_event, name);
+	return add_seat(user, &seat_board, name);
+}
+
 static uint64_t read_topic_id(const char *path)
 {
 	char file[DOMAIN_NAME_MAX + 16];
@@ -358,6 +440,22 @@ int view_subscribers(const struct domain *domain, const char *topic,
 	return list_subscribers(domain, topic, ret, count, NULL);
 }
 
+int view_seats(const struct domain *domain, const char *topic, struct floe_seat_info *ret,
+	       size_t count)
+{
+	struct list list = {
+		.domain = domain,
+		.at = (unsigned char *)ret,
+		.size = sizeof(*ret),
+		.room = count,
+	};
+	char path[DOMAIN_NAME_MAX];
+
+	domain_path(domain, "topics", topic, path);
+	list.topic_id = read_topic_id(path);
+	return walk(&list, path, add_any_seat);
+}
+
 struct names {
 	int (*each)(void *user, const char *name);
 	void *user;
@@ -394,6 +492,29 @@ static void describe_type(struct floe_topic_info *ret, const struct type_shared 
 	memcpy(ret->type.name, type->name, sizeof(ret->type.name));
 }
 
+/* Who only listens or reads has no file of his own, but the topic open. */
+static bool is_used(const char *path)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	char file[DOMAIN_NAME_MAX + 16];
+
+	(void)snprintf(file, sizeof(file), "%s/topic", path);
+	fd = file_open(AT_FDCWD, file, O_RDONLY, NULL);
+	return fd >= 0 && os->is_used(fd) == 1;
+}
+
+static void add_to_topic(struct floe_topic_info *ret, const struct floe_seat_info *seat,
+			 bool *hidden)
+{
+	bool lives = seat->state == FLOE_STATE_ALIVE;
+
+	*hidden |= seat->state == FLOE_STATE_HIDDEN;
+	ret->notifiers += lives && seat->kind == FLOE_SEAT_NOTIFIER;
+	ret->writers += lives && seat->kind == FLOE_SEAT_WRITER;
+	ret->leftovers += !lives;
+	ret->memory += seat->memory;
+}
+
 int view_topic(const struct domain *domain, const char *topic, struct view_room *room,
 	       struct floe_topic_info *ret)
 {
@@ -405,6 +526,7 @@ int view_topic(const struct domain *domain, const char *topic, struct view_room 
 					 &sent);
 	int subscribers = list_subscribers(domain, topic, room->subscriber, FLOE_SUBSCRIBERS_MAX,
 					   &wanted);
+	int seats = view_seats(domain, topic, room->seat, FLOE_COUNT(room->seat));
 
 	memset(ret, 0, sizeof(*ret));
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", topic);
@@ -420,10 +542,13 @@ int view_topic(const struct domain *domain, const char *topic, struct view_room 
 	for (int i = 0; i < subscribers; i++)
 		ret->subscribers += room->subscriber[i].state == FLOE_STATE_ALIVE;
 	ret->leftovers = (uint32_t)(publishers + subscribers) - ret->publishers - ret->subscribers;
+	for (int i = 0; i < seats; i++)
+		add_to_topic(ret, &room->seat[i], &hidden);
 	domain_path(domain, "topics", topic, path);
 	if (read_topic_id(path))
 		ret->state = hidden ? FLOE_STATE_HIDDEN : FLOE_STATE_DEAD;
-	if (ret->publishers + ret->subscribers && ret->state != FLOE_STATE_BROKEN)
+	if (ret->state != FLOE_STATE_BROKEN &&
+	    (ret->publishers + ret->subscribers + ret->notifiers + ret->writers || is_used(path)))
 		ret->state = FLOE_STATE_ALIVE;
 	describe_type(ret, sent.name[0] ? &sent : &wanted);
 	return 0;

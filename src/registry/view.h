@@ -12,12 +12,16 @@
 #include <floe/inspect.h>
 
 #include "registry/domain.h"
+#include "registry/seat_file.h"
 
 int view_nodes(const struct domain *domain, struct floe_node_info *ret, size_t count);
 int view_publishers(const struct domain *domain, const char *topic, struct floe_publisher_info *ret,
 		    size_t count);
 int view_subscribers(const struct domain *domain, const char *topic,
 		     struct floe_subscriber_info *ret, size_t count);
+
+int view_seats(const struct domain *domain, const char *topic, struct floe_seat_info *ret,
+	       size_t count);
 
 /* Calls `each` with the name of every topic. */
 int view_each_topic(const struct domain *domain, int (*each)(void *user, const char *name),
@@ -27,6 +31,7 @@ int view_each_topic(const struct domain *domain, int (*each)(void *user, const c
 struct view_room {
 	struct floe_publisher_info publisher[FLOE_PUBLISHERS_MAX];
 	struct floe_subscriber_info subscriber[FLOE_SUBSCRIBERS_MAX];
+	struct floe_seat_info seat[2 * SEATS_MAX];
 };
 int view_topic(const struct domain *domain, const char *topic, struct view_room *room,
 	       struct floe_topic_info *ret);

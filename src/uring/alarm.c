@@ -9,6 +9,7 @@
 
 /* A tag is the word's index and its turn. */
 #define TAG_TURN 8
+#define TAG_CLOCK ALARM_WORDS_MAX
 
 /* What says that the queue is not to be had, rather than that something ran out for now. ENOMEM: an
  * ordinary user's RLIMIT_MEMLOCK. */
@@ -30,6 +31,7 @@ int alarm_open(struct alarm *ret_alarm, bool timed)
 	int r;
 
 	*ret_alarm = (struct alarm){.fd = -1, .due_ns = NEVER, .queue = QUEUE_NULL};
+	ret_alarm->clock.wanted_ns = ret_alarm->clock.set_ns = NEVER;
 	if (timed)
 		return open_timer(ret_alarm);
 	ret_alarm->fd = os->make_event();
@@ -86,6 +88,8 @@ static void forget(struct alarm *alarm)
 		alarm->words[i].waits = false;
 		alarm->words[i].turn++;
 	}
+	alarm->clock.set_ns = NEVER;
+	alarm->clock.turn++;
 }
 
 /* The queue belongs to the thread that opened it. When another one comes it gets its own; the old
@@ -103,8 +107,25 @@ static int move_to_this_thread(struct alarm *alarm)
 	return 0;
 }
 
+void alarm_set_clock(struct alarm *alarm, int64_t at_ns)
+{
+	alarm->clock.wanted_ns = at_ns;
+}
+
+/* One that is due earlier stays: it rings for nothing once, and costs less than to be taken back. */
+static void prepare_clock(struct alarm *alarm)
+{
+	if (alarm->clock.set_ns <= alarm->clock.wanted_ns)
+		return;
+	alarm->clock.set_ns = alarm->clock.wanted_ns;
+	alarm->clock.turn++;
+	queue_prep_timer(&alarm->queue, alarm->clock.set_ns,
+			 (uint64_t)alarm->clock.turn << TAG_TURN | TAG_CLOCK);
+}
+
 static void prepare(struct alarm *alarm, const struct os_wait *words)
 {
+	prepare_clock(alarm);
 	for (unsigned i = 0; i < alarm->count; i++) {
 		struct alarm_word *word = &alarm->words[i];
 
@@ -136,21 +157,27 @@ static int submit(struct alarm *alarm, const struct os_wait *words)
 	return queue_enter(&alarm->queue);
 }
 
-/* Has any of the words been woken? */
+/* A completion: is it of what we wait for now? */
+static bool note(struct alarm *alarm, unsigned index, uint32_t turn)
+{
+	if (index == TAG_CLOCK && turn == alarm->clock.turn)
+		alarm->clock.set_ns = NEVER;
+	else if (index < ALARM_WORDS_MAX && turn == alarm->words[index].turn)
+		alarm->words[index].waits = false;
+	else
+		return false;
+	return true;
+}
+
+/* Has any of the words been woken, or is it time? */
 static bool reap(struct alarm *alarm)
 {
 	bool woken = false;
 	int32_t result;
 	uint64_t tag;
 
-	while (queue_reap(&alarm->queue, &tag, &result)) {
-		struct alarm_word *word = &alarm->words[tag % (1u << TAG_TURN)];
-
-		if (word->turn != (uint32_t)(tag >> TAG_TURN))
-			continue;
-		word->waits = false;
-		woken = true;
-	}
+	while (queue_reap(&alarm->queue, &tag, &result))
+		woken |= note(alarm, tag % (1u << TAG_TURN), (uint32_t)(tag >> TAG_TURN));
 	return woken;
 }
 

@@ -6,7 +6,7 @@
  * Alarm: a descriptor that becomes readable when one of several futex words is woken.
  *
  *   rings                      =>  the descriptor is readable
- *   set, and does not ring     =>  a wake of any of its words makes it ring
+ *   set, and does not ring     =>  a wake of any of its words makes it ring, and so does its time
  *
  * With io_uring it is an eventfd, raised by a queue. Where there is no io_uring that can wait on
  * futex words, or it is forbidden, it is a timer that rings a millisecond after it was set, whether
@@ -37,6 +37,11 @@ struct alarm {
 			turn; /* how often it was prepared: completions of earlier ones are stale */
 		bool waits;
 	} words[ALARM_WORDS_MAX];
+	struct {
+		int64_t wanted_ns; /* when it rings at the latest; INT64_MAX: it need not */
+		int64_t set_ns;    /* when it will; INT64_MAX: it will not */
+		uint32_t turn;
+	} clock;
 };
 
 /* timed: a timer in any case. It neither is set nor rings. -EMFILE and the like */
@@ -49,6 +54,11 @@ bool alarm_rings(const struct alarm *alarm);
 
 /* Makes it ring now. */
 void alarm_ring(struct alarm *alarm);
+
+/* From the next alarm_set on it rings at this time (CLOCK_MONOTONIC; INT64_MAX: at none), if nothing
+ * else made it; it may ring once at an earlier one that was wanted before. Then at most
+ * ALARM_WORDS_MAX - 1 words. */
+void alarm_set_clock(struct alarm *alarm, int64_t at_ns);
 
 /*
  * Silences it and waits for these words. Those that it waits for with the same expectation already

@@ -114,21 +114,45 @@ void queue_close(struct queue *queue)
 	*queue = QUEUE_NULL;
 }
 
-void queue_prep_wait(struct queue *queue, const uint32_t *word, uint32_t expected, uint64_t tag)
+/* The next entry, cleared; it counts from the store of the tail in prepare. */
+static struct io_uring_sqe *next_entry(struct queue *queue)
 {
-	uint32_t tail = *queue->sq_tail;
-	struct io_uring_sqe *sqe = &queue->sqes[tail % QUEUE_ENTRIES];
+	struct io_uring_sqe *sqe = &queue->sqes[*queue->sq_tail % QUEUE_ENTRIES];
 
 	floe_assert(queue->prepared < QUEUE_ENTRIES);
 	memset(sqe, 0, sizeof(*sqe));
+	return sqe;
+}
+
+static void prepare(struct queue *queue, struct io_uring_sqe *sqe, uint64_t tag)
+{
+	sqe->user_data = tag;
+	store(queue->sq_tail, *queue->sq_tail + 1);
+	queue->prepared++;
+}
+
+void queue_prep_wait(struct queue *queue, const uint32_t *word, uint32_t expected, uint64_t tag)
+{
+	struct io_uring_sqe *sqe = next_entry(queue);
+
 	sqe->opcode = OP_FUTEX_WAIT;
 	sqe->fd = FUTEX_SIZE_U32; /* its flags; not private, for others wake it */
 	sqe->addr = (uintptr_t)word;
 	sqe->off = expected;
 	sqe->addr3 = FUTEX_ANY;
-	sqe->user_data = tag;
-	store(queue->sq_tail, tail + 1);
-	queue->prepared++;
+	prepare(queue, sqe, tag);
+}
+
+void queue_prep_timer(struct queue *queue, int64_t at_ns, uint64_t tag)
+{
+	struct io_uring_sqe *sqe = next_entry(queue);
+
+	queue->at = (struct __kernel_timespec){at_ns / 1000000000, at_ns % 1000000000};
+	sqe->opcode = IORING_OP_TIMEOUT;
+	sqe->addr = (uintptr_t)&queue->at;
+	sqe->len = 1;
+	sqe->timeout_flags = IORING_TIMEOUT_ABS;
+	prepare(queue, sqe, tag);
 }
 
 int queue_cancel(struct queue *queue)

@@ -10,6 +10,7 @@
  * (DEFER_TASKRUN), so nobody is interrupted, and raises the event at once, whoever has it.
  */
 
+#include <linux/time_types.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +33,8 @@ struct queue {
 	uint32_t cq_mask;
 	struct io_uring_cqe *cqes;
 	unsigned prepared;
+	struct __kernel_timespec
+		at; /* of the timer that was prepared last, until it is submitted */
 };
 
 #define QUEUE_NULL ((struct queue){.fd = -1})
@@ -46,6 +49,9 @@ void queue_close(struct queue *queue);
 /* Waits until the word is woken, or is not what was expected. The word is read by the kernel when
  * it is submitted; it may be read-only memory, which others have mapped as well. */
 void queue_prep_wait(struct queue *queue, const uint32_t *word, uint32_t expected, uint64_t tag);
+
+/* Completes at that time (CLOCK_MONOTONIC); at most one between two calls of queue_enter. */
+void queue_prep_timer(struct queue *queue, int64_t at_ns, uint64_t tag);
 
 /* Ends all waits. */
 int queue_cancel(struct queue *queue);

@@ -49,6 +49,7 @@
 	     (dirfd, path, buffer, size)) \
 	CALL(int, try_lock, (int fd, enum os_lock kind), (fd, kind)) \
 	CALL(int, is_locked, (int fd), (fd)) \
+	CALL(int, is_used, (int fd), (fd)) \
 	CALL(int, map, \
 	     (void **ret, size_t size, int protection, int flags, int fd, uint64_t offset), \
 	     (ret, size, protection, flags, fd, offset)) \

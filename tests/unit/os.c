@@ -283,6 +283,12 @@ static void locks_belong_to_the_open_file(void)
 	expect_equal(os->is_locked(one), 0);
 	expect_equal(os->try_lock(two, OS_LOCK_EXCLUSIVE), 0);
 	expect_equal(os->try_lock(two, OS_LOCK_SHARED), 0);
+	expect_equal(os->is_used(two), 1);
+	expect_equal(os->try_lock(one, OS_LOCK_SHARED), 1);
+	expect_equal(os->is_locked(two), 0);
+	expect_equal(os->is_used(two), 1);
+	expect_equal(os->is_used(one), 0);
+	expect_equal(os->try_lock(one, OS_LOCK_EXCLUSIVE), 1);
 
 	/* A second descriptor of the same open file: closing it gives up nothing. */
 	os->close(fcntl(one, F_DUPFD_CLOEXEC, 0));
@@ -292,6 +298,7 @@ static void locks_belong_to_the_open_file(void)
 	expect_equal(os->is_locked(two), 0);
 	expect_equal(os->try_lock(-1, OS_LOCK_SHARED), -EBADF);
 	expect_equal(os->is_locked(-1), -EBADF);
+	expect_equal(os->is_used(-1), -EBADF);
 	os->close(one);
 	os->close(two);
 	teardown();
