@@ -16,6 +16,7 @@
 #include "registry/node.h"
 #include "registry/owner.h"
 #include "registry/peer.h"
+#include "registry/record_layout.h"
 #include "registry/topic.h"
 
 static uint32_t state_of(int r)
@@ -168,6 +169,44 @@ static void describe_segment(const struct segment_shared *segment, struct floe_p
 	copy_text(info->type, sizeof(info->type), segment->type.name);
 }
 
+/* What a segment in a file of its own says of itself. It is read, not mapped: to map it is to look
+ * how much of it has memory, page by page. 0; 1 a record leads to it; -errno */
+static int read_segment(int dir, const char *name, struct segment_shared *ret)
+{
+	floe_cleanup(os_close_fdp) int fd = file_open(dir, name, O_RDONLY, NULL);
+	struct stat status;
+	ssize_t size;
+
+	if (fd < 0)
+		return fd;
+	memset(ret, 0, sizeof(*ret));
+	size = os->read_at(fd, ret, sizeof(*ret), 0);
+	if (size < 0)
+		return (int)size;
+	if ((size_t)size >= sizeof(ret->identity) && ret->identity.magic == RECORD_MAGIC)
+		return 1;
+	if ((size_t)size < sizeof(*ret) || os->stat_at(dir, name, &status) < 0)
+		return -EPROTO;
+	return segment_check(ret, (size_t)status.st_size, name, NULL);
+}
+
+/* The same of any publisher. 0; -errno */
+static int peek(const struct domain *domain, int dir, const char *name, struct segment_shared *ret)
+{
+	struct type_shared type;
+	struct feed feed;
+	int r = read_segment(dir, name, ret);
+
+	if (r <= 0)
+		return r;
+	r = feed_attach(&feed, domain, dir, name, &type, NULL);
+	if (r < 0)
+		return r;
+	copy_once(ret, feed.reader.segment, sizeof(*ret));
+	feed_detach(&feed);
+	return 0;
+}
+
 static void note_type(struct list *list, const struct type_shared *type)
 {
 	if (!list->type.name[0])
@@ -179,8 +218,7 @@ static int add_publisher(void *user, const char *name)
 {
 	struct list *list = user;
 	struct floe_publisher_info *info;
-	struct type_shared type;
-	struct feed feed;
+	struct segment_shared segment;
 	struct stat seen;
 	int index = file_index(name, "pub.", FLOE_PUBLISHERS_MAX);
 	int r;
@@ -194,7 +232,7 @@ static int add_publisher(void *user, const char *name)
 	info->mode = seen.st_mode & 07777;
 	info->uid = seen.st_uid;
 	info->memory = (uint64_t)seen.st_blocks * 512;
-	r = feed_attach(&feed, list->domain, list->dir, name, &type, NULL);
+	r = peek(list->domain, list->dir, name, &segment);
 	if (r < 0) {
 		info->state = state_of(r);
 		/* A record tells its owner, also when the memory cannot be had. */
@@ -202,10 +240,9 @@ static int add_publisher(void *user, const char *name)
 			describe_owner(list->domain, info);
 		return 0;
 	}
-	describe_segment(feed.reader.segment, info);
+	describe_segment(&segment, info);
 	describe_owner(list->domain, info);
-	note_type(list, &type);
-	feed_detach(&feed);
+	note_type(list, &segment.type);
 	return 0;
 }
 
@@ -255,8 +292,7 @@ static uint64_t count_behind(const struct list *list, const struct port_shared *
 
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
 		uint64_t cursor = load_relaxed(&port->cursor[i]);
-		struct type_shared type;
-		struct feed feed;
+		struct segment_shared segment;
 		char name[PLACE_NAME_MAX];
 		uint64_t head;
 
@@ -264,11 +300,10 @@ static uint64_t count_behind(const struct list *list, const struct port_shared *
 			cursor = 1;
 		place_name(name, "pub.", i);
 		if (cursor == 0 || cursor > SEQUENCE_MAX ||
-		    feed_attach(&feed, list->domain, list->dir, name, &type, NULL) < 0)
+		    peek(list->domain, list->dir, name, &segment) < 0)
 			continue;
-		head = ring_reader_head(&feed.reader);
+		head = load_relaxed(&segment.head);
 		behind += head >= cursor ? head + 1 - cursor : 0;
-		feed_detach(&feed);
 	}
 	return behind;
 }
