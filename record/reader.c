@@ -7,6 +7,9 @@
 #include "mcap_layout.h"
 #include "walk.h"
 
+/* So much the kernel is told to read ahead. */
+#define AHEAD_SIZE (UINT64_C(16) << 20)
+
 struct reader_chunk {
 	struct reader_chunk *next;
 	struct unpacked unpacked;
@@ -252,6 +255,31 @@ int reader_next(struct reader *reader, struct message *ret)
 		if (ret->log_time >= reader->from && ret->log_time <= reader->to)
 			return 1;
 	}
+}
+
+/* The kernel reads on while we do other things. */
+static void expect_more(struct reader *reader, uint64_t offset)
+{
+	if (offset + AHEAD_SIZE / 2 < reader->expected && offset + AHEAD_SIZE > reader->expected)
+		return;
+	input_expect(&reader->input, offset, AHEAD_SIZE);
+	reader->expected = offset + AHEAD_SIZE;
+}
+
+int reader_ahead(struct reader *reader, uint64_t time)
+{
+	const struct catalog_chunk *chunk;
+	int r;
+
+	if (reader->next == reader->catalog.chunks_count)
+		return 0;
+	chunk = &reader->catalog.chunks[reader->next];
+	if (chunk->start > time || chunk->expanded > reader->memory_max / 2 ||
+	    reader->memory > reader->memory_max / 2)
+		return 0;
+	expect_more(reader, chunk->offset);
+	r = activate(reader);
+	return r < 0 ? r : 1;
 }
 
 int reader_load_metadata(struct reader *reader, const struct catalog_metadata *metadata,

@@ -33,6 +33,7 @@ struct reader {
 	uint64_t memory_max;
 	uint64_t from;
 	uint64_t to;
+	uint64_t expected; /* where what the kernel was told to read ends */
 };
 
 /*
@@ -48,6 +49,12 @@ void reader_seek(struct reader *reader, uint64_t from, uint64_t to);
 
 /* 1 with a message, that is valid until the next call; 0 no more; as unpack_chunk */
 int reader_next(struct reader *reader, struct message *ret);
+
+/*
+ * For who has time now and will have none later: loads the next chunk if it begins up to `time`. A
+ * message stays valid. 1; 0 there is none, or no memory for it; < 0 as reader_next will say
+ */
+int reader_ahead(struct reader *reader, uint64_t time);
 
 /* The name and the pairs of a metadata record, to be freed; pairs: valid as long as it. */
 int reader_load_metadata(struct reader *reader, const struct catalog_metadata *metadata,

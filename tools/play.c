@@ -15,6 +15,9 @@
 #define KEEP_ALIVE_NS (WAIT_SECOND / 10)
 #define PROGRESS_NS (WAIT_SECOND / 2)
 #define LOOK_NS (WAIT_SECOND / 100)
+/* What comes so soon is read from the file when there is this much time for it. */
+#define AHEAD_NS UINT64_C(300000000)
+#define SPARE_NS (WAIT_SECOND / 2000)
 
 static struct {
 	double rate;
@@ -26,6 +29,7 @@ static struct {
 	int64_t end_ns;
 	uint64_t wait_for;
 	int64_t keep_alive_ns;
+	bool realtime;
 	bool quiet;
 } wish = {.rate = 1, .end_ns = -1, .keep_alive_ns = KEEP_ALIVE_NS};
 
@@ -43,6 +47,8 @@ static const struct frame_option options[] = {
 		     "send nothing before each topic has this many subscribers"),
 	OPTION_SECONDS("keep-alive", 'k', &wish.keep_alive_ns, "SECONDS",
 		       "stay this long after the last message, for onlookers (default 0.1)"),
+	OPTION_FLAG("realtime", 0, &wish.realtime,
+		    "before all processes of ordinary priority: punctual on a busy machine"),
 	OPTION_FLAG("quiet", 'q', &wish.quiet, "no progress, and no summary at the end"),
 	{0},
 };
@@ -107,6 +113,16 @@ static int64_t find_due(int64_t begun_ns, uint64_t distance_ns)
 	return ns > 9e18 ? WAIT_FOREVER : begun_ns + (int64_t)ns;
 }
 
+/* Waits until then, and loads what comes next. False when it is time to stop. */
+static bool wait_for(struct play *play, int64_t due_ns, uint64_t log_time)
+{
+	int r = 1;
+
+	while (r == 1 && due_ns - wait_now_ns() > SPARE_NS)
+		r = reader_ahead(&play->reader, add_time(log_time, AHEAD_NS));
+	return wait_exactly(due_ns);
+}
+
 /* Once through the file. */
 static int play_once(struct play *play)
 {
@@ -120,7 +136,8 @@ static int play_once(struct play *play)
 	while ((r = reader_next(&play->reader, &message)) == 1) {
 		if (!player_wants(play->player, &message))
 			continue;
-		if (!wish.fast && !wait_until(find_due(begun_ns, message.log_time - from)))
+		if (!wish.fast &&
+		    !wait_for(play, find_due(begun_ns, message.log_time - from), message.log_time))
 			return FRAME_DONE;
 		if (wait_is_stopped())
 			return FRAME_DONE;
@@ -188,10 +205,14 @@ static void wait_for_subscribers(const struct play *play)
 static int run(struct play *play)
 {
 	int status = player_begin(play->player);
+	int r;
 
 	if (status != FRAME_DONE)
 		return status;
 	wait_begin(false);
+	r = wait_be_punctual(wish.realtime);
+	if (r < 0)
+		frame_say(play->frame, "no realtime priority: %s", frame_reason(r));
 	wait_for_subscribers(play);
 	play->began_ns = play->told_ns = wait_now_ns();
 	play->has_progress = !wish.quiet && isatty(STDERR_FILENO);

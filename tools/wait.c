@@ -3,10 +3,15 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
+
+/* What it takes to be woken on an idle machine. */
+#define LOOK_NS 60000
 
 static volatile sig_atomic_t stopped;
 static int stop_fd = -1;
@@ -86,6 +91,26 @@ bool wait_until(int64_t deadline_ns)
 		if (r > 0 && (fds[1].revents & POLLNVAL))
 			fds[1].fd = reader_fd = -1;
 	} while (!stopped && r != 0);
+	return !stopped;
+}
+
+int wait_be_punctual(bool is_realtime)
+{
+	const struct sched_param parameters = {.sched_priority = 1};
+
+	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+	return is_realtime && sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters) <
+				       0
+		       ? -errno
+		       : 0;
+}
+
+bool wait_exactly(int64_t deadline_ns)
+{
+	if (deadline_ns - wait_now_ns() > LOOK_NS && !wait_until(deadline_ns - LOOK_NS))
+		return false;
+	while (!stopped && wait_now_ns() < deadline_ns)
+		;
 	return !stopped;
 }
 

@@ -26,6 +26,14 @@ int64_t wait_now_ns(void); /* CLOCK_MONOTONIC */
 /* False when it is time to stop. */
 bool wait_until(int64_t deadline_ns);
 
+/* From now on this thread's sleeps end as punctually as the kernel can: no timer slack, and, if that
+ * is wished, before all threads of ordinary priority (SCHED_FIFO). 0, or -errno of the latter */
+int wait_be_punctual(bool is_realtime);
+
+/* As wait_until, but not later than the scheduler makes it: the last moments are spent looking at
+ * the clock. */
+bool wait_exactly(int64_t deadline_ns);
+
 /* Until something can be read, or the deadline; false when it is time to stop. */
 bool wait_readable(int fd, int64_t deadline_ns);
 
