@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "bytes.h"
+#include "crc.h"
 #include "output.h"
 
 #define ENTRIES_FIRST 64u
@@ -49,6 +50,7 @@ void chunk_reset(struct chunk *chunk)
 	chunk->count = 0;
 	chunk->start = 0;
 	chunk->end = 0;
+	chunk->crc = 0;
 	chunk->payload = NULL;
 	chunk->payload_size = 0;
 	chunk->is_whole = NULL;
@@ -83,6 +85,7 @@ static unsigned char *put_head(unsigned char *to, const struct chunk_message *me
 
 int chunk_add(struct chunk *chunk, const struct chunk_message *message)
 {
+	size_t size = chunk_message_size(message->size);
 	unsigned char *to = chunk->bytes + chunk->size;
 
 	if (chunk->count == chunk->count_max && make_room(chunk) < 0)
@@ -92,13 +95,15 @@ int chunk_add(struct chunk *chunk, const struct chunk_message *message)
 		.offset = (uint32_t)chunk->size,
 		.channel = message->channel,
 	};
-	to = put_head(to, message);
-	(void)put_bytes(to, message->payload, message->size);
+	(void)put_bytes(put_head(to, message), message->payload, message->size);
+	chunk->crc_before = chunk->crc;
+	if (chunk->has_crc)
+		chunk->crc = crc_add(chunk->crc, to, size);
 	if (chunk->count == 0 || message->log_time < chunk->start)
 		chunk->start = message->log_time;
 	if (message->log_time > chunk->end)
 		chunk->end = message->log_time;
-	chunk->size += chunk_message_size(message->size);
+	chunk->size += size;
 	chunk->count++;
 	return 0;
 }
@@ -108,6 +113,7 @@ void chunk_drop_last(struct chunk *chunk)
 {
 	chunk->count--;
 	chunk->size = chunk->entries[chunk->count].offset;
+	chunk->crc = chunk->crc_before;
 }
 
 int chunk_refer(struct chunk *chunk, const struct chunk_message *message)
@@ -116,6 +122,7 @@ int chunk_refer(struct chunk *chunk, const struct chunk_message *message)
 	int r;
 
 	head.size = 0;
+	chunk->has_crc = false; /* its head says something else in a moment */
 	r = chunk_add(chunk, &head);
 	if (r < 0)
 		return r;

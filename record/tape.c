@@ -14,14 +14,16 @@
 #include <unistd.h>
 
 #include "bytes.h"
-#include "writer.h"
 
+#define SECOND INT64_C(1000000000)
 /* A killed recorder loses what is younger than this, at most. */
 #define OPEN_NS 500000000
 /* A payload that is smaller is copied: that takes less than a piece of its own. */
 #define REFER_SIZE 65536u
 /* With more than this before it, a payload would have to stay where it is for too long. */
 #define REFER_BACKLOG (2u * OUTPUT_BATCH_SIZE)
+/* Then there is room for more. */
+#define LESS_BACKLOG OUTPUT_BATCH_SIZE
 #define HEAD_CHUNK_SIZE 4096u
 /* Chunks that are kept for the next ones, so that their memory need not come and go. */
 #define FREE_MAX 32u
@@ -54,6 +56,8 @@ struct tape {
 	/* Of both, with the lock. */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
+	pthread_cond_t less; /* that waits */
+	bool is_waited_for;
 	struct chunk *first;
 	struct chunk **last;
 	struct chunk *free;
@@ -80,7 +84,7 @@ static int64_t now_ns(void)
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+	return now.tv_sec * SECOND + now.tv_nsec;
 }
 
 /*
@@ -171,8 +175,10 @@ static struct chunk *take_chunk(struct tape *tape, size_t size)
 	if (tape->memory + size > tape->plan.memory_max)
 		return NULL;
 	chunk = chunk_open(size);
-	if (chunk)
-		account(tape, chunk);
+	if (!chunk)
+		return NULL;
+	chunk->has_crc = tape->plan.crc != WRITER_CRC_NONE;
+	account(tape, chunk);
 	return chunk;
 }
 
@@ -209,6 +215,8 @@ static void release(void *user, struct chunk *chunk)
 	(void)atomic_fetch_sub(&tape->backlog, chunk->size + chunk->payload_size);
 	(void)pthread_mutex_lock(&tape->lock);
 	give_back(tape, chunk);
+	if (tape->is_waited_for && atomic_load(&tape->backlog) <= LESS_BACKLOG)
+		(void)pthread_cond_signal(&tape->less);
 	(void)pthread_mutex_unlock(&tape->lock);
 }
 
@@ -259,7 +267,7 @@ static int begin_file(struct tape *tape)
 {
 	const struct writer_plan plan = {
 		.compression = tape->plan.compression,
-		.has_crc = tape->plan.has_crc,
+		.crc = tape->plan.crc,
 		.mode = tape->plan.mode,
 		.release = release,
 		.lose = lose,
@@ -381,7 +389,6 @@ static void write_one(struct tape *tape, struct chunk *chunk)
 
 static void flush(struct tape *tape)
 {
-	struct stat status;
 	int r;
 
 	if (!tape->has_file || tape->error)
@@ -389,9 +396,17 @@ static void flush(struct tape *tape)
 	r = writer_flush(&tape->writer);
 	if (r < 0)
 		fail(tape, r, NULL);
-	else if (fstat(tape->writer.output.fd, &status) == 0 && status.st_nlink == 0)
-		fail(tape, -ENOENT, "somebody removed it while it was written");
 	count_written(tape);
+}
+
+static void check_name(struct tape *tape)
+{
+	struct stat status;
+
+	if (!tape->has_file || tape->error)
+		return;
+	if (fstat(tape->writer.output.fd, &status) == 0 && status.st_nlink == 0)
+		fail(tape, -ENOENT, "somebody removed it while it was written");
 }
 
 /* Asked by the writer, in the tape's thread, once the payload is in the file. */
@@ -435,6 +450,17 @@ static void write_all(struct tape *tape, struct chunk *chunk)
 	}
 }
 
+/* Then the disk need not wait for a small write in between. */
+static bool is_more_waiting(struct tape *tape)
+{
+	bool has_more;
+
+	(void)pthread_mutex_lock(&tape->lock);
+	has_more = has_work(tape);
+	(void)pthread_mutex_unlock(&tape->lock);
+	return has_more;
+}
+
 static void *run(void *user)
 {
 	struct tape *tape = user;
@@ -454,8 +480,9 @@ static void *run(void *user)
 		write_all(tape, chunk);
 		if (tape->plan.snapshot_ns || is_ending)
 			end_file(tape);
-		else
+		else if (!is_more_waiting(tape))
 			flush(tape);
+		check_name(tape);
 	}
 	return NULL;
 }
@@ -547,6 +574,24 @@ bool tape_can_refer(const struct tape *tape, const void *payload, size_t size)
 bool tape_is_busy(const struct tape *tape)
 {
 	return !tape->plan.snapshot_ns && atomic_load(&tape->backlog) >= REFER_BACKLOG;
+}
+
+uint64_t tape_backlog(const struct tape *tape)
+{
+	return atomic_load(&tape->backlog);
+}
+
+void tape_wait(struct tape *tape, int64_t deadline_ns)
+{
+	const struct timespec deadline = {deadline_ns / SECOND, deadline_ns % SECOND};
+	int r = 0;
+
+	(void)pthread_mutex_lock(&tape->lock);
+	tape->is_waited_for = true;
+	while (r == 0 && tape->error == 0 && atomic_load(&tape->backlog) > LESS_BACKLOG)
+		r = pthread_cond_timedwait(&tape->less, &tape->lock, &deadline);
+	tape->is_waited_for = false;
+	(void)pthread_mutex_unlock(&tape->lock);
 }
 
 int tape_refer(struct tape *tape, const struct chunk_message *message, uint64_t ticket,
@@ -701,6 +746,7 @@ static void destroy(struct tape *tape)
 	(void)pthread_mutex_destroy(&tape->lock);
 	(void)pthread_mutex_destroy(&tape->watching);
 	(void)pthread_cond_destroy(&tape->work);
+	(void)pthread_cond_destroy(&tape->less);
 	free(tape);
 }
 
@@ -715,6 +761,16 @@ static int start(struct tape *tape)
 	if (r < 0 && tape->has_file)
 		writer_close(&tape->writer);
 	return r;
+}
+
+static void init_clocked(pthread_cond_t *cond)
+{
+	pthread_condattr_t attributes;
+
+	(void)pthread_condattr_init(&attributes);
+	(void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(cond, &attributes);
+	(void)pthread_condattr_destroy(&attributes);
 }
 
 int tape_open(struct tape **ret, const struct tape_plan *plan, struct tape_error *error)
@@ -732,6 +788,7 @@ int tape_open(struct tape **ret, const struct tape_plan *plan, struct tape_error
 	(void)pthread_mutex_init(&tape->lock, NULL);
 	(void)pthread_mutex_init(&tape->watching, NULL);
 	(void)pthread_cond_init(&tape->work, NULL);
+	init_clocked(&tape->less);
 	tape->path = strdup(plan->path);
 	r = tape->path ? start(tape) : -ENOMEM;
 	if (r < 0) {

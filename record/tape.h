@@ -22,6 +22,7 @@
 #include "chunk.h"
 #include "codec.h"
 #include "output.h"
+#include "writer.h"
 
 struct tape;
 
@@ -29,7 +30,7 @@ struct tape_plan {
 	const char *path;
 	bool overwrite; /* a file that is there */
 	enum compression compression;
-	bool has_crc;
+	enum writer_crc crc;
 	enum output_mode mode;
 	uint64_t chunk_size; /* bytes of records */
 	uint64_t memory_max;
@@ -82,8 +83,14 @@ void tape_drop_last(struct tape *tape);
 /* Can a payload at this address be written from there? */
 bool tape_can_refer(const struct tape *tape, const void *payload, size_t size);
 
-/* Is so much on its way that it would have to stay there for long? */
+/* Is so much on its way that what is not copied should stay where it is for a while? */
 bool tape_is_busy(const struct tape *tape);
+
+/* Bytes on their way. */
+uint64_t tape_backlog(const struct tape *tape);
+
+/* Waits until it is less busy, or the deadline (CLOCK_MONOTONIC). */
+void tape_wait(struct tape *tape, int64_t deadline_ns);
 
 /* The message's payload stays where it is; ticket, sequence: for is_whole. 1; 0; -ENOMEM */
 int tape_refer(struct tape *tape, const struct chunk_message *message, uint64_t ticket,

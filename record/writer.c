@@ -30,7 +30,7 @@ int writer_open(struct writer *ret_writer, int fd, const struct writer_plan *pla
 	*writer = (struct writer){
 		.output = OUTPUT_NULL,
 		.compression = plan->compression,
-		.has_crc = plan->has_crc,
+		.crc = plan->crc,
 		.release = plan->release,
 		.lose = plan->lose,
 		.user = plan->user,
@@ -214,11 +214,11 @@ static struct head make_head(const struct catalog_chunk *chunk, uint32_t crc)
 
 static uint32_t find_crc(const struct writer *writer, const struct chunk *chunk)
 {
-	uint32_t crc = 0;
+	uint32_t crc;
 
-	if (!writer->has_crc)
+	if (writer->crc == WRITER_CRC_NONE || (chunk->payload && writer->crc != WRITER_CRC_ALL))
 		return 0;
-	crc = crc_add(crc, chunk->bytes, chunk->size);
+	crc = chunk->has_crc ? chunk->crc : crc_add(0, chunk->bytes, chunk->size);
 	return chunk->payload ? crc_add(crc, chunk->payload, chunk->payload_size) : crc;
 }
 

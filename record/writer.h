@@ -20,12 +20,19 @@
 /* Memory of the catalog of a file that we write ourselves is not limited. */
 #define WRITER_CATALOG_MAX UINT64_MAX
 
+/* Which chunks have a CRC; the summary always has one. MCAP has 0 for "none". */
+enum writer_crc {
+	WRITER_CRC_COPIED, /* not those whose payload is written from where it lies */
+	WRITER_CRC_ALL,
+	WRITER_CRC_NONE,
+};
+
 struct writer {
 	struct output output;
 	struct catalog catalog;
 	struct codec *codec;
 	enum compression compression;
-	bool has_crc;
+	enum writer_crc crc;
 	unsigned char *compressed; /* room for a chunk */
 	size_t compressed_max;
 	struct buffer index;
@@ -43,7 +50,7 @@ struct writer {
 
 struct writer_plan {
 	enum compression compression;
-	bool has_crc; /* of the chunks; the summary always has one */
+	enum writer_crc crc;
 	enum output_mode mode;
 	/* A chunk that was given is not needed any more. */
 	void (*release)(void *user, struct chunk *chunk);

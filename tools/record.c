@@ -34,10 +34,11 @@ static struct {
 	uint64_t history;
 	uint64_t count;
 	int64_t duration_ns;
-	bool no_crc;
+	char *crc;
 	bool buffered;
 	bool copy;
 	bool force;
+	bool realtime;
 	bool quiet;
 } wish = {.duration_ns = -1};
 
@@ -55,13 +56,17 @@ static const struct frame_option options[] = {
 		      "begin with up to this many messages from before"),
 	OPTION_COUNT("count", 'n', &wish.count, "N", "end after this many messages"),
 	OPTION_SECONDS("duration", 'd', &wish.duration_ns, "SECONDS", "end after this time"),
-	OPTION_FLAG("no-crc", 0, &wish.no_crc,
-		    "no CRC of the messages: large ones are then not read by the processor at all"),
+	OPTION_TEXT(
+		"crc", 0, &wish.crc, "WHICH",
+		"CRCs: copied (the default) of what was copied, not of what was written from where "
+		"it lay; all; none"),
 	OPTION_FLAG("buffered", 0, &wish.buffered,
 		    "write through the page cache also where O_DIRECT would work"),
 	OPTION_FLAG("copy", 0, &wish.copy,
 		    "copy large messages too, so that none is overwritten while it is written"),
 	OPTION_FLAG("force", 'f', &wish.force, "overwrite a file that is there"),
+	OPTION_FLAG("realtime", 0, &wish.realtime,
+		    "take messages before all processes of ordinary priority run"),
 	OPTION_FLAG("quiet", 'q', &wish.quiet, "no progress, and no summary at the end"),
 	{0},
 };
@@ -134,6 +139,22 @@ static int plan_compression(const struct frame *frame, struct tape_plan *plan)
 	return FRAME_DONE;
 }
 
+static int plan_crc(const struct frame *frame, struct tape_plan *plan)
+{
+	static const char *const names[] = {
+		[WRITER_CRC_COPIED] = "copied",
+		[WRITER_CRC_ALL] = "all",
+		[WRITER_CRC_NONE] = "none",
+	};
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		plan->crc = (enum writer_crc)i;
+		if (!wish.crc || !strcmp(wish.crc, names[i]))
+			return FRAME_DONE;
+	}
+	return frame_usage(frame, "--crc is copied, all or none, not '%s'", wish.crc);
+}
+
 static int make_plan(const struct frame *frame, struct tape_plan *plan)
 {
 	int status;
@@ -146,7 +167,6 @@ static int make_plan(const struct frame *frame, struct tape_plan *plan)
 	*plan = (struct tape_plan){
 		.path = wish.output,
 		.overwrite = wish.force,
-		.has_crc = !wish.no_crc,
 		.mode = wish.buffered ? OUTPUT_BUFFERED : OUTPUT_AUTO,
 		.chunk_size = wish.chunk ? wish.chunk : CHUNK_DEFAULT,
 		.memory_max = wish.memory ? wish.memory : MEMORY_DEFAULT,
@@ -159,6 +179,8 @@ static int make_plan(const struct frame *frame, struct tape_plan *plan)
 		return frame_usage(frame,
 				   "--memory is at least 8M and at least four times --chunk");
 	status = plan_amounts(frame, plan);
+	if (status == FRAME_DONE)
+		status = plan_crc(frame, plan);
 	return status == FRAME_DONE ? plan_compression(frame, plan) : status;
 }
 
@@ -228,7 +250,7 @@ static int record_all(struct record *record)
 			break;
 		if (r > 0)
 			wait_pace_reset(&pace);
-		else
+		else if (!recorder_wait(record->recorder))
 			(void)wait_pace_nap(&pace, record->deadline_ns);
 	}
 	return FRAME_DONE;
@@ -316,11 +338,15 @@ static int run(struct record *record)
 	struct tape_error error = {""};
 	struct tape_counts counts;
 	int status;
+	int r;
 
 	if (wish.snapshot)
 		(void)sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_snapshot}, NULL);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	wait_begin(false);
+	r = wait_be_punctual(wish.realtime);
+	if (r < 0)
+		frame_say(record->frame, "no realtime priority: %s", frame_reason(r));
 	record->began_ns = record->told_ns = wait_now_ns();
 	record->deadline_ns = wish.duration_ns < 0 ? WAIT_FOREVER
 						   : record->began_ns + wish.duration_ns;

@@ -21,6 +21,14 @@
 #define LARGE 65536u
 #define CHANNELS_MAX 65535u
 #define SCHEMA_MAX 65536u
+/* With so much to be written before a message it can stay in its ring while we sleep: bytes for a
+ * short nap and for a long one, of the fastest publisher that we know of. */
+#define SHORT_NAP_BYTES (UINT64_C(16) << 20)
+#define LONG_NAP_BYTES (UINT64_C(128) << 20)
+#define SHORT_NAP_NS (WAIT_SECOND / 2000)
+#define LONG_NAP_NS (WAIT_SECOND / 200)
+/* How much faster than the disk a publisher may be. */
+#define HASTE 4
 
 struct channel {
 	uint16_t id;
@@ -40,6 +48,7 @@ struct subject {
 	/* Taken, and not stored yet: it may stay in its ring until the tape is less busy. */
 	struct floe_sample waiting;
 	int64_t waiting_ns; /* when it was taken; 0: there is none */
+	bool may_wait_long;
 	struct channel *channels[FLOE_PUBLISHERS_MAX];
 };
 
@@ -270,15 +279,36 @@ static void add_lost(struct channel *channel, uint64_t count)
 		(void)atomic_fetch_add_explicit(&channel->lost, count, memory_order_relaxed);
 }
 
-/* Most of the ring is still to be written before this message: it can stay where it is for a
- * while. What is the observer's own copy is no reason to wait, for its ring goes on. */
-static bool has_time(const struct subject *subject, const struct channel *channel,
+/* Messages that its publisher can send before this one is overwritten. What is the observer's own
+ * copy does not count: its ring goes on. */
+static uint64_t find_left(const struct subject *subject, const struct channel *channel,
+			  const struct floe_sample *sample)
+{
+	int left = channel->depth ? floe_observer_left(subject->watch.observer, sample) : 0;
+
+	return left > 0 && left != INT_MAX ? (uint64_t)left : 0;
+}
+
+/* Can the message stay where it is until we have slept and look again? */
+static bool can_wait(struct subject *subject, const struct channel *channel,
 		     const struct floe_sample *sample)
 {
-	int left = floe_observer_left(subject->watch.observer, sample);
+	uint64_t left = find_left(subject, channel, sample);
+	uint64_t bytes = left * sample->size;
 
-	return channel->depth && left > 0 && left != INT_MAX &&
-	       (uint64_t)left * 4 >= 3 * channel->depth;
+	subject->may_wait_long = bytes >= LONG_NAP_BYTES;
+	return left && (4 * left >= 3 * channel->depth ||
+			(4 * left >= channel->depth && bytes >= SHORT_NAP_BYTES));
+}
+
+/* Will it be written before it is overwritten? */
+static bool can_refer(const struct recorder *recorder, const struct subject *subject,
+		      const struct channel *channel, const struct floe_sample *sample)
+{
+	uint64_t ahead = tape_backlog(recorder->tape) + sample->size;
+
+	return tape_can_refer(recorder->tape, sample->data, sample->size) &&
+	       find_left(subject, channel, sample) * sample->size >= HASTE * ahead;
 }
 
 /* 1 it has the message; 0 the message was overwritten; <0 */
@@ -294,7 +324,7 @@ static int copy(struct recorder *recorder, struct subject *subject,
 		tape_unlock(recorder->tape);
 		if (tape_check(recorder->tape, &error) < 0)
 			return 0;
-		(void)wait_until(wait_now_ns() + WAIT_PACE_SHORTEST_NS);
+		tape_wait(recorder->tape, wait_now_ns() + SHORT_NAP_NS);
 		tape_lock(recorder->tape);
 		if (floe_observer_left(subject->watch.observer, sample) == 0)
 			return 0;
@@ -331,10 +361,9 @@ static int store(struct recorder *recorder, struct subject *subject,
 	if (sample->time_ns)
 		message.publish_time = sample->time_ns + (uint64_t)recorder->realtime_offset_ns;
 	/* The ring is the best back-log: what lies there takes no memory. */
-	if (tape_is_busy(recorder->tape) && has_time(subject, channel, sample))
+	if (tape_is_busy(recorder->tape) && can_wait(subject, channel, sample))
 		return 0;
-	if (tape_can_refer(recorder->tape, sample->data, sample->size) &&
-	    has_time(subject, channel, sample))
+	if (can_refer(recorder, subject, channel, sample))
 		r = tape_refer(recorder->tape, &message, (uint64_t)(uintptr_t)subject,
 			       sample->sequence);
 	if (r == 0)
@@ -417,6 +446,31 @@ int recorder_step(struct recorder *recorder, uint64_t count_max)
 	}
 	tape_unlock(recorder->tape);
 	return (int)taken;
+}
+
+/* How long nothing gets lost that waits; 0: something does not wait. */
+static int64_t find_nap(const struct recorder *recorder)
+{
+	int64_t nap_ns = recorder->subjects_count ? LONG_NAP_NS : 0;
+
+	for (size_t i = 0; i < recorder->subjects_count; i++) {
+		const struct subject *subject = recorder->subjects[i];
+
+		if (subject->waiting_ns && !subject->may_wait_long)
+			nap_ns = SHORT_NAP_NS;
+		if (!subject->waiting_ns)
+			return 0;
+	}
+	return nap_ns;
+}
+
+bool recorder_wait(struct recorder *recorder)
+{
+	int64_t nap_ns = find_nap(recorder);
+
+	if (nap_ns)
+		tape_wait(recorder->tape, wait_now_ns() + nap_ns);
+	return nap_ns;
 }
 
 /*

@@ -5,7 +5,8 @@
 /*
  * Recorder: takes the messages of topics as an observer and gives them to a tape. It has no
  * subscriber's place, and nobody waits for it. A large payload is written from the publisher's
- * memory, where nobody holds it, if its ring has many messages to go before it is overwritten; once
+ * memory, where nobody holds it, if its ring has four times as much to go before it is overwritten as
+ * must be written before it; once
  * it is written, it is asked whether it still was what it is, and else it counts as lost. All other
  * payloads are copied once.
  *
@@ -43,6 +44,10 @@ int recorder_add_all(struct recorder *recorder);
 /* Takes what is there, up to some hundred messages. How many; <0: told. Waits only while the
  * back-log is full. */
 int recorder_step(struct recorder *recorder, uint64_t count_max);
+
+/* If all that is there waits for the tape: sleeps until that has done some of its work, for some
+ * milliseconds at most, and says so. */
+bool recorder_wait(struct recorder *recorder);
 
 /* For struct tape_plan, with the recorder as user. */
 bool recorder_is_whole(void *recorder, struct chunk *chunk);

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What bench/record records: COUNT messages of SIZE bytes through a ring of DEPTH, over and over,
+ * as fast as process PID writes, by what the kernel says of it (/proc/PID/io). It is never more
+ * than half a ring ahead, so that who keeps up loses nothing. Usage: source TOPIC SIZE DEPTH COUNT
+ * PID. Prints when it began, by CLOCK_MONOTONIC, and stays until its input ends.
+ */
+
+#include <fcntl.h>
+#include <floe/floe.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void)
+{
+	struct timespec time;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &time);
+	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Bytes that the process has passed to write(2) and its kin; the greatest number once it is gone. */
+static uint64_t read_written(int fd)
+{
+	char text[256];
+	ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
+	const char *word;
+
+	if (size <= 0)
+		return UINT64_MAX;
+	text[size] = '\0';
+	word = strstr(text, "wchar: ");
+	return word ? strtoull(word + 7, NULL, 10) : UINT64_MAX;
+}
+
+static int send_one(struct floe_publisher *publisher, size_t size, uint64_t number)
+{
+	struct floe_loan loan;
+
+	if (floe_loan(publisher, size, &loan) != 1)
+		return -1;
+	memcpy(loan.data, &number, sizeof(number));
+	return floe_publish(publisher, &loan) < 0 ? -1 : 0;
+}
+
+static int send_all(struct floe_publisher *publisher, size_t size, size_t depth, uint64_t count,
+		    int io)
+{
+	const struct timespec pause = {0, 50000};
+	uint64_t before = read_written(io);
+	uint64_t most = depth / 2;
+
+	for (uint64_t i = 0; i < count; i++) {
+		while (i == most) {
+			uint64_t written = read_written(io);
+
+			if (written == UINT64_MAX)
+				return -1;
+			most = depth / 2 + (written - before) / (size + 64);
+			if (i == most)
+				(void)nanosleep(&pause, NULL);
+		}
+		if (send_one(publisher, size, i) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	size_t size = argc == 6 ? strtoul(argv[2], NULL, 10) : 0;
+	size_t depth = size ? strtoul(argv[3], NULL, 10) : 0;
+	const struct floe_publisher_options options = {
+		.size = sizeof(options),
+		.depth = depth,
+		.payload_max = size,
+		.loans_max = 1,
+		.holds_max = 1,
+	};
+	struct floe_publisher *publisher;
+	char path[64];
+	char byte;
+	int io;
+
+	if (size < sizeof(uint64_t))
+		return 2;
+	(void)snprintf(path, sizeof(path), "/proc/%s/io", argv[5]);
+	io = open(path, O_RDONLY | O_CLOEXEC);
+	if (io < 0 || floe_publisher_open(&publisher, argv[1], &options) < 0)
+		return 1;
+	printf("%.6f\n", now());
+	(void)fflush(stdout);
+	if (send_all(publisher, size, depth, strtoull(argv[4], NULL, 10), io) < 0)
+		return 1;
+	(void)!read(STDIN_FILENO, &byte, 1);
+	floe_publisher_close(publisher);
+	return 0;
+}
