@@ -126,6 +126,15 @@ static int show_domain(struct frame *frame)
  * A topic
  */
 
+static void add_elastic(struct table *table, const struct floe_publisher_info *publisher)
+{
+	if (publisher->flags & FLOE_ELASTIC)
+		table_add(table, "%s/%s", text_bytes(publisher->solid).text,
+			  text_bytes(publisher->quota).text);
+	else
+		table_add(table, "no");
+}
+
 static void print_publishers(const struct look_topic *topic)
 {
 	static const struct table_column columns[] = {
@@ -133,7 +142,8 @@ static void print_publishers(const struct look_topic *topic)
 		{"PROCESS", false},    {"SEQUENCE", true}, {"DEPTH", true},
 		{"PAYLOAD MAX", true}, {"CHUNKS", true},   {"LOANS", true},
 		{"WOULD BLOCK", true}, {"WAKES", true},    {"MODE", true},
-		{"TIMES", false},      {"MEMORY", true},
+		{"TIMES", false},      {"SPILLED", true},  {"ELASTIC", true},
+		{"MEMORY", true},
 	};
 	struct table table;
 
@@ -155,6 +165,8 @@ static void print_publishers(const struct look_topic *topic)
 		table_add_number(&table, publisher->wakes);
 		table_add(&table, "%04o", publisher->mode);
 		table_add(&table, "%s", publisher->flags & FLOE_TIMESTAMPS ? "yes" : "no");
+		table_add_number(&table, publisher->spilled);
+		add_elastic(&table, publisher);
 		table_add(&table, "%s", text_bytes(publisher->memory).text);
 	}
 	if (topic->publishers_count) {
@@ -336,7 +348,9 @@ const struct command info_command = {
 		"LOANS and HELD are \"now/limit\". WOULD BLOCK counts how often a reliable\n"
 		"subscriber stopped the publisher, WAKES how often it had to wake a sleeper\n"
 		"by a system call. BEHIND is what is published and not yet taken. TAKEN is how\n"
-		"many one after the other had the place of a notifier or a board writer.\n",
+		"many one after the other had the place of a notifier or a board writer.\n"
+		"SPILLED counts chunks that were larger than the best because that pool was\n"
+		"exhausted. ELASTIC is the memory of chunks of any size, and its quota.\n",
 	.examples = "  floe info\n"
 		    "  floe info camera\n"
 		    "  floe info camera --schema\n",

@@ -97,6 +97,9 @@ json_t *object_publisher(const struct floe_publisher_info *publisher)
 	set(object, "loans_max", publisher->loans_max);
 	set(object, "would_block", publisher->would_block);
 	set(object, "wakes", publisher->wakes);
+	set(object, "spilled", publisher->spilled);
+	set(object, "solid", publisher->solid);
+	set(object, "quota", publisher->quota);
 	set(object, "memory", publisher->memory);
 	set(object, "generation", publisher->generation);
 	set_text(object, "type", publisher->type);

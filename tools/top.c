@@ -66,6 +66,7 @@ static void add_topic(const struct census_row *row, struct table *table)
 	table_add_number(table, row->lost);
 	table_add_number(table, row->held);
 	table_add_number(table, row->behind);
+	table_add(table, "%s", "");
 	table_add(table, "%s", text_bytes(info->memory).text);
 }
 
@@ -81,6 +82,7 @@ static void add_publisher(const struct floe_publisher_info *publisher, double ra
 	table_add(table, "%s", "");
 	table_add_number(table, publisher->loans);
 	table_add(table, "%s", "");
+	table_add_number(table, publisher->spilled);
 	table_add(table, "%s", text_bytes(publisher->memory).text);
 }
 
@@ -96,6 +98,7 @@ static void add_subscriber(const struct floe_subscriber_info *subscriber, double
 	table_add_number(table, subscriber->lost);
 	table_add_number(table, subscriber->held);
 	table_add_number(table, subscriber->behind);
+	table_add(table, "%s", "");
 	table_add(table, "%s", "");
 }
 
@@ -114,9 +117,9 @@ static void add_row(const struct census *census, const struct census_row *row, s
 static void fill_table(const struct top *top, struct table *table)
 {
 	static const struct table_column columns[] = {
-		{"TOPIC", false}, {"PUB", true},    {"SUB", true},  {"PID", true},
-		{"STATE", false}, {"RATE", true},   {"LOST", true}, {"HELD", true},
-		{"BEHIND", true}, {"MEMORY", true},
+		{"TOPIC", false}, {"PUB", true},     {"SUB", true},    {"PID", true},
+		{"STATE", false}, {"RATE", true},    {"LOST", true},   {"HELD", true},
+		{"BEHIND", true}, {"SPILLED", true}, {"MEMORY", true},
 	};
 
 	table_init(table, columns, FRAME_COUNT_OF(columns));

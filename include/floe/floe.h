@@ -86,8 +86,8 @@ struct floe_type {
 };
 
 /*
- * Chunks of one size. A loan gets the first pool whose chunks are large enough. The ring keeps the
- * last `depth` messages with their chunks: a single pool needs more than that, and lends without
+ * Chunks of one size. A loan gets the smallest pool whose chunks are large enough, and no other unless
+ * FLOE_SPILL says so. The ring keeps the last `depth` messages with their chunks: a single pool needs more than that, and lends without
  * fail with depth + loans_max + all that subscribers may hold.
  */
 struct floe_pool {
@@ -97,8 +97,13 @@ struct floe_pool {
 
 /* floe_publisher_options.flags */
 #define FLOE_TIMESTAMPS 1u /* every sample carries CLOCK_MONOTONIC of its publication */
-#define FLOE_DROP_NEWEST \
-	2u /* a message that would block is dropped and counted: see floe_publish */
+/* Chunks of any size up to payload_max, from memory that comes and goes with what is in use, up to
+ * `quota`. Not with pools, nor in a block of yours. Keeps one descriptor open. */
+#define FLOE_ELASTIC 2u
+/* With pools: when the best fitting pool is exhausted, a larger one lends; counted as spilled. */
+#define FLOE_SPILL 4u
+/* A message that would block is dropped and counted: see floe_publish. */
+#define FLOE_DROP_NEWEST 8u
 
 /* What floe_publisher_options.would_block returns. */
 #define FLOE_BLOCK 0 /* floe_publish says 0, and the loan stays the program's */
@@ -127,7 +132,7 @@ struct floe_publisher_options {
 	 * take no more than 16 KiB. A caller's block does not grow beyond it; with pools of yours it
 	 * means nothing. */
 	size_t holds_max;
-	uint32_t flags; /* FLOE_TIMESTAMPS, FLOE_DROP_NEWEST */
+	uint32_t flags; /* FLOE_TIMESTAMPS, FLOE_ELASTIC, FLOE_SPILL, FLOE_DROP_NEWEST */
 	/* Who may read: permission bits of the file, default 0600, 0444 & mode. */
 	uint32_t mode;
 	const char *dir;          /* NULL: $FLOE_DIR, else /dev/shm/floe-<uid> */
@@ -137,6 +142,11 @@ struct floe_publisher_options {
 	 * flag. It may use the publisher, but not close it, nor give away the loan in question. */
 	int (*would_block)(void *user);
 	void *user;
+	/* With FLOE_ELASTIC: bytes of memory for all chunks together, at least what one of payload_max
+	 * takes. Sizes are rounded up to 64 bytes or more below a page, then to pages or more; a page of
+	 * small chunks counts as long as one of them is in use. Default: depth + loans_max +
+	 * holds_max messages of payload_max; with that a loan fails only if more is held. */
+	size_t quota;
 };
 
 /* floe_subscriber_options.policy: what happens when this subscriber lags a whole ring behind */
@@ -213,13 +223,15 @@ FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *top
  * fine. */
 FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub);
 
-/* Exact bytes that a caller's block needs for these options; -EINVAL, -E2BIG as open. */
+/* Exact bytes that a caller's block needs for these options; -EINVAL, -E2BIG as open. With
+ * FLOE_ELASTIC: bytes of memory that the ring takes at most, which are its fixed part and the quota. */
 FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_options *options);
 
 /*
  * Lends memory for one message of `size` bytes, 1 to payload_max.
- *   1; 0: no chunk is free now (only with fixed pools or memory that cannot grow);
- *   -EINVAL arguments; -ENOBUFS loans_max loans are out; -ENOSPC tmpfs is full; -EMFILE, -ENOMEM and
+ *   1; 0: no chunk is free now (only with fixed pools or memory that cannot grow, or if subscribers
+ *   hold thousands); -EINVAL arguments; -ENOBUFS loans_max loans are out; -EDQUOT the quota of an
+ *   elastic publisher: later, or less; -ENOSPC tmpfs is full; -EMFILE, -ENOMEM and
  *   the like: somebody joined and could not be looked at for now, which floe_publish says too.
  */
 FLOE_PUBLIC FLOE_DIRECT int floe_loan(struct floe_publisher *pub, size_t size,
@@ -312,9 +324,13 @@ struct floe_publisher_counts {
 	uint64_t wakes;       /* system calls made because somebody slept */
 	uint64_t loans;       /* out now */
 	uint64_t loans_high;  /* out at the same time, at most */
-	uint64_t chunks;      /* that the ring has memory for */
+	uint64_t chunks;      /* that the ring has memory for; elastic: that there can be at once */
 	uint64_t chunks_free; /* of them free now, what can be reclaimed not counted */
 	uint64_t dropped;     /* messages that were dropped because they would have blocked */
+	uint64_t spilled;     /* loans from a larger pool than the best: FLOE_SPILL */
+	uint64_t solid;       /* elastic: bytes that have memory, without the ring itself */
+	uint64_t solid_high;  /* at most, since it was opened */
+	uint64_t quota;       /* elastic */
 };
 
 struct floe_subscriber_counts {

@@ -71,6 +71,9 @@ struct floe_publisher_info {
 	uint64_t generation; /* how often it was adopted */
 	char type[128];
 	char process[64];
+	uint64_t spilled; /* loans from a larger pool than the best */
+	uint64_t solid;   /* elastic: bytes of chunks that have memory */
+	uint64_t quota;   /* elastic: of these at most */
 };
 
 struct floe_subscriber_info {

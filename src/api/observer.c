@@ -12,7 +12,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "alloc/elastic.h"
 #include "api/handle.h"
 #include "api/options.h"
 #include "api/view.h"
@@ -23,6 +25,10 @@
 #include "registry/feeds.h"
 #include "registry/file.h"
 #include "registry/topic.h"
+
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22 /* Linux 5.14 */
+#endif
 
 /* A topic that was removed and made again is noticed within this time. */
 #define LOOK_NS 50000000
@@ -227,6 +233,17 @@ static bool is_whole(const struct feed *feed, uint64_t sequence)
 	return load_relaxed(&slot->sequence) == 2 * sequence;
 }
 
+/* Nobody keeps the payload there: if its memory is gone and there is no other, reading it would be
+ * a signal. Asking is an error. Before Linux 5.14 nobody can ask. */
+static bool is_there(const struct floe_sample *sample)
+{
+	uintptr_t begin = (uintptr_t)sample->data & ~(ELASTIC_PAGE - 1);
+	size_t size = size_align((uintptr_t)sample->data - begin + sample->size, ELASTIC_PAGE);
+	int r = os->advise((void *)begin, size, MADV_POPULATE_READ);
+
+	return r == 0 || r == -EINVAL;
+}
+
 /* 1; 0 it was overwritten; -ENOMEM */
 static int copy_sample(struct observation *o, int peek, const struct feed *feed,
 		       struct floe_sample *sample)
@@ -237,6 +254,8 @@ static int copy_sample(struct observation *o, int peek, const struct feed *feed,
 	}
 	if (!make_room(o, sample->size))
 		return -ENOMEM;
+	if (feed->elastic && !is_there(sample))
+		return 0;
 	memcpy(o->copy, sample->data, sample->size);
 	sample->data = o->copy;
 	return is_whole(feed, sample->sequence);

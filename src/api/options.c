@@ -120,6 +120,20 @@ static int check_memory(const struct floe_publisher_options *o)
 	return 0;
 }
 
+static int check_flags(const struct floe_publisher_options *o)
+{
+	if (o->flags & ~(FLOE_TIMESTAMPS | FLOE_ELASTIC | FLOE_SPILL | FLOE_DROP_NEWEST))
+		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
+	if (o->flags & FLOE_ELASTIC && (o->pools || o->memory))
+		return error_set(o->error, -EINVAL,
+				 "an elastic publisher has no pools and no block of yours");
+	if (o->quota && !(o->flags & FLOE_ELASTIC))
+		return error_set(o->error, -EINVAL, "a quota is for FLOE_ELASTIC");
+	if (o->flags & FLOE_SPILL && !o->pools)
+		return error_set(o->error, -EINVAL, "FLOE_SPILL is for pools");
+	return 0;
+}
+
 static size_t largest_pool(const struct floe_publisher_options *o)
 {
 	size_t largest = 0;
@@ -143,6 +157,8 @@ int options_read_publisher(struct floe_publisher_options *ret,
 	if (r == 0)
 		r = check_memory(o);
 	if (r == 0)
+		r = check_flags(o);
+	if (r == 0)
 		r = check_type(o->type, o->error);
 	if (r < 0)
 		return r;
@@ -151,8 +167,6 @@ int options_read_publisher(struct floe_publisher_options *ret,
 	set_default(&o->payload_max, o->pools ? largest_pool(o) : PAYLOAD_DEFAULT);
 	set_default(&o->holds_max, default_holds(o->payload_max));
 	o->mode = default_mode(o->mode);
-	if (o->flags & ~(FLOE_TIMESTAMPS | FLOE_DROP_NEWEST))
-		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
 	if (o->pools && o->payload_max > largest_pool(o))
 		return error_set(o->error, -EINVAL,
 				 "payload_max is %zu, but no pool has chunks of that size",
@@ -331,6 +345,30 @@ static void plan_one_pool(const struct floe_publisher_options *o, struct segment
 	};
 }
 
+/* One area with addresses for every size; memory comes as it is needed. */
+static int plan_elastic(const struct floe_publisher_options *o, struct segment_plan *plan)
+{
+	size_t largest = elastic_block_size(o->payload_max);
+	size_t messages = o->depth + o->loans_max + o->holds_max;
+	struct elastic_plan area;
+	size_t size;
+
+	plan->quota = o->quota ? o->quota & ~(ELASTIC_PAGE - 1) : size_mul(messages, largest);
+	if (plan->quota < largest)
+		return error_set(o->error, -EINVAL,
+				 "the quota is %zu, but one message of payload_max takes %zu",
+				 o->quota, largest);
+	plan->pool_count = 1;
+	plan->pool[0].chunk_size = ELASTIC_PAGE;
+	area = segment_elastic(plan);
+	size = elastic_area_size(&area);
+	if (size == SIZE_INVALID)
+		return error_set(o->error, -EINVAL,
+				 "depth, payload_max and quota together are too large");
+	plan->pool[0].chunk_count_max = (uint32_t)(size / ELASTIC_PAGE);
+	return 0;
+}
+
 int options_plan(const struct floe_publisher_options *options, struct segment_plan *ret_plan,
 		 bool *ret_fixed)
 {
@@ -339,17 +377,19 @@ int options_plan(const struct floe_publisher_options *options, struct segment_pl
 	*ret_plan = (struct segment_plan){
 		.depth = (uint32_t)options->depth,
 		.loans_max = (uint32_t)options->loans_max,
-		.flags = options->flags & FLOE_TIMESTAMPS,
+		.flags = options->flags & ~(FLOE_SPILL | FLOE_DROP_NEWEST),
 		.payload_max = options->payload_max,
 		.type = options->type,
 	};
-	if (options->pools)
+	if (options->flags & FLOE_ELASTIC)
+		r = plan_elastic(options, ret_plan);
+	else if (options->pools)
 		r = plan_pools(options, ret_plan);
 	else
 		plan_one_pool(options, ret_plan);
 	if (r < 0)
 		return r;
-	*ret_fixed = options->pools || options->memory;
+	*ret_fixed = options->pools || options->memory || options->flags & FLOE_ELASTIC;
 	if (segment_lay_out(ret_plan).size_max > REGION_SIZE_MAX)
 		return error_set(options->error, -EINVAL,
 				 "depth and payload_max together are too large");

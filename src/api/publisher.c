@@ -31,12 +31,14 @@ struct publication {
 	struct ring_file file;
 	struct members members;
 	void *tables;
+	void *stretch;          /* NULL: not elastic */
 	uint32_t chunks_needed; /* without the holds of members */
 	uint32_t holds_reserved;
 	bool fixed;
 	bool drops;
 	int (*would_block)(void *user);
 	void *user;
+	bool spill;
 };
 
 static uint32_t total_chunks(const struct segment_plan *plan)
@@ -107,6 +109,25 @@ static int would_block(void *user)
 	return p->would_block ? p->would_block(p->user) : p->drops ? FLOE_DROP : FLOE_BLOCK;
 }
 
+static int reserve(void *user, uint64_t offset, size_t size)
+{
+	struct publication *p = user;
+
+	return ring_file_reserve(&p->file, offset, size);
+}
+
+static int punch(void *user, uint64_t offset, size_t size)
+{
+	struct publication *p = user;
+
+	return ring_file_punch(&p->file, offset, size);
+}
+
+static const struct elastic_calls memory_calls = {
+	.reserve = reserve,
+	.punch = punch,
+};
+
 static const struct publisher_calls calls = {
 	.refresh = refresh,
 	.is_alive = is_alive,
@@ -114,12 +135,26 @@ static const struct publisher_calls calls = {
 	.would_block = would_block,
 };
 
+/* Most of it is never touched: fresh zeros of the system cost nothing. */
+static int set_up_stretch(struct publication *p, const struct segment_plan *plan,
+			  struct stretch **ret_stretch)
+{
+	struct elastic_plan area = segment_elastic(plan);
+	size_t size = stretch_memory_size(&area);
+
+	p->stretch = size == SIZE_INVALID ? NULL : calloc(1, size);
+	if (!p->stretch)
+		return -ENOMEM;
+	return stretch_init(ret_stretch, p->stretch, size, &area, &memory_calls, p);
+}
+
 /* The private tables, and the publisher in them. */
 static int set_up(struct publication *p, const struct segment_plan *plan)
 {
-	uint32_t chunks = total_chunks(plan);
-	size_t manager_size = size_align(manager_memory_size(plan->pool, plan->pool_count),
-					 FLOE_CACHELINE);
+	bool elastic = plan->flags & FLOE_ELASTIC;
+	uint32_t pools = elastic ? 0 : plan->pool_count;
+	uint32_t chunks = elastic ? 0 : total_chunks(plan);
+	size_t manager_size = size_align(manager_memory_size(plan->pool, pools), FLOE_CACHELINE);
 	size_t tables_size = publisher_memory_size(plan->depth, plan->loans_max, chunks,
 						   FLOE_SUBSCRIBERS_MAX);
 	struct publisher_plan wanted = {
@@ -128,6 +163,7 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 		.memory_size = tables_size,
 		.member_max = FLOE_SUBSCRIBERS_MAX,
 		.fenced = p->node->fenced,
+		.spill = p->spill,
 		.calls = &calls,
 		.user = p,
 	};
@@ -137,7 +173,9 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 	p->tables = size == SIZE_INVALID ? NULL : aligned_alloc(FLOE_CACHELINE, size);
 	if (!p->tables)
 		return -ENOMEM;
-	r = manager_init(&wanted.manager, p->tables, manager_size, plan->pool, plan->pool_count);
+	r = manager_init(&wanted.manager, p->tables, manager_size, plan->pool, pools);
+	if (r == 0 && elastic)
+		r = set_up_stretch(p, plan, &wanted.stretch);
 	if (r < 0)
 		return r;
 	wanted.memory = (unsigned char *)p->tables + manager_size;
@@ -154,6 +192,7 @@ static void end(struct publication *p, bool keep)
 	cleanup_leave(&p->topic);
 	node_put(p->node);
 	free(p->tables);
+	free(p->stretch);
 	free(p);
 }
 
@@ -196,7 +235,8 @@ static int start_anew(struct publication *p, const struct floe_publisher_options
 	int r;
 
 	free(p->tables);
-	p->tables = NULL;
+	free(p->stretch);
+	p->tables = p->stretch = NULL;
 	ring_file_close(&p->file, &p->topic, false);
 	p->file = RING_FILE_NULL;
 	wanted->fresh = true;
@@ -227,6 +267,7 @@ static int open_publication(struct publication *p, const char *topic,
 	p->drops = o->flags & FLOE_DROP_NEWEST;
 	p->would_block = o->would_block;
 	p->user = o->user;
+	p->spill = o->flags & FLOE_SPILL;
 	r = join(p, topic, o, &wanted);
 	if (r < 0)
 		return r;
@@ -300,7 +341,7 @@ FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_optio
 
 	if (r == 0)
 		r = options_plan(&o, &plan, &fixed);
-	return r < 0 ? r : (ssize_t)segment_lay_out(&plan).size;
+	return r < 0 ? r : (ssize_t)(segment_lay_out(&plan).size + plan.quota);
 }
 
 /* A handle that is not found as usual. 1: it is sound after all, again; -EPROTO memory of it is gone;
@@ -399,6 +440,14 @@ FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *l
 	return sent || r >= 0 ? (int)sent : r;
 }
 
+static void count_elastic(const struct elastic *e, struct floe_publisher_counts *counts)
+{
+	counts->chunks = e->plan.chunks_max;
+	counts->solid = e->solid;
+	counts->solid_high = e->solid_high;
+	counts->quota = e->plan.quota;
+}
+
 FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_publisher_counts *ret,
 				     size_t ret_size)
 {
@@ -423,6 +472,9 @@ FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_pub
 	for (uint32_t i = 0; i < p->manager.pool_count; i++)
 		counts.chunks += p->manager.pool[i].chunk_count;
 	counts.chunks_free = publisher_count_free(p);
+	counts.spilled = p->manager.spilled;
+	if (p->stretch)
+		count_elastic(&p->stretch->elastic, &counts);
 	memcpy(ret, &counts, ret_size < sizeof(counts) ? ret_size : sizeof(counts));
 	return 0;
 }

@@ -55,6 +55,18 @@ static void start_at(struct publisher *pub, struct segment_shared *segment,
 	pub->named = pub->slot_chunk + next % seen->depth;
 }
 
+/* Takes one particular chunk: 1; 0 it is taken; -EINVAL there is none. */
+static int claim(struct publisher *pub, uint64_t chunk)
+{
+	uint32_t number;
+
+	if (pub->stretch)
+		return elastic_claim(&pub->stretch->elastic, chunk);
+	return manager_find(&pub->manager, chunk, &number) == 1
+		       ? manager_claim(&pub->manager, number)
+		       : -EINVAL;
+}
+
 /* Published slots name chunks: those are in use. */
 static int claim_ring(struct publisher *pub)
 {
@@ -62,24 +74,25 @@ static int claim_ring(struct publisher *pub)
 		const struct slot_shared *slot = &pub->ring.slots[i];
 		uint64_t sequence = load_relaxed(&slot->sequence);
 		uint64_t what = load_relaxed(&slot->what) & ~SLOT_TIMED;
-		uint32_t number;
 
 		pub->slot_chunk[i] = CHUNK_NONE;
 		if (sequence == 0 || sequence % 2 || what & SLOT_INLINE)
 			continue;
-		if (manager_find(&pub->manager, what, &number) <= 0 ||
-		    manager_claim(&pub->manager, number) <= 0)
+		if (claim(pub, what) <= 0)
 			return -EPROTO;
 		pub->slot_chunk[i] = what;
 	}
 	return 0;
 }
 
-/* What no slot names may still be held by somebody: it is retired until a scan says otherwise. */
+/* What no slot names may still be held by somebody: it is retired until a scan says otherwise. In an
+ * area that would be everything; there nothing is lent before the first scan. */
 static void retire_rest(struct publisher *pub)
 {
 	uint32_t number = 0;
 
+	if (pub->stretch)
+		pub->stretch->inherited = true;
 	for (uint32_t p = 0; p < pub->manager.pool_count; p++) {
 		for (uint32_t i = 0; i < pub->manager.pool[p].chunk_count; i++) {
 			number = pub->manager.first[p] + i;
@@ -115,9 +128,22 @@ static int take_up(struct publisher *pub, const struct segment_shared *seen)
 
 /* The geometry once more, in the copy that is used: whoever had the segment before, and only says that
  * he closed it, may still write there. The pools are our own by now. */
-static bool is_usable(const struct segment_shared *seen, const struct manager *manager)
+static bool is_usable(const struct segment_shared *seen, const struct publisher_plan *plan)
 {
-	return segment_check(seen, manager->pool[0].offset, "", NULL) == 0;
+	uint64_t begin = plan->stretch ? plan->stretch->elastic.plan.offset
+				       : plan->manager.pool[0].offset;
+
+	return segment_check(seen, begin, "", NULL) == 0;
+}
+
+/* A payload of this size is for the straight path. */
+static size_t choose_straight_max(const struct publisher *pub)
+{
+	size_t chunk_size = pub->manager.pool[0].chunk_size;
+
+	if (pub->stretch)
+		return stretch_is_calm(pub->stretch) ? pub->inline_max : 0;
+	return pub->payload_max < chunk_size ? pub->payload_max : chunk_size;
 }
 
 int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
@@ -127,9 +153,10 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	unsigned char *memory = plan->memory;
 	struct segment_shared seen;
 	struct tables t;
+	int r;
 
 	copy_once(&seen, segment, sizeof(seen));
-	if (!is_usable(&seen, &plan->manager))
+	if (!is_usable(&seen, plan))
 		return -EPROTO;
 	t = lay_out(seen.depth, seen.loans_max, chunks, plan->member_max);
 	if (t.end == SIZE_INVALID || plan->memory_size < t.end)
@@ -144,9 +171,6 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.index = seen.index,
 		.inline_max = seen.flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8 : FLOE_INLINE_MAX,
 		.payload_max = seen.payload_max,
-		.straight_max = seen.payload_max < plan->manager.pool[0].chunk_size
-					? seen.payload_max
-					: plan->manager.pool[0].chunk_size,
 		.loans_max = seen.loans_max,
 		.loans_mask = count_round_up(seen.loans_max) - 1,
 		.lent = (struct lent *)(void *)memory,
@@ -161,14 +185,22 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.loan = (struct lent **)(void *)(memory + t.loans),
 		.loans = (struct lent **)(void *)(memory + t.loans),
 		.manager = plan->manager,
+		.stretch = plan->stretch,
+		.spill = plan->spill,
 		.calls = plan->calls,
 		.user = plan->user,
 	};
+	if (pub->stretch) {
+		pub->retired_bottom = pub->stretch->retired;
+		pub->retired = pub->stretch->retired + 1;
+	}
 	for (uint32_t i = 0; i < pub->loans_max; i++)
 		pub->lent[i].ticket = TICKET_ALWAYS | i;
 	start_at(pub, segment, &seen, 1);
 	store_relaxed(&segment->sleeping, 0);
-	return take_up(pub, &seen);
+	r = take_up(pub, &seen);
+	pub->straight_max = choose_straight_max(pub);
+	return r;
 }
 
 /* What is known of those that were there before stays known. A port that is somebody else's by now
@@ -213,17 +245,40 @@ static int refresh(struct publisher *pub)
 	return 0;
 }
 
+/* A chunk that is held and not in the ring was the one's before us: it is retired, as he had it. */
+static bool mark_elastic(struct publisher *pub, uint64_t chunk)
+{
+	struct stretch *s = pub->stretch;
+
+	if (s->inherited && elastic_claim(&s->elastic, chunk) == 1)
+		*pub->retired++ = chunk;
+	return elastic_mark(&s->elastic, chunk) == 1;
+}
+
 /* Marks the chunk that a hold names, if it is one of ours. What a peer wrote is input: anything
  * that is no chunk of ours is not looked at further. */
 static bool mark(struct publisher *pub, uint64_t hold)
 {
+	uint64_t chunk = hold & HOLD_OFFSET_MASK;
 	uint32_t number;
 
-	if (hold >> HOLD_OFFSET_BITS != (uint64_t)pub->index + 1 ||
-	    manager_find(&pub->manager, hold & HOLD_OFFSET_MASK, &number) != 1)
+	if (hold >> HOLD_OFFSET_BITS != (uint64_t)pub->index + 1)
+		return false;
+	if (pub->stretch)
+		return mark_elastic(pub, chunk);
+	if (manager_find(&pub->manager, chunk, &number) != 1)
 		return false;
 	pub->marked[number] = pub->scan;
 	return true;
+}
+
+/* How many holds a scan goes through says how often it is worth while. */
+static void begin_elastic(struct publisher *pub)
+{
+	elastic_begin_scan(&pub->stretch->elastic);
+	pub->stretch->holds = 0;
+	for (uint32_t i = 0; i < pub->member_count; i++)
+		pub->stretch->holds += pub->members[i].holds_max;
 }
 
 /* Is anything held at all? */
@@ -232,6 +287,8 @@ static bool scan_holds(struct publisher *pub)
 	bool found = false;
 
 	pub->scan++;
+	if (pub->stretch)
+		begin_elastic(pub);
 	for (uint32_t i = 0; i < pub->member_count; i++) {
 		const struct member *member = &pub->members[i];
 		const struct port_shared *port = member->port;
@@ -253,6 +310,10 @@ static void give(struct publisher *pub, uint64_t chunk)
 {
 	uint32_t number;
 
+	if (pub->stretch) {
+		(void)elastic_give(&pub->stretch->elastic, chunk);
+		return;
+	}
 	if (manager_find(&pub->manager, chunk, &number) != 1)
 		return;
 	if (manager_pool_of(&pub->manager, number) == 0)
@@ -277,15 +338,21 @@ static void give_all(struct publisher *pub)
 	pub->retired = pub->retired_bottom + 1;
 }
 
+static bool is_marked(const struct publisher *pub, uint64_t chunk)
+{
+	uint32_t number;
+
+	if (pub->stretch)
+		return elastic_is_marked(&pub->stretch->elastic, chunk);
+	return manager_find(&pub->manager, chunk, &number) == 1 && pub->marked[number] == pub->scan;
+}
+
 static void give_unmarked(struct publisher *pub)
 {
 	uint64_t *kept = pub->retired_bottom + 1;
 
 	for (uint64_t *chunk = kept; chunk < pub->retired; chunk++) {
-		uint32_t number;
-
-		if (manager_find(&pub->manager, *chunk, &number) == 1 &&
-		    pub->marked[number] == pub->scan)
+		if (is_marked(pub, *chunk))
 			*kept++ = *chunk;
 		else
 			give(pub, *chunk);
@@ -309,6 +376,8 @@ static int reclaim(struct publisher *pub)
 	else
 		give_all(pub);
 	bump(&pub->ring.segment->reclaims, 1);
+	if (pub->stretch)
+		stretch_note_look(pub->stretch, pub->retired_bottom, pub->retired);
 	return 0;
 }
 
@@ -351,6 +420,22 @@ static int take_free(struct publisher *pub, size_t size, uint64_t *ret_chunk)
 	return r;
 }
 
+/* A larger pool's chunk, where the best has none. */
+static int spill(struct publisher *pub, size_t size, uint64_t *ret_chunk)
+{
+	struct chunk chunk;
+	int r;
+
+	pub->manager.spill = true;
+	r = manager_take(&pub->manager, size, &chunk);
+	pub->manager.spill = false;
+	if (r < 1)
+		return r;
+	store_relaxed(&pub->ring.segment->spilled, pub->manager.spilled);
+	*ret_chunk = chunk.offset;
+	return 1;
+}
+
 /* A chunk for this size, after reclaiming if there is none: 1, 0, or what refreshing said */
 static int find_chunk(struct publisher *pub, size_t size, uint64_t *ret_chunk)
 {
@@ -362,11 +447,72 @@ static int find_chunk(struct publisher *pub, size_t size, uint64_t *ret_chunk)
 	if (r < 0)
 		return r;
 	r = take_free(pub, size, ret_chunk);
+	if (r == 0 && pub->spill)
+		r = spill(pub, size, ret_chunk);
 	if (r == 0 && pub->shortage) {
 		/* Perhaps there is memory again next time. */
 		pub->wants_refresh = true;
 		return pub->shortage;
 	}
+	return r;
+}
+
+/* The same in an area, where retired chunks are looked at in time: what is large is not waited for
+ * until something is missing. 1, 0, or why there is no memory */
+static int find_elastic(struct publisher *pub, size_t size, uint64_t *ret_chunk)
+{
+	struct stretch *s = pub->stretch;
+	bool looked = stretch_is_time(s, pub->retired_bottom, pub->retired);
+	int r;
+
+	if (!looked)
+		stretch_trim(s);
+	r = looked ? reclaim(pub) : 0;
+	if (r == 0)
+		r = elastic_take(&s->elastic, size, ret_chunk);
+	if (r == 0 && !looked && pub->retired > pub->retired_bottom + 1) {
+		r = reclaim(pub);
+		if (r == 0)
+			r = elastic_take(&s->elastic, size, ret_chunk);
+	}
+	if (r == 0) {
+		r = elastic_grow(&s->elastic, size);
+		if (r == 1)
+			r = elastic_take(&s->elastic, size, ret_chunk);
+	}
+	return r;
+}
+
+/* Before an inline loan: what large messages left is not kept for small ones. */
+static int look_after(struct publisher *pub)
+{
+	if (stretch_is_time(pub->stretch, pub->retired_bottom, pub->retired))
+		return reclaim(pub);
+	stretch_trim(pub->stretch);
+	return 0;
+}
+
+/* For people, and for the straight path. */
+static void note_solid(struct publisher *pub)
+{
+	store_relaxed(&pub->ring.segment->solid, pub->stretch->elastic.solid);
+	pub->straight_max = choose_straight_max(pub);
+}
+
+/* 1 with a chunk, or with CHUNK_NONE where the payload travels inline; else why not */
+static int find_room(struct publisher *pub, size_t size, uint64_t *ret_chunk)
+{
+	int r;
+
+	if (!pub->stretch)
+		return size > pub->inline_max ? find_chunk(pub, size, ret_chunk) : 1;
+	if (size > pub->inline_max) {
+		r = find_elastic(pub, size, ret_chunk);
+	} else {
+		r = look_after(pub);
+		r = r < 0 ? r : 1;
+	}
+	note_solid(pub);
 	return r;
 }
 
@@ -391,11 +537,9 @@ int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *re
 			return -ENOBUFS;
 		take_back(pub, lent);
 	}
-	if (size > pub->inline_max) {
-		r = find_chunk(pub, size, &chunk);
-		if (r <= 0)
-			return r;
-	}
+	r = find_room(pub, size, &chunk);
+	if (r <= 0)
+		return r;
 	if (!*pub->loan)
 		raise_loans(pub);
 	lent = *pub->loan;
@@ -720,6 +864,8 @@ uint32_t publisher_count_free(const struct publisher *pub)
 {
 	uint32_t free = (uint32_t)(pub->ready - pub->ready_bottom);
 
+	if (pub->stretch)
+		return pub->stretch->elastic.plan.chunks_max - pub->stretch->elastic.live;
 	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
 		free += pub->manager.pool[i].chunk_count - pub->manager.pool[i].used;
 	return free;
@@ -731,6 +877,8 @@ int publisher_check(const struct publisher *pub, const char **ret_wrong)
 
 	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
 		used += pub->manager.pool[i].used;
+	if (pub->stretch)
+		used = pub->stretch->elastic.live;
 	for (uint32_t i = 0; i < pub->ring.depth; i++)
 		ring += pub->slot_chunk[i] != CHUNK_NONE;
 	for (uint32_t i = 0; i < pub->loans_max; i++)
@@ -741,6 +889,8 @@ int publisher_check(const struct publisher *pub, const char **ret_wrong)
 	*ret_wrong = NULL;
 	if (used != ring + lent + idle)
 		*ret_wrong = "used chunks are not those in the ring, lent, ready and retired";
+	else if (pub->stretch && elastic_check(&pub->stretch->elastic) < 0)
+		*ret_wrong = "the area of chunks is not what it says";
 	else if (*pub->ready_bottom != CHUNK_NONE || *pub->retired_bottom != CHUNK_NONE)
 		*ret_wrong = "a stack of chunks has lost its bottom";
 	else if (load_relaxed(&pub->ring.segment->head) + 1 != pub->ring.next)

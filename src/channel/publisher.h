@@ -13,6 +13,8 @@
  *   ready:   of the first pool, free, the next to be lent; the manager counts them as used
  *   retired: left the ring, perhaps still held; at most sum(holds_max) of them are
  *   => with chunks >= depth + loans_max + sum(holds_max) a loan never fails
+ *
+ * An elastic one has no pools but a stretch, and nothing is ready there: each loan is slow.
  */
 
 #include <stdbool.h>
@@ -22,6 +24,7 @@
 #include "channel/omen_layout.h"
 #include "channel/port_layout.h"
 #include "channel/ring.h"
+#include "channel/stretch.h"
 
 /* Chunks are known by their offset in the segment, where none lies at 0. */
 #define CHUNK_NONE ((uint64_t)0)
@@ -93,11 +96,13 @@ struct publisher {
 	uint64_t *retired_bottom;
 
 	struct manager manager;
-	uint64_t *slot_chunk; /* [depth]: what each slot names */
-	struct lent **loans;  /* [loans_max + 1]: those out, those that were, NULL */
+	struct stretch *stretch; /* elastic: instead of pools */
+	uint64_t *slot_chunk;    /* [depth]: what each slot names */
+	struct lent **loans;     /* [loans_max + 1]: those out, those that were, NULL */
 	uint32_t loans_max;
 	uint32_t loans_high;
-	uint64_t allowed;   /* may be published without looking at cursors */
+	uint64_t allowed; /* may be published without looking at cursors */
+	bool spill;
 	bool timed;         /* with timestamps. Then, and if fenced, limit stays 0 */
 	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish */
 	bool wants_refresh; /* the last one failed */
@@ -128,7 +133,9 @@ struct publisher_plan {
 	struct hints_shared *hints;
 	void *memory; /* publisher_memory_size() bytes, 64-byte aligned */
 	size_t memory_size;
-	struct manager manager; /* initialised, everything free */
+	struct manager manager;  /* initialised, everything free */
+	struct stretch *stretch; /* the same, instead of it; or NULL */
+	bool spill;              /* when the best pool is exhausted, a larger one does */
 	uint32_t member_max;
 	bool fenced;
 	const struct publisher_calls *calls;

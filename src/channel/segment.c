@@ -23,6 +23,16 @@ size_t segment_size_with(const struct segment_plan *plan, uint32_t chunk_count)
 	return pool_end(&plan->pool[plan->pool_count - 1], chunk_count);
 }
 
+struct elastic_plan segment_elastic(const struct segment_plan *plan)
+{
+	return (struct elastic_plan){
+		.offset = plan->pool[0].offset,
+		.size_max = plan->payload_max,
+		.quota = plan->quota,
+		.chunks_max = plan->depth + plan->loans_max + SEGMENT_ELASTIC_HOLDS,
+	};
+}
+
 /* Chunks of whole pages begin at pages: so they can be written to a disk around the page cache. */
 #define PAGE 4096
 
@@ -73,6 +83,7 @@ void segment_format(struct segment_shared *segment, const struct segment_plan *p
 	segment->flags = plan->flags;
 	segment->pool_count = plan->pool_count;
 	segment->payload_max = plan->payload_max;
+	segment->quota = plan->quota;
 	segment->slots_offset = (uint32_t)sizes->slots_offset;
 	segment->index = plan->index;
 	for (uint32_t i = 0; i < plan->pool_count; i++) {
@@ -95,6 +106,7 @@ void segment_read_plan(const struct segment_shared *seen, struct segment_plan *r
 		.index = seen->index,
 		.topic_id = seen->topic_id,
 		.payload_max = seen->payload_max,
+		.quota = seen->quota,
 		.pool_count = seen->pool_count,
 	};
 	for (uint32_t i = 0; i < seen->pool_count; i++)

@@ -9,6 +9,7 @@
 
 #include <floe/floe.h>
 
+#include "alloc/elastic.h"
 #include "alloc/manager.h"
 #include "channel/segment_layout.h"
 
@@ -19,10 +20,18 @@ struct segment_plan {
 	uint32_t index;
 	uint64_t topic_id;
 	uint64_t payload_max;
+	uint64_t quota;               /* with FLOE_ELASTIC */
 	const struct floe_type *type; /* checked, or NULL */
 	uint32_t pool_count;
 	struct pool_plan pool[FLOE_POOLS_MAX]; /* offsets are filled in by segment_lay_out */
 };
+
+/* What subscribers may hold of an elastic publisher, all together. */
+#define SEGMENT_ELASTIC_HOLDS 4096
+
+/* With FLOE_ELASTIC: what is in the only pool, which is the area. Its chunk_count stays 0, for the
+ * memory is not at its beginning. */
+struct elastic_plan segment_elastic(const struct segment_plan *plan);
 
 /* Where slots and chunks come to lie. */
 struct segment_sizes {

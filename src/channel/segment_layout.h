@@ -10,10 +10,10 @@
  *   +128    head                   last published sequence; a futex word
  *   +192    counters               for people
  *   +256    sleeping               the publisher waits for a reliable subscriber
- *   +320    pools                  where chunks are; chunk_count grows
+ *   +320    pools                  where chunks are; chunk_count grows. Elastic: one, the area
  *   +576    type, schema
  *   ...     slot[depth]            one cache line each
- *   ...     chunks                 by pools
+ *   ...     chunks                 by pools, or anywhere in the area
  *
  * Message s lives in slot[s % depth]. The word `sequence` of a slot is 2s while message s can be
  * taken there, 2s-1 while it is being written, and only grows:
@@ -85,6 +85,7 @@ struct segment_shared {
 
 	FLOE_CACHELINE_ALIGNED shared_u64 owner; /* node id; 0: closed */
 	shared_u64 generation;
+	uint64_t quota; /* elastic: bytes of the area that may have memory; written at first */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 head;
 
@@ -94,9 +95,11 @@ struct segment_shared {
 	shared_u64 wakes;
 	shared_u64 reclaims;
 	shared_u64 discarded; /* loans that were not sent */
-	shared_u64 dropped;   /* of them: because a reliable subscriber lagged */
+	shared_u64 spilled;   /* loans from a larger pool than the best */
+	shared_u64 solid;     /* elastic: bytes of the area that have memory */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
+	shared_u64 dropped; /* of those that were discarded: because a reliable subscriber lagged */
 
 	FLOE_CACHELINE_ALIGNED struct pool_shared pool[FLOE_POOLS_MAX];
 

@@ -17,6 +17,18 @@
 #define MADV_POPULATE_READ 22 /* Linux 5.14 */
 #endif
 
+/* Memory of an elastic segment comes and goes all over its area: any chunk that a slot names has some,
+ * and elsewhere it reads as zeros. So all of the file may be read. */
+static int open_area(struct feed *feed, const struct segment_shared *seen, const char *path,
+		     struct floe_error *error)
+{
+	if (seen->size > feed->region.size)
+		return error_set(error, -EPROTO, "'%s' is truncated: remove it", path);
+	feed->region.reserved = seen->size;
+	feed->elastic = true;
+	return 0;
+}
+
 /* The segment in this memory; `feed->region` is where it may be read, `mapping` what is mapped. */
 static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret_type,
 		struct floe_error *error)
@@ -30,6 +42,10 @@ static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret
 		return error_set(error, -EPROTO, "'%s' is truncated: remove it", path);
 	copy_once(&seen, head, sizeof(seen));
 	r = segment_check(&seen, region->reserved, path, error);
+	if (r < 0)
+		return r;
+	if (seen.flags & FLOE_ELASTIC)
+		r = open_area(ret_feed, &seen, path, error);
 	if (r < 0)
 		return r;
 	ret_feed->index = seen.index;

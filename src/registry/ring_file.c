@@ -29,8 +29,8 @@ static bool is_same_plan(const struct segment_shared *seen, const struct segment
 	type_format(&type, plan->type);
 	if (theirs.depth != plan->depth || theirs.loans_max != plan->loans_max ||
 	    theirs.flags != plan->flags || theirs.payload_max != plan->payload_max ||
-	    theirs.pool_count != plan->pool_count || theirs.topic_id != plan->topic_id ||
-	    memcmp(&seen->type, &type, sizeof(type)) != 0)
+	    theirs.quota != plan->quota || theirs.pool_count != plan->pool_count ||
+	    theirs.topic_id != plan->topic_id || memcmp(&seen->type, &type, sizeof(type)) != 0)
 		return false;
 	for (uint32_t i = 0; i < plan->pool_count; i++)
 		if (theirs.pool[i].offset != plan->pool[i].offset ||
@@ -94,6 +94,12 @@ static bool is_ours(int fd)
 	return os->stat(fd, &seen) == 0 && seen.st_uid == os->get_uid();
 }
 
+static void keep_open(struct ring_file *file, int *fd)
+{
+	if (file->plan.flags & FLOE_ELASTIC)
+		file->fd = take_fd(fd);
+}
+
 /* 1 it is ours now; 0 not to be had */
 static int try_adopt(struct ring_file *ret_file, const struct ring_file_options *options,
 		     const struct node *node, int dir, uint32_t index)
@@ -135,6 +141,7 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 	segment_read_plan(&seen, &ret_file->plan);
 	(void)os->change_mode(fd, options->mode);
 	ret_file->region = take_region(&region);
+	keep_open(ret_file, &fd);
 	ret_file->index = index;
 	ret_file->adopted = true;
 	return 1;
@@ -284,6 +291,8 @@ static int create(struct ring_file *ret_file, const struct ring_file_options *op
 		return r;
 	r = link_somewhere(ret_file, fd, dir, node, members, error);
 	ret_file->region.source.fd = -1;
+	if (r == 0)
+		keep_open(ret_file, &fd);
 	return r;
 }
 
@@ -378,6 +387,16 @@ int ring_file_grow(struct ring_file *file, const struct topic *topic, uint32_t c
 	return 0;
 }
 
+int ring_file_reserve(struct ring_file *file, uint64_t offset, size_t size)
+{
+	return os->reserve(file->fd, offset, size);
+}
+
+int ring_file_punch(struct ring_file *file, uint64_t offset, size_t size)
+{
+	return os->punch(file->fd, offset, size);
+}
+
 void ring_file_close(struct ring_file *file, const struct topic *topic, bool keep)
 {
 	floe_cleanup(os_close_fdp) int dir = -1;
@@ -394,4 +413,5 @@ void ring_file_close(struct ring_file *file, const struct topic *topic, bool kee
 	if (file->outside)
 		lent_memory_remove(file->file);
 	region_close(&file->region);
+	os_close_fdp(&file->fd);
 }

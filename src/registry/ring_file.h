@@ -20,13 +20,14 @@
 struct ring_file {
 	struct region region; /* the segment, mapped writable */
 	struct segment_plan plan;
+	int fd; /* of an elastic segment, whose memory comes and goes; else -1 */
 	uint32_t index;
 	uint64_t file; /* which file has the name */
 	bool adopted;
 	bool outside; /* in the caller's block */
 };
 
-#define RING_FILE_NULL ((struct ring_file){.region = REGION_NULL})
+#define RING_FILE_NULL ((struct ring_file){.region = REGION_NULL, .fd = -1})
 
 struct ring_file_options {
 	struct segment_plan plan;
@@ -44,6 +45,11 @@ int ring_file_open(struct ring_file *ret_file, const struct ring_file_options *o
 
 /* Puts memory behind `chunk_count` chunks of the last pool. */
 int ring_file_grow(struct ring_file *file, const struct topic *topic, uint32_t chunk_count);
+
+/* Puts memory behind a range of an elastic segment, and takes it away: then it reads as zeros, and
+ * nobody gets a signal for it, for the file is as long as before. */
+int ring_file_reserve(struct ring_file *file, uint64_t offset, size_t size);
+int ring_file_punch(struct ring_file *file, uint64_t offset, size_t size);
 
 /* Unmaps it. `keep`: somebody may still read it, so it stays as closed. */
 void ring_file_close(struct ring_file *file, const struct topic *topic, bool keep);

@@ -164,6 +164,9 @@ static void describe_segment(const struct segment_shared *segment, struct floe_p
 	info->loans_max = segment->loans_max;
 	info->would_block = load_relaxed(&segment->would_block);
 	info->wakes = load_relaxed(&segment->wakes);
+	info->spilled = load_relaxed(&segment->spilled);
+	info->solid = load_relaxed(&segment->solid);
+	info->quota = segment->quota;
 	for (uint32_t i = 0; i < FLOE_POOLS_MAX; i++)
 		info->chunks += load_relaxed(&segment->pool[i].chunk_count);
 	copy_text(info->type, sizeof(info->type), segment->type.name);

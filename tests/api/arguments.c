@@ -358,6 +358,8 @@ static void publisher_options_beyond_their_limits_are_refused(void)
 	refuse_publisher_options(PUBLISHER(.payload_max = SIZE_MAX));
 	refuse_publisher_options(PUBLISHER(.holds_max = SIZE_MAX));
 	refuse_publisher_options(PUBLISHER(.flags = 1u << 31));
+	refuse_publisher_options(PUBLISHER(.flags = FLOE_SPILL));
+	refuse_publisher_options(PUBLISHER(.quota = 1 << 20));
 	refuse_publisher_options(PUBLISHER(.pools = pools, .pools_count = FLOE_POOLS_MAX + 1));
 	refuse_publisher_options(PUBLISHER(.pools_count = 1));
 }
