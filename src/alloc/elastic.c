@@ -328,6 +328,7 @@ static void empty(struct elastic *e, struct elastic_class *c, uint32_t first, ui
 		return;
 	for (uint32_t i = first; i < end; i++) {
 		c->block[i].state = ELASTIC_EMPTY;
+		c->filled--;
 		e->solid -= c->block_size;
 		sort_in(e, c, i, true);
 	}
@@ -412,6 +413,7 @@ int elastic_grow(struct elastic *e, size_t size)
 	if (r < 0)
 		return r;
 	b->state = ELASTIC_SOLID;
+	c->filled += more > 0;
 	e->solid += more;
 	if (e->solid > e->solid_high)
 		e->solid_high = e->solid;
@@ -425,6 +427,7 @@ static void empty_unsure(struct elastic *e, struct elastic_class *c, uint32_t bl
 	if (punch_around(e, c, block, block + 1) < 0)
 		return;
 	c->block[block].state = ELASTIC_EMPTY;
+	c->filled--;
 	e->solid -= c->block_size;
 }
 
@@ -467,6 +470,7 @@ int elastic_claim(struct elastic *e, uint64_t offset)
 	was_idle = is_idle(b);
 	if (b->state == ELASTIC_EMPTY) {
 		b->state = ELASTIC_UNSURE;
+		c->filled++;
 		e->solid += c->block_size;
 	}
 	b->taken |= spot.bit;
@@ -527,26 +531,34 @@ bool elastic_is_marked(const struct elastic *e, uint64_t offset)
 	return b->scan == e->scan && b->marked & spot.bit;
 }
 
+/* Up to where the next block begins that is not empty. */
+static int punch_gap(struct elastic *e, uint64_t from, uint64_t to)
+{
+	return from < to ? e->calls->punch(e->user, from, to - from) : 0;
+}
+
 int elastic_settle(struct elastic *e)
 {
-	for (uint32_t i = 0; i < e->class_count; i++) {
-		struct elastic_class *c = &e->class[i];
+	uint64_t from = e->plan.offset;
 
-		for (uint32_t k = 0; k < c->block_count; k++) {
-			uint32_t first = k;
+	for (uint32_t i = 0; i < e->class_count; i++) {
+		const struct elastic_class *c = &e->class[i];
+		uint32_t left = c->filled;
+
+		for (uint32_t k = 0; left; k++) {
+			uint64_t at = c->offset + k * c->block_size;
 			int r;
 
-			while (k < c->block_count && c->block[k].state == ELASTIC_EMPTY)
-				k++;
-			if (k == first)
+			if (c->block[k].state == ELASTIC_EMPTY)
 				continue;
-			r = e->calls->punch(e->user, c->offset + first * c->block_size,
-					    (k - first) * c->block_size);
+			r = punch_gap(e, from, at);
 			if (r < 0)
 				return r;
+			from = at + c->block_size;
+			left--;
 		}
 	}
-	return 0;
+	return punch_gap(e, from, e->end);
 }
 
 /*
@@ -583,7 +595,7 @@ static bool is_block_right(const struct elastic_class *c, uint32_t index)
 static int check_class(const struct elastic *e, uint32_t index, struct sums *sums)
 {
 	const struct elastic_class *c = &e->class[index];
-	uint32_t idle = 0;
+	uint32_t idle = 0, filled = 0;
 
 	for (uint32_t i = 0; i < c->block_count; i++) {
 		const struct elastic_block *b = &c->block[i];
@@ -592,10 +604,14 @@ static int check_class(const struct elastic *e, uint32_t index, struct sums *sum
 			return -EPROTO;
 		idle += is_idle(b);
 		sums->live += (uint64_t)__builtin_popcountll(b->taken);
-		sums->solid += b->state == ELASTIC_EMPTY ? 0 : c->block_size;
+		filled += b->state != ELASTIC_EMPTY;
 	}
+	sums->solid += filled * c->block_size;
 	sums->idle += idle * c->block_size;
-	return idle == c->idle && has_bit(e->idle_classes, index) == (idle > 0) ? 0 : -EPROTO;
+	return idle == c->idle && filled == c->filled &&
+			       has_bit(e->idle_classes, index) == (idle > 0)
+		       ? 0
+		       : -EPROTO;
 }
 
 int elastic_check(const struct elastic *e)

@@ -75,6 +75,7 @@ struct elastic_class {
 	uint32_t chunk_count; /* in a block: at most 64 */
 	uint32_t at_hand_low; /* words of at_hand[] below it are 0 */
 	uint32_t shut_low;    /* words of shut[] below it are all ones */
+	uint32_t filled;      /* blocks that are not empty */
 	uint32_t idle;        /* blocks */
 	struct elastic_block *block;
 	uint64_t *at_hand; /* a bit for each block that is solid and not full */

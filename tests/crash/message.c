@@ -22,7 +22,8 @@ uint64_t message_read(const struct floe_sample *sample)
 	const uint64_t *words = sample->data;
 	uint64_t whose = words[0];
 
-	expect(sample->size == MESSAGE_INLINE || sample->size == MESSAGE_CHUNK);
+	expect(sample->size == MESSAGE_INLINE || sample->size == MESSAGE_CHUNK ||
+	       sample->size == MESSAGE_LARGE);
 	for (size_t i = 1; i < sample->size / sizeof(*words); i++)
 		expect(words[i] == word(whose, sample->sequence, i));
 	return whose;

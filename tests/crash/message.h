@@ -15,6 +15,7 @@
 
 #define MESSAGE_INLINE 40
 #define MESSAGE_CHUNK 200
+#define MESSAGE_LARGE 70000 /* more than stays without a reason: ELASTIC_IDLE_MAX */
 
 /* Whose ring: the victim's goes on with its successors. */
 #define MESSAGE_VICTIM 'V'

@@ -349,7 +349,7 @@ static bool is_all_there(const struct point *point, int64_t found)
 
 static int64_t chunks_of(const struct point *point)
 {
-	return point->round->script->ring == RING_GROWING ? 4 : WORLD_POOL;
+	return point->round->script->ring == RING_FIXED ? WORLD_POOL : 4;
 }
 
 /* The survivor has got them all, too. */
@@ -379,7 +379,7 @@ static bool adds_up(const struct point *point)
 static bool count_chunks(const struct point *point, bool lives)
 {
 	int64_t held = 0, all = chunks_of(point);
-	bool grows = point->round->script->ring == RING_GROWING;
+	bool grows = point->round->script->ring != RING_FIXED;
 
 	if (!visitor_sends(point, VISITOR_FLUSH, WORLD_DEPTH + 1))
 		return false;

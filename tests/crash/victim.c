@@ -82,6 +82,11 @@ static void loan_inline(void)
 	loan(MESSAGE_INLINE);
 }
 
+static void loan_large(void)
+{
+	loan(MESSAGE_LARGE);
+}
+
 static void fill(void)
 {
 	if (self.loan.data)
@@ -327,6 +332,40 @@ const struct script scripts[] = {
 			{NULL, loan_chunk, SURVIVOR_LEAVE},
 			{NULL, fill},
 			{"publish-refresh", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "elastic",
+		.ring = RING_ELASTIC,
+		.steps = {
+			{"open", open_publisher},
+			{"loan-first", loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+			{"loan-grow", loan_large, SURVIVOR_HOLD},
+			{NULL, fill},
+			{"publish-large", publish},
+			{NULL, fill_ring, SURVIVOR_TAKE},
+			{"loan-shrink", loan_chunk},
+			{NULL, fill},
+			{NULL, publish},
+			{NULL, loan_large},
+			{"discard", discard},
+			{"loan-drop", loan_chunk},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "inheritor",
+		.ring = RING_ELASTIC,
+		.predecessors = {{"elastic", "loan-shrink"}},
+		.steps = {
+			{"adopt", open_publisher},
+			{"loan-settle", loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+			{"loan-grow", loan_large},
 			{"close", close_publisher},
 		},
 	},

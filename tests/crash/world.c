@@ -41,6 +41,11 @@ int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind)
 		return floe_publisher_open(ret, WORLD_TOPIC,
 					   PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
 						     .payload_max = MESSAGE_CHUNK));
+	if (kind == RING_ELASTIC)
+		return floe_publisher_open(ret, WORLD_TOPIC,
+					   PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
+						     .payload_max = MESSAGE_LARGE,
+						     .flags = FLOE_ELASTIC));
 	return floe_publisher_open(ret, WORLD_TOPIC,
 				   PUBLISHER(.depth = WORLD_DEPTH + (kind == RING_VISITOR),
 					     .loans_max = WORLD_POOL + 1, .pools = &pool,

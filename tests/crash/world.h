@@ -44,10 +44,11 @@ void world_make_stage(void);
  * run at the same time, so there is nothing to wait for. */
 void world_forbid_sleep(void);
 
-/* A ring with a fixed pool, or one that grows; or another plan, which adopts neither. */
+/* A ring with a fixed pool, one that grows, one of any sizes; or another plan, which adopts neither. */
 enum ring_kind {
 	RING_FIXED,
 	RING_GROWING,
+	RING_ELASTIC,
 	RING_VISITOR
 };
 int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind);
