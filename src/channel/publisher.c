@@ -73,7 +73,7 @@ static int claim_ring(struct publisher *pub)
 	for (uint32_t i = 0; i < pub->ring.depth; i++) {
 		const struct slot_shared *slot = &pub->ring.slots[i];
 		uint64_t sequence = load_relaxed(&slot->sequence);
-		uint64_t what = load_relaxed(&slot->what) & ~SLOT_TIMED;
+		uint64_t what = load_relaxed(&slot->what) & ~SLOT_FLAGS;
 
 		pub->slot_chunk[i] = CHUNK_NONE;
 		if (sequence == 0 || sequence % 2 || what & SLOT_INLINE)
@@ -720,6 +720,66 @@ int publisher_may_publish(struct publisher *pub)
 			return 1;
 	} while (leave_behind(pub, slowest) || lift_dead(pub, slowest));
 	return 0;
+}
+
+/* publisher_send with one store more: nobody looks at `what` before the slot is committed. */
+static int send_marked(struct publisher *pub, struct lent *lent, struct floe_loan *loan,
+		       uint64_t mark)
+{
+	uint64_t next = pub->ring.next;
+	struct slot_shared *slot = ring_begin(&pub->ring, next);
+	uint64_t chunk = lent->chunk;
+
+	if (chunk == CHUNK_NONE) {
+		publisher_fill_inline(slot, lent, loan->size, 0);
+		store_relaxed(&slot->what,
+			      SLOT_INLINE | SLOT_MARKED | mark << SLOT_MARK_SHIFT | loan->size);
+	} else {
+		publisher_fill_chunk(pub, slot, chunk, loan->size, 0);
+		store_relaxed(&slot->what, SLOT_MARKED | chunk);
+		store_relaxed(&slot->word[SLOT_CHUNK_MARK], mark);
+	}
+	publisher_rename(pub, ring_commit(&pub->ring, slot, next), chunk);
+	publisher_unlend(pub, lent, loan);
+	if (pub->fenced)
+		fence_seq_cst();
+	/* Pairs with the membarrier in sleep_once, as in publisher_send. */
+	if (floe_unlikely(load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen))
+		return publisher_wake(pub);
+	return 1;
+}
+
+int publisher_publish_marked(struct publisher *pub, struct floe_loan *loan, uint64_t mark)
+{
+	struct lent *lent = publisher_find(pub, loan);
+	int r = 0;
+
+	if (!lent || loan->size - 1 >= lent->size)
+		return -EINVAL;
+	if (load_relaxed(&pub->hints->subscribers) != pub->subscribers_seen || pub->wants_refresh)
+		r = refresh(pub);
+	return r < 0 ? r : send_marked(pub, lent, loan, mark & SLOT_MARK_MASK);
+}
+
+/* What was allowed when somebody last looked may have become more. */
+int publisher_has_room(struct publisher *pub, uint64_t count)
+{
+	int r;
+
+	if (is_allowed(pub) && pub->allowed - pub->ring.next >= count)
+		return 1;
+	r = publisher_may_publish(pub);
+	return r == 1 ? pub->allowed - pub->ring.next >= count : r;
+}
+
+/* One writer, and whole words: dying around it changes nothing, for then nobody wants any of them. */
+void publisher_set_unwanted(struct publisher *pub, uint32_t index, bool unwanted)
+{
+	shared_u64 *word = &pub->ring.segment->unwanted[index / 64];
+	uint64_t bit = (uint64_t)1 << index % 64;
+	uint64_t value = load_relaxed(word);
+
+	store_release(word, unwanted ? value | bit : value & ~bit);
 }
 
 static bool is_anyone_asleep(const struct publisher *pub)

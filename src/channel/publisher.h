@@ -281,6 +281,22 @@ floe_inline int publisher_publish(struct publisher *pub, struct floe_loan *loan)
 	return publisher_send(pub, lent, loan, 0);
 }
 
+/* publisher_publish, with a number of SLOT_MARK_BITS beside the payload. Nobody is waited for: that
+ * there is room is known to the caller. Not for a ring with timestamps. 1; -EINVAL, or what
+ * refreshing said */
+int publisher_publish_marked(struct publisher *pub, struct floe_loan *loan, uint64_t mark);
+
+/* Can more than `count` messages be sent before one would block? 1, 0, or what refreshing said */
+int publisher_has_room(struct publisher *pub, uint64_t count);
+
+/* Says that the reader need not go on with request `index`, below REQUESTS_MAX, or that it may. */
+void publisher_set_unwanted(struct publisher *pub, uint32_t index, bool unwanted);
+
+static inline bool publisher_is_unwanted(const struct publisher *pub, uint32_t index)
+{
+	return load_relaxed(&pub->ring.segment->unwanted[index / 64]) >> index % 64 & 1;
+}
+
 /* Sleeps until publisher_may_publish: 1; 0 deadline; -EINTR */
 int publisher_wait(struct publisher *pub, int64_t deadline_ns);
 

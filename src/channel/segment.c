@@ -86,6 +86,7 @@ void segment_format(struct segment_shared *segment, const struct segment_plan *p
 	segment->quota = plan->quota;
 	segment->slots_offset = (uint32_t)sizes->slots_offset;
 	segment->index = plan->index;
+	segment->sender = plan->sender;
 	for (uint32_t i = 0; i < plan->pool_count; i++) {
 		segment->pool[i].offset = plan->pool[i].offset;
 		segment->pool[i].chunk_size = plan->pool[i].chunk_size;
@@ -107,6 +108,7 @@ void segment_read_plan(const struct segment_shared *seen, struct segment_plan *r
 		.topic_id = seen->topic_id,
 		.payload_max = seen->payload_max,
 		.quota = seen->quota,
+		.sender = seen->sender,
 		.pool_count = seen->pool_count,
 	};
 	for (uint32_t i = 0; i < seen->pool_count; i++)

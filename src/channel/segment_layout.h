@@ -7,9 +7,12 @@
  *
  *   +0      identity, geometry     written before the segment can be seen, never again
  *   +64     owner, generation      written when a publisher adopts or closes it
+ *   +80     sender, quota          written before the segment can be seen, never again
  *   +128    head                   last published sequence; a futex word
  *   +192    counters               for people
  *   +256    sleeping               the publisher waits for a reliable subscriber
+ *   +264    unwanted               bit r: the client does not want request r answered any more
+ *   +296    dropped                for people
  *   +320    pools                  where chunks are; chunk_count grows. Elastic: one, the area
  *   +576    type, schema
  *   ...     slot[depth]            one cache line each
@@ -40,12 +43,24 @@
 /* slot.what: where the payload is. */
 #define SLOT_INLINE ((uint64_t)1 << 63) /* in the slot; the low bits are its size */
 #define SLOT_TIMED ((uint64_t)1 << 62)  /* word[5] is the time, or word[SLOT_CHUNK_TIME] */
+/* Requests and responses carry a number beside their payload, the mark: inline in `what`, else in
+ * word[SLOT_CHUNK_MARK]. The straight path of subscribers knows of none. */
+#define SLOT_MARKED ((uint64_t)1 << 61)
+#define SLOT_FLAGS (SLOT_TIMED | SLOT_MARKED) /* beside an offset */
+#define SLOT_MARK_SHIFT 8
+#define SLOT_MARK_BITS 48
+#define SLOT_MARK_MASK (((uint64_t)1 << SLOT_MARK_BITS) - 1)
 #define SLOT_SIZE_MASK ((uint64_t)0xff) /* of an inline payload */
 #define SLOT_WORDS 6
-/* Not inline: but for SLOT_TIMED `what` is the chunk's offset in the segment, and word[] is */
+/* Not inline: but for SLOT_FLAGS `what` is the chunk's offset in the segment, and word[] is */
 #define SLOT_CHUNK_SIZE 0
 #define SLOT_CHUNK_TIME 1 /* only with SLOT_TIMED */
 #define SLOT_CHUNK_NEXT 2 /* offset of the chunk that probably comes next, to be prefetched */
+#define SLOT_CHUNK_MARK 3 /* only with SLOT_MARKED */
+
+/* Requests of one client that may be out at the same time, each with a bit of its own. */
+#define UNWANTED_WORDS 4
+#define REQUESTS_MAX (64 * UNWANTED_WORDS)
 
 struct slot_shared {
 	FLOE_CACHELINE_ALIGNED shared_u64 sequence;
@@ -85,7 +100,8 @@ struct segment_shared {
 
 	FLOE_CACHELINE_ALIGNED shared_u64 owner; /* node id; 0: closed */
 	shared_u64 generation;
-	uint64_t quota; /* elastic: bytes of the area that may have memory; written at first */
+	uint64_t sender; /* which client or server it is; 0: an ordinary publisher */
+	uint64_t quota;  /* elastic: bytes of the area that may have memory */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 head;
 
@@ -99,6 +115,7 @@ struct segment_shared {
 	shared_u64 solid;     /* elastic: bytes of the area that have memory */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
+	shared_u64 unwanted[UNWANTED_WORDS];
 	shared_u64 dropped; /* of those that were discarded: because a reliable subscriber lagged */
 
 	FLOE_CACHELINE_ALIGNED struct pool_shared pool[FLOE_POOLS_MAX];
@@ -107,9 +124,11 @@ struct segment_shared {
 	char schema[];
 };
 static_assert(offsetof(struct segment_shared, owner) == 64, "layout");
+static_assert(offsetof(struct segment_shared, sender) == 80, "layout");
 static_assert(offsetof(struct segment_shared, head) == 128, "layout");
 static_assert(offsetof(struct segment_shared, lent) == 192, "layout");
 static_assert(offsetof(struct segment_shared, sleeping) == 256, "layout");
+static_assert(offsetof(struct segment_shared, unwanted) == 264, "layout");
 static_assert(offsetof(struct segment_shared, pool) == 320, "layout");
 static_assert(offsetof(struct segment_shared, type) == 576, "layout");
 static_assert(offsetof(struct segment_shared, schema) == 736, "layout");

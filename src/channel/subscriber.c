@@ -270,7 +270,7 @@ static void skip_old(struct subscriber *sub, struct feed *feed)
 static int find_payload(struct subscriber *sub, struct feed *feed)
 {
 	const struct slot_shared *slot = feed->reader.slot;
-	uint64_t what = load_relaxed(&slot->what) & ~SLOT_TIMED;
+	uint64_t what = load_relaxed(&slot->what) & ~SLOT_FLAGS;
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
 	int r;
 
@@ -297,6 +297,15 @@ static uint64_t read_time(const struct ready *ready, uint64_t what)
 	return what & SLOT_TIMED ? load_relaxed(&ready->slot->word[word]) : 0;
 }
 
+static uint64_t read_mark(const struct ready *ready, uint64_t what)
+{
+	if (!(what & SLOT_MARKED))
+		return 0;
+	if (what & SLOT_INLINE)
+		return what >> SLOT_MARK_SHIFT & SLOT_MARK_MASK;
+	return load_relaxed(&ready->slot->word[SLOT_CHUNK_MARK]) & SLOT_MARK_MASK;
+}
+
 static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
 	struct ready ready = {
@@ -314,7 +323,8 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 		return r;
 	what = load_relaxed(&ready.slot->what);
 	time_ns = read_time(&ready, what);
-	ready.what = what & SLOT_INLINE ? what & SLOT_SIZE_MASK : what & ~SLOT_TIMED;
+	sub->mark = read_mark(&ready, what);
+	ready.what = what & SLOT_INLINE ? what & SLOT_SIZE_MASK : what & ~SLOT_FLAGS;
 	r = what & SLOT_INLINE ? subscriber_take_inline(sub, &ready, ret)
 			       : subscriber_take_chunk(sub, &ready, ret);
 	if (r == 0)

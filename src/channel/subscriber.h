@@ -36,10 +36,12 @@ struct feed {
 	bool leaving;       /* its file is gone: dropped when empty and not held */
 	bool broken;        /* it was not what it must be: it reads as empty from then on */
 	bool lent;          /* it lies in a block of this process */
-	bool elastic;   /* memory that nobody holds may go at any time, and reads as zeros then */
-	bool seen;      /* when the folder was read last */
-	uint32_t index; /* which publisher of the topic */
-	uint64_t file;  /* which file it is: its inode */
+	bool elastic;       /* memory that nobody holds may go at any time, and reads as zeros then */
+	bool seen;          /* when the folder was read last */
+	uint32_t index;     /* which publisher of the topic */
+	uint64_t file;      /* which file it is: its inode */
+	uint64_t sender;    /* the client or server behind it, or 0 */
+	void *user;         /* whatever the layer above thinks of it */
 	shared_u64 nowhere;
 	struct region region;  /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
@@ -95,6 +97,7 @@ struct subscriber {
 	struct held *held;   /* [holds_mask + 1]; of these holds_max are used */
 	struct port_shared *port;
 	uint64_t copied;
+	uint64_t mark;            /* of the sample that was taken last; 0: it has none */
 	uint64_t publishers_seen; /* SEEN_NONE: look again in any case */
 	bool reliable;
 	bool fenced; /* membarrier(2) is not to be had */
@@ -313,6 +316,49 @@ floe_inline int subscriber_take(struct subscriber *sub, struct floe_sample *ret)
 	return subscriber_keep(sub, &ready, ret);
 }
 
+/* The same for what carries a mark, and hardly anything else does. */
+floe_inline int subscriber_take_marked(struct subscriber *sub, struct floe_sample *ret,
+				       uint64_t *ret_mark)
+{
+	struct feed *feed = sub->turn;
+	struct ready ready = {
+		.feed = feed,
+		.held = *sub->place,
+		.slot = feed->reader.slot,
+		.want = feed->reader.want,
+	};
+	uint64_t sequence;
+	int r;
+
+	__builtin_prefetch((const void *)feed->coming);
+	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->straight_at))
+		goto slow;
+	sequence = ring_sequence(ready.slot);
+	if (sequence < ready.want)
+		return 0;
+	if (floe_unlikely(sequence != ready.want || !ready.held))
+		goto slow;
+	ready.what = load_relaxed(&ready.slot->what);
+	if (floe_unlikely((ready.what & SLOT_FLAGS) != SLOT_MARKED))
+		goto slow;
+	/* Whoever takes the payload looks after that whether the slot was the same all the while. */
+	if (ready.what & SLOT_INLINE) {
+		*ret_mark = ready.what >> SLOT_MARK_SHIFT & SLOT_MARK_MASK;
+		ready.what &= SLOT_SIZE_MASK;
+		r = ready.what - 1 < FLOE_INLINE_MAX && subscriber_take_inline(sub, &ready, ret);
+	} else {
+		*ret_mark = load_relaxed(&ready.slot->word[SLOT_CHUNK_MARK]) & SLOT_MARK_MASK;
+		ready.what &= ~SLOT_MARKED;
+		r = subscriber_take_chunk(sub, &ready, ret);
+	}
+	if (floe_likely(r))
+		return subscriber_keep(sub, &ready, ret);
+slow:
+	r = subscriber_take_slow(sub, ret);
+	*ret_mark = sub->mark;
+	return r;
+}
+
 /* Which held sample this is; NULL: none of ours. */
 floe_inline struct held *subscriber_find(struct subscriber *sub, const struct floe_sample *sample)
 {
@@ -323,6 +369,13 @@ floe_inline struct held *subscriber_find(struct subscriber *sub, const struct fl
 	if (floe_unlikely(held->ticket != ticket || !held->feed))
 		return NULL;
 	return held;
+}
+
+/* Where a sample came from that is known to be held. */
+floe_inline struct feed *subscriber_feed_of(const struct subscriber *sub,
+					    const struct floe_sample *sample)
+{
+	return sub->held[sample->ticket & sub->holds_mask].feed;
 }
 
 /* The same for any sample, also of a subscriber with a descriptor. */

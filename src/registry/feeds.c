@@ -49,6 +49,7 @@ static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret
 	if (r < 0)
 		return r;
 	ret_feed->index = seen.index;
+	ret_feed->sender = seen.sender;
 	*ret_type = seen.type;
 	ring_reader_init(&ret_feed->reader, (const struct segment_shared *)head, seen.slots_offset,
 			 seen.depth);

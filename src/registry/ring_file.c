@@ -30,7 +30,8 @@ static bool is_same_plan(const struct segment_shared *seen, const struct segment
 	if (theirs.depth != plan->depth || theirs.loans_max != plan->loans_max ||
 	    theirs.flags != plan->flags || theirs.payload_max != plan->payload_max ||
 	    theirs.quota != plan->quota || theirs.pool_count != plan->pool_count ||
-	    theirs.topic_id != plan->topic_id || memcmp(&seen->type, &type, sizeof(type)) != 0)
+	    theirs.topic_id != plan->topic_id || theirs.sender != plan->sender ||
+	    memcmp(&seen->type, &type, sizeof(type)) != 0)
 		return false;
 	for (uint32_t i = 0; i < plan->pool_count; i++)
 		if (theirs.pool[i].offset != plan->pool[i].offset ||
@@ -395,6 +396,16 @@ int ring_file_reserve(struct ring_file *file, uint64_t offset, size_t size)
 int ring_file_punch(struct ring_file *file, uint64_t offset, size_t size)
 {
 	return os->punch(file->fd, offset, size);
+}
+
+void ring_file_remove(const struct node *node, const struct topic *topic, uint32_t index)
+{
+	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, NULL);
+
+	if (dir < 0)
+		return;
+	remove_stale(node, dir, index, NULL, true);
+	topic_tell_subscribers(topic->hints);
 }
 
 void ring_file_close(struct ring_file *file, const struct topic *topic, bool keep)

@@ -51,6 +51,9 @@ int ring_file_grow(struct ring_file *file, const struct topic *topic, uint32_t c
 int ring_file_reserve(struct ring_file *file, uint64_t offset, size_t size);
 int ring_file_punch(struct ring_file *file, uint64_t offset, size_t size);
 
+/* Takes the name from the ring of one who is dead or has closed it, whoever has not read it. */
+void ring_file_remove(const struct node *node, const struct topic *topic, uint32_t index);
+
 /* Unmaps it. `keep`: somebody may still read it, so it stays as closed. */
 void ring_file_close(struct ring_file *file, const struct topic *topic, bool keep);
 
