@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/service.h"
 #include "base/arith.h"
 #include "base/error.h"
 #include "base/name.h"
@@ -218,6 +219,62 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 		r = check_range(o->depth, FLOE_DEPTH_MAX, "depth", o->error);
 	if (r == 0)
 		r = check_range(o->history, FLOE_DEPTH_MAX, "history", o->error);
+	return r;
+}
+
+int options_read_client(struct floe_client_options *ret, const struct floe_client_options *from)
+{
+	struct floe_client_options *o = ret;
+	int r = copy(o, sizeof(*o), from);
+
+	r = explain(r, o->error);
+	if (r == 0)
+		r = check_type(o->request, o->error);
+	if (r == 0)
+		r = check_type(o->response, o->error);
+	if (r < 0)
+		return r;
+	set_default(&o->payload_max, PAYLOAD_DEFAULT);
+	set_default(&o->active_max, ACTIVE_DEFAULT);
+	set_default(&o->loans_max, LOANS_DEFAULT);
+	set_default(&o->holds_max, CLIENT_HOLDS_DEFAULT);
+	if (o->spin_ns == 0)
+		o->spin_ns = SPIN_DEFAULT_NS;
+	if (o->spin_ns > 1000000000)
+		return error_set(o->error, -EINVAL, "spin_ns is more than a second");
+	r = check_range(o->payload_max, FLOE_PAYLOAD_MAX, "payload_max", o->error);
+	if (r == 0)
+		r = check_range(o->active_max, FLOE_REQUESTS_MAX, "active_max", o->error);
+	if (r == 0)
+		r = check_range(o->loans_max, FLOE_LOANS_MAX, "loans_max", o->error);
+	return r < 0 ? r : check_range(o->holds_max, FLOE_HOLDS_MAX, "holds_max", o->error);
+}
+
+int options_read_server(struct floe_server_options *ret, const struct floe_server_options *from)
+{
+	struct floe_server_options *o = ret;
+	int r = copy(o, sizeof(*o), from);
+
+	r = explain(r, o->error);
+	if (r == 0)
+		r = check_type(o->request, o->error);
+	if (r == 0)
+		r = check_type(o->response, o->error);
+	if (r < 0)
+		return r;
+	set_default(&o->payload_max, PAYLOAD_DEFAULT);
+	set_default(&o->active_max, ACTIVE_DEFAULT);
+	set_default(&o->responses_max, RESPONSES_DEFAULT);
+	if (o->spin_ns == 0)
+		o->spin_ns = SPIN_DEFAULT_NS;
+	if (o->spin_ns > 1000000000)
+		return error_set(o->error, -EINVAL, "spin_ns is more than a second");
+	r = check_range(o->payload_max, FLOE_PAYLOAD_MAX, "payload_max", o->error);
+	if (r == 0)
+		r = check_range(o->active_max, FLOE_REQUESTS_MAX, "active_max", o->error);
+	if (r == 0)
+		r = check_range(o->responses_max, FLOE_DEPTH_MAX - REQUESTS_MAX, "responses_max",
+				o->error);
 	return r;
 }
 

@@ -9,6 +9,7 @@
 #include <floe/event.h>
 #include <floe/floe.h>
 #include <floe/inspect.h>
+#include <floe/service.h>
 
 #include <stdbool.h>
 
@@ -31,6 +32,8 @@ int options_read_publisher(struct floe_publisher_options *ret,
 			   const struct floe_publisher_options *from);
 int options_read_subscriber(struct floe_subscriber_options *ret,
 			    const struct floe_subscriber_options *from);
+int options_read_client(struct floe_client_options *ret, const struct floe_client_options *from);
+int options_read_server(struct floe_server_options *ret, const struct floe_server_options *from);
 int options_read_heap(struct floe_heap_options *ret, const struct floe_heap_options *from);
 int options_read_observer(struct floe_observer_options *ret,
 			  const struct floe_observer_options *from);

@@ -12,34 +12,13 @@
 
 #include "api/handle.h"
 #include "api/options.h"
+#include "api/publication.h"
 #include "base/arith.h"
 #include "base/error.h"
 #include "base/name.h"
-#include "channel/publisher.h"
 #include "os/os.h"
 #include "registry/census.h"
 #include "registry/cleanup.h"
-#include "registry/members.h"
-#include "registry/node.h"
-#include "registry/ring_file.h"
-#include "registry/topic.h"
-
-struct publication {
-	struct publisher publisher; /* first: the data path needs nothing else */
-	struct node *node;
-	struct topic topic;
-	struct ring_file file;
-	struct members members;
-	void *tables;
-	void *stretch;          /* NULL: not elastic */
-	uint32_t chunks_needed; /* without the holds of members */
-	uint32_t holds_reserved;
-	bool fixed;
-	bool drops;
-	int (*would_block)(void *user);
-	void *user;
-	bool spill;
-};
 
 static uint32_t total_chunks(const struct segment_plan *plan)
 {
@@ -248,17 +227,19 @@ static int start_anew(struct publication *p, const struct floe_publisher_options
 }
 
 static int open_publication(struct publication *p, const char *topic,
-			    const struct floe_publisher_options *o)
+			    const struct floe_publisher_options *o, uint64_t sender)
 {
 	struct ring_file_options wanted = {
 		.mode = o->mode,
 		.memory = o->memory,
 		.memory_size = o->memory_size,
+		.fresh = sender != 0,
 	};
 	int r = options_plan(o, &wanted.plan, &p->fixed);
 
 	if (r < 0)
 		return r;
+	wanted.plan.sender = sender;
 	if (o->memory && o->memory_size < segment_lay_out(&wanted.plan).size)
 		return error_set(o->error, -ENOMEM, "the memory has %zu bytes, %zu are needed",
 				 o->memory_size, segment_lay_out(&wanted.plan).size);
@@ -278,17 +259,13 @@ static int open_publication(struct publication *p, const char *topic,
 	return r;
 }
 
-FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *topic,
-				    const struct floe_publisher_options *options)
+int publication_open(struct publication **ret, const char *topic,
+		     const struct floe_publisher_options *options, uint64_t sender)
 {
 	struct floe_publisher_options o;
 	struct publication *p;
-	void *handle;
-	int r;
+	int r = options_read_publisher(&o, options);
 
-	if (!ret)
-		return -EINVAL;
-	r = options_read_publisher(&o, options);
 	if (r == 0)
 		r = name_check(topic, "topic name", FLOE_TOPIC_NAME_MAX, o.error);
 	if (r < 0)
@@ -301,15 +278,13 @@ FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *top
 	memset(p, 0, sizeof(*p));
 	p->topic = TOPIC_NULL;
 	p->file = RING_FILE_NULL;
-	r = open_publication(p, topic, &o);
-	if (r == 0)
-		r = handle_open(&handle, HANDLE_PUBLISHER, p);
+	r = open_publication(p, topic, &o, sender);
 	if (r < 0) {
 		error_complete(o.error, r, "open", topic);
 		end(p, p->file.adopted);
 		return r;
 	}
-	*ret = handle;
+	*ret = p;
 	return 0;
 }
 
@@ -324,14 +299,40 @@ static bool is_read(struct publication *p)
 	return false;
 }
 
-FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub)
+void publication_close(struct publication *p, bool keep)
 {
-	struct publication *p = handle_close(pub, HANDLE_PUBLISHER);
-
 	if (p)
-		end(p, is_read(p));
+		end(p, keep && is_read(p));
 }
 
+FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *topic,
+				    const struct floe_publisher_options *options)
+{
+	struct floe_publisher_options o;
+	struct publication *p;
+	void *handle;
+	int r;
+
+	if (!ret)
+		return -EINVAL;
+	r = publication_open(&p, topic, options, 0);
+	if (r < 0)
+		return r;
+	r = handle_open(&handle, HANDLE_PUBLISHER, p);
+	if (r < 0) {
+		(void)options_read_publisher(&o, options);
+		error_complete(o.error, r, "open", topic);
+		end(p, p->file.adopted);
+		return r;
+	}
+	*ret = handle;
+	return 0;
+}
+
+FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub)
+{
+	publication_close(handle_close(pub, HANDLE_PUBLISHER), true);
+}
 FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_options *options)
 {
 	struct floe_publisher_options o;

@@ -10,41 +10,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/descriptor.h"
 #include "api/handle.h"
 #include "api/options.h"
+#include "api/subscription.h"
 #include "base/arith.h"
 #include "base/error.h"
 #include "base/name.h"
-#include "channel/subscriber.h"
 #include "os/os.h"
 #include "registry/census.h"
 #include "registry/cleanup.h"
-#include "registry/feeds.h"
-#include "registry/node.h"
 #include "registry/place.h"
-#include "registry/topic.h"
-
-struct subscription {
-	struct subscriber subscriber; /* first: the data path needs nothing else */
-	struct node *node;
-	struct topic topic;
-	struct feeds feeds;
-	struct type_shared type;
-	struct port_shared *port;
-	bool placed;
-	void *tables;
-	struct descriptor *descriptor; /* NULL until somebody asked for it */
-	uint64_t history;
-	bool joining;
-	struct floe_error *error; /* while opening */
-};
 
 static int refresh(void *user, struct subscriber *sub)
 {
 	struct subscription *s = user;
 
-	return feeds_read(&s->feeds, sub, &s->topic, &s->type, s->joining, s->history, s->error);
+	int r = feeds_read(&s->feeds, sub, &s->topic, &s->type, s->joining, s->history, s->error);
+
+	if (s->changed)
+		s->changed(s->user);
+	return r;
 }
 
 static int look_again(void *user, struct feed *feed)
@@ -183,17 +168,14 @@ static void end(struct subscription *s)
 	free(s);
 }
 
-FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *topic,
-				     const struct floe_subscriber_options *options)
+int subscription_open(struct subscription **ret, const char *topic,
+		      const struct floe_subscriber_options *options, void (*changed)(void *user),
+		      void *user)
 {
 	struct floe_subscriber_options o;
 	struct subscription *s;
-	void *handle;
-	int r;
+	int r = options_read_subscriber(&o, options);
 
-	if (!ret)
-		return -EINVAL;
-	r = options_read_subscriber(&o, options);
 	if (r == 0)
 		r = name_check(topic, "topic name", FLOE_TOPIC_NAME_MAX, o.error);
 	if (r < 0)
@@ -210,8 +192,6 @@ FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *t
 	s->error = o.error;
 	type_format(&s->type, o.type);
 	r = join(s, topic, &o);
-	if (r == 0)
-		r = handle_open(&handle, HANDLE_SUBSCRIBER, s);
 	if (r < 0) {
 		error_complete(o.error, r, "open", topic);
 		end(s);
@@ -220,16 +200,45 @@ FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *t
 	topic_settle(&s->topic);
 	s->joining = false;
 	s->error = NULL;
+	s->changed = changed;
+	s->user = user;
+	*ret = s;
+	return 0;
+}
+
+void subscription_close(struct subscription *s)
+{
+	if (s)
+		end(s);
+}
+
+FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *topic,
+				     const struct floe_subscriber_options *options)
+{
+	struct floe_subscriber_options o;
+	struct subscription *s;
+	void *handle;
+	int r;
+
+	if (!ret)
+		return -EINVAL;
+	r = subscription_open(&s, topic, options, NULL, NULL);
+	if (r < 0)
+		return r;
+	r = handle_open(&handle, HANDLE_SUBSCRIBER, s);
+	if (r < 0) {
+		(void)options_read_subscriber(&o, options);
+		error_complete(o.error, r, "open", topic);
+		end(s);
+		return r;
+	}
 	*ret = handle;
 	return 0;
 }
 
 FLOE_PUBLIC void floe_subscriber_close(struct floe_subscriber *sub)
 {
-	struct subscription *s = handle_close(sub, HANDLE_SUBSCRIBER);
-
-	if (s)
-		end(s);
+	subscription_close(handle_close(sub, HANDLE_SUBSCRIBER));
 }
 
 FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_options *options)
@@ -312,15 +321,10 @@ FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *s
 		release_again(sub, sample);
 }
 
-FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
+int subscription_get_fd(struct subscription *s)
 {
-	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
 	int r;
 
-	if (!s) {
-		r = refuse(sub);
-		return r < 0 ? r : floe_subscriber_fd(sub);
-	}
 	if (!s->descriptor) {
 		r = descriptor_open(&s->descriptor, &s->subscriber);
 		if (r < 0)
@@ -328,6 +332,17 @@ FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
 		subscriber_be_polled(&s->subscriber);
 	}
 	return s->descriptor->alarm.fd;
+}
+
+FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
+{
+	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	int r;
+
+	if (s)
+		return subscription_get_fd(s);
+	r = refuse(sub);
+	return r < 0 ? r : floe_subscriber_fd(sub);
 }
 
 FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,

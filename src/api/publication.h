@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_PUBLICATION_H
+#define API_PUBLICATION_H
+
+/*
+ * Publication: what lies behind a struct floe_publisher, and what clients and servers send by.
+ */
+
+#include "channel/publisher.h"
+#include "registry/members.h"
+#include "registry/node.h"
+#include "registry/ring_file.h"
+#include "registry/topic.h"
+
+struct publication {
+	struct publisher publisher; /* first: the data path needs nothing else */
+	struct node *node;
+	struct topic topic;
+	struct ring_file file;
+	struct members members;
+	void *tables;
+	void *stretch;          /* NULL: not elastic */
+	uint32_t chunks_needed; /* without the holds of members */
+	uint32_t holds_reserved;
+	bool fixed;
+	bool spill;
+	bool drops;
+	int (*would_block)(void *user);
+	void *user;
+};
+
+/*
+ * floe_publisher_open, without a handle. `sender`: the id of a client or server, or 0. What a sender
+ * publishes is for one reader: nobody adopts its ring.
+ */
+int publication_open(struct publication **ret, const char *topic,
+		     const struct floe_publisher_options *options, uint64_t sender);
+
+/* `keep`: the ring stays while somebody alive may want what is in it. NULL is fine. */
+void publication_close(struct publication *p, bool keep);
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/service.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/name.h"
+#include "os/os.h"
+
+#define TYPE_NAME_MAX 60
+
+void service_topic(char *ret, const char *service)
+{
+	(void)snprintf(ret, SERVICE_NAME_MAX, "%s@service", service);
+}
+
+void service_server_topic(char *ret, const char *service, uint64_t id)
+{
+	(void)snprintf(ret, SERVICE_NAME_MAX, "%s@server.%016" PRIx64, service, id);
+}
+
+void service_client_topic(char *ret, const char *service, uint64_t id)
+{
+	(void)snprintf(ret, SERVICE_NAME_MAX, "%s@client.%016" PRIx64, service, id);
+}
+
+int service_check_name(const char *service, struct floe_error *error)
+{
+	return name_check(service, "service name", FLOE_SERVICE_NAME_MAX, error);
+}
+
+static bool is_named(const struct floe_type *type)
+{
+	return type && type->name && type->name[0];
+}
+
+/* What does not fit into one type is folded into its hash; 0 means "none" there. */
+static uint64_t fold(const struct floe_type *request, const struct floe_type *response)
+{
+	const uint64_t words[] = {request->hash, response->hash, response->size,
+				  response->alignment};
+	uint64_t hash = 0;
+
+	for (unsigned i = 0; i < FLOE_COUNT(words); i++)
+		hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15u;
+	return hash;
+}
+
+int service_join_types(struct service_type *ret, const struct floe_type *request,
+		       const struct floe_type *response, struct floe_error *error)
+{
+	*ret = (struct service_type){0};
+	if (is_named(request) != is_named(response))
+		return error_set(error, -EINVAL,
+				 "the types of request and response belong together");
+	if (!is_named(request))
+		return 0;
+	if (strlen(request->name) > TYPE_NAME_MAX || strlen(response->name) > TYPE_NAME_MAX)
+		return error_set(error, -EINVAL, "a type's name in a service has at most %d bytes",
+				 TYPE_NAME_MAX);
+	(void)snprintf(ret->name, sizeof(ret->name), "%s -> %s", request->name, response->name);
+	ret->type = (struct floe_type){
+		.name = ret->name,
+		.size = request->size,
+		.alignment = request->alignment,
+		.hash = fold(request, response),
+	};
+	return 0;
+}
+
+int service_make_id(uint64_t *ret, struct floe_error *error)
+{
+	int r;
+
+	do {
+		r = os->get_random(ret, sizeof(*ret));
+	} while (r >= 0 && *ret == 0);
+	return r < 0 ? error_system(error, r, "read", "random numbers") : 0;
+}

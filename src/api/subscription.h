@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_SUBSCRIPTION_H
+#define API_SUBSCRIPTION_H
+
+/*
+ * Subscription: what lies behind a struct floe_subscriber, and what clients and servers receive by.
+ */
+
+#include "api/descriptor.h"
+#include "channel/subscriber.h"
+#include "registry/feeds.h"
+#include "registry/node.h"
+#include "registry/topic.h"
+
+struct subscription {
+	struct subscriber subscriber; /* first: the data path needs nothing else */
+	struct node *node;
+	struct topic topic;
+	struct feeds feeds;
+	struct type_shared type;
+	struct port_shared *port;
+	bool placed;
+	void *tables;
+	struct descriptor *descriptor; /* NULL until somebody asked for it */
+	uint64_t history;
+	bool joining;
+	struct floe_error *error;    /* while opening */
+	void (*changed)(void *user); /* the folder has been read again; or NULL */
+	void *user;
+};
+
+/* floe_subscriber_open, without a handle. */
+int subscription_open(struct subscription **ret, const char *topic,
+		      const struct floe_subscriber_options *options, void (*changed)(void *user),
+		      void *user);
+
+/* NULL is fine. */
+void subscription_close(struct subscription *s);
+
+/* floe_subscriber_fd */
+int subscription_get_fd(struct subscription *s);
+
+#endif

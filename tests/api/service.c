@@ -1,0 +1,812 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Services: every request ends exactly once, with its response or with the reason why there is
+ * none; nobody waits for who does not answer, does not read, or is dead.
+ */
+
+#include <floe/service.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "asleep.h"
+#include "folder.h"
+#include "peer.h"
+#include "steps.h"
+
+#define CHUNK 1000
+#define FOREVER (-1)
+#define MILLISECONDS ((int64_t)1000000)
+#define SECONDS ((int64_t)1000000000)
+
+#define CLIENT(...) \
+	(&(struct floe_client_options){.size = sizeof(struct floe_client_options), __VA_ARGS__})
+#define SERVER(...) \
+	(&(struct floe_server_options){.size = sizeof(struct floe_server_options), __VA_ARGS__})
+
+static struct floe_client *client(const struct floe_client_options *options)
+{
+	struct floe_client *opened = NULL;
+
+	expect_equal(floe_client_open(&opened, "sum", options), 0);
+	return opened;
+}
+
+static struct floe_server *server(const struct floe_server_options *options)
+{
+	struct floe_server *opened = NULL;
+
+	expect_equal(floe_server_open(&opened, "sum", options), 0);
+	return opened;
+}
+
+/* A request of `size` bytes filled from `seed`; returns its number. */
+static uint64_t request_until(struct floe_client *c, size_t size, uint64_t seed,
+			      int64_t deadline_ns)
+{
+	struct floe_loan loan;
+	uint64_t number = 0;
+
+	expect_equal(floe_client_loan(c, size, &loan), 1);
+	fill(loan.data, size, seed);
+	expect_equal(floe_client_send(c, &loan, deadline_ns, &number), 1);
+	expect(!loan.data);
+	expect(number != 0);
+	return number;
+}
+
+static uint64_t request(struct floe_client *c, size_t size, uint64_t seed)
+{
+	return request_until(c, size, seed, FOREVER);
+}
+
+/* The next request is there and is this one; it stays taken. */
+static struct floe_request accept_request(struct floe_server *s, size_t size, uint64_t seed)
+{
+	struct floe_request taken;
+
+	expect_equal(floe_server_wait(s, now_ns() + 10 * SECONDS), 1);
+	expect_equal(floe_server_take(s, &taken), 1);
+	expect_equal(taken.size, size);
+	expect(is_filled(taken.data, size, seed));
+	return taken;
+}
+
+static int respond(struct floe_server *s, struct floe_request *taken, size_t size, uint64_t seed,
+		   int more)
+{
+	struct floe_loan loan;
+	int r = floe_server_loan(s, taken, size, &loan);
+
+	if (r != 1)
+		return r;
+	fill(loan.data, size, seed);
+	r = floe_server_send(s, taken, &loan, more);
+	if (r < 1 && loan.data)
+		floe_server_discard(s, taken, &loan);
+	return r;
+}
+
+/* The next outcome, which must be of this request and have this status. */
+static struct floe_response outcome(struct floe_client *c, uint64_t number, int status)
+{
+	struct floe_response response;
+	int r;
+
+	do {
+		expect_equal(floe_client_wait(c, now_ns() + 10 * SECONDS), 1);
+		r = floe_client_take(c, &response);
+	} while (r == 0);
+	expect_equal(r, 1);
+	expect_equal(response.request, number);
+	expect_equal(response.status, status);
+	return response;
+}
+
+static void expect_response(struct floe_client *c, uint64_t number, size_t size, uint64_t seed,
+			    int status)
+{
+	struct floe_response response = outcome(c, number, status);
+
+	expect_equal(response.size, size);
+	expect(is_filled(response.data, size, seed));
+	floe_client_release(c, &response);
+	expect(!response.data);
+}
+
+static void expect_end(struct floe_client *c, uint64_t number, int status)
+{
+	struct floe_response response = outcome(c, number, status);
+
+	expect(!response.data);
+	floe_client_release(c, &response);
+}
+
+static void expect_silence(struct floe_client *c)
+{
+	struct floe_response response;
+
+	expect_equal(floe_client_take(c, &response), 0);
+}
+
+static struct floe_client_counts client_counts(struct floe_client *c)
+{
+	struct floe_client_counts counts;
+
+	expect_equal(floe_client_count(c, &counts, sizeof(counts)), 0);
+	return counts;
+}
+
+static struct floe_server_counts server_counts(struct floe_server *s)
+{
+	struct floe_server_counts counts;
+
+	expect_equal(floe_server_count(s, &counts, sizeof(counts)), 0);
+	return counts;
+}
+
+/*
+ * One process
+ */
+
+static void a_response_comes_back_to_who_asked(void)
+{
+	static const size_t sizes[] = {1, 8, 48, 49, 64, CHUNK, 65536};
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(NULL);
+
+	for (unsigned i = 0; i < COUNT(sizes); i++) {
+		uint64_t number = request(c, sizes[i], i);
+		struct floe_request taken = accept_request(s, sizes[i], i);
+
+		expect_silence(c);
+		expect_equal(respond(s, &taken, sizes[i], i + 100, 0), 1);
+		expect(!taken.data);
+		expect_response(c, number, sizes[i], i + 100, 0);
+		expect_silence(c);
+	}
+	expect_equal(client_counts(c).sent, COUNT(sizes));
+	expect_equal(client_counts(c).ended, COUNT(sizes));
+	expect_equal(client_counts(c).active, 0);
+	expect_equal(client_counts(c).servers, 1);
+	expect_equal(server_counts(s).taken, COUNT(sizes));
+	expect_equal(server_counts(s).ended, COUNT(sizes));
+	expect_equal(server_counts(s).clients, 1);
+
+	floe_client_close(c);
+	floe_server_close(s);
+	expect_folder_empty();
+}
+
+static void responses_come_in_any_order_and_each_finds_its_request(void)
+{
+	struct floe_client *c = client(NULL);
+	struct floe_server *s = server(NULL);
+	struct floe_request taken[4];
+	uint64_t number[4];
+
+	for (unsigned i = 0; i < 4; i++)
+		number[i] = request(c, 8, i);
+	for (unsigned i = 0; i < 4; i++)
+		taken[i] = accept_request(s, 8, i);
+	for (unsigned i = 4; i-- > 0;)
+		expect_equal(respond(s, &taken[i], 16, i, 0), 1);
+	for (unsigned i = 4; i-- > 0;)
+		expect_response(c, number[i], 16, i, 0);
+
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+static void a_stream_ends_with_its_last_response(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(NULL);
+	uint64_t number = request(c, 8, 1);
+	struct floe_request taken = accept_request(s, 8, 1);
+
+	for (unsigned i = 0; i < 5; i++)
+		expect_equal(respond(s, &taken, CHUNK, i, 1), 1);
+	for (unsigned i = 0; i < 5; i++)
+		expect_response(c, number, CHUNK, i, 1);
+	expect_equal(floe_server_end(s, &taken, 0), 0);
+	expect_end(c, number, 0);
+	expect_silence(c);
+
+	number = request(c, 8, 2);
+	taken = accept_request(s, 8, 2);
+	expect_equal(floe_server_end(s, &taken, -ENOENT), 0);
+	expect_end(c, number, -ENOENT);
+
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+/* A client that does not read: what is not the last would block, what is the last never does. */
+static void a_client_that_does_not_read_costs_a_bounded_ring(void)
+{
+	struct floe_server *s = server(SERVER(.responses_max = 3));
+	struct floe_client *c = client(CLIENT(.active_max = 2));
+	uint64_t first = request(c, 8, 1);
+	uint64_t second = request(c, 8, 2);
+	struct floe_request a = accept_request(s, 8, 1);
+	struct floe_request b = accept_request(s, 8, 2);
+
+	for (unsigned i = 0; i < 3; i++)
+		expect_equal(respond(s, &a, CHUNK, i, 1), 1);
+	expect_equal(respond(s, &a, CHUNK, 3, 1), 0);
+	expect_equal(respond(s, &b, CHUNK, 3, 1), 0);
+	expect_equal(server_counts(s).would_block, 2);
+	expect_equal(respond(s, &b, CHUNK, 4, 0), 1);
+	expect_equal(respond(s, &a, CHUNK, 5, 0), 1);
+	for (unsigned i = 0; i < 3; i++)
+		expect_response(c, first, CHUNK, i, 1);
+	expect_response(c, second, CHUNK, 4, 0);
+	expect_response(c, first, CHUNK, 5, 0);
+
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+static void a_server_that_never_answers_costs_a_deadline(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(CLIENT(.active_max = 2));
+	int64_t deadline = now_ns() + 20 * MILLISECONDS;
+	struct floe_request taken;
+	struct floe_loan loan;
+	uint64_t first = request_until(c, 8, 1, deadline);
+	uint64_t second = request_until(c, 8, 2, FOREVER);
+
+	expect_end(c, first, -ETIMEDOUT);
+	expect(now_ns() >= deadline);
+	expect_equal(floe_client_wait(c, now_ns() + 5 * MILLISECONDS), 0);
+	expect_equal(client_counts(c).timed_out, 1);
+	/* As long as the server has it, it counts. */
+	expect_equal(client_counts(c).active, 2);
+	expect_equal(floe_client_loan(c, 8, &loan), 0);
+
+	taken = accept_request(s, 8, 1);
+	expect_equal(floe_server_is_wanted(s, &taken), 0);
+	expect_equal(respond(s, &taken, 8, 3, 1), -ECANCELED);
+	expect_equal(respond(s, &taken, 8, 3, 0), 1);
+	expect_silence(c);
+	expect_equal(client_counts(c).late, 1);
+	expect_equal(client_counts(c).active, 1);
+	taken = accept_request(s, 8, 2);
+	expect_equal(floe_server_is_wanted(s, &taken), 1);
+	expect_equal(respond(s, &taken, 8, 4, 0), 1);
+	expect_response(c, second, 8, 4, 0);
+
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+static void cancel_ends_a_request_at_once_and_tells_its_server(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(CLIENT(.active_max = 1));
+	uint64_t number = request(c, 8, 1);
+	struct floe_request taken = accept_request(s, 8, 1);
+
+	expect_equal(respond(s, &taken, 8, 1, 1), 1);
+	expect_equal(floe_server_is_wanted(s, &taken), 1);
+	expect_equal(floe_client_cancel(c, number), 1);
+	expect_equal(floe_client_cancel(c, number), 0);
+	expect_equal(floe_server_is_wanted(s, &taken), 0);
+	expect_equal(respond(s, &taken, 8, 2, 1), -ECANCELED);
+	expect_end(c, number, -ECANCELED);
+	expect_equal(floe_client_cancel(c, number), 0);
+	expect_equal(floe_server_end(s, &taken, -ECANCELED), 0);
+	expect_silence(c);
+	expect_equal(client_counts(c).late, 2);
+
+	/* The next one in the same place is wanted. */
+	number = request(c, 8, 3);
+	taken = accept_request(s, 8, 3);
+	expect_equal(floe_server_is_wanted(s, &taken), 1);
+	expect_equal(respond(s, &taken, 8, 4, 0), 1);
+	expect_response(c, number, 8, 4, 0);
+
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+static void requests_go_to_the_server_that_has_fewest(void)
+{
+	struct floe_server *s[3] = {server(NULL), server(NULL), server(NULL)};
+	struct floe_client *c = client(CLIENT(.active_max = 9));
+	struct floe_request taken;
+
+	expect_equal(client_counts(c).servers, 3);
+	for (unsigned i = 0; i < 9; i++)
+		request(c, 8, 1);
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned n = 0; n < 3; n++) {
+			taken = accept_request(s[i], 8, 1);
+			/* The first one is quick. */
+			if (i == 0)
+				expect_equal(respond(s[0], &taken, 8, 1, 0), 1);
+		}
+	for (unsigned n = 0; n < 3; n++) {
+		struct floe_response response;
+
+		expect_equal(floe_client_take(c, &response), 1);
+		floe_client_release(c, &response);
+		request(c, 8, 2);
+		taken = accept_request(s[0], 8, 2);
+		expect_equal(respond(s[0], &taken, 8, 2, 0), 1);
+	}
+
+	floe_client_close(c);
+	for (unsigned i = 0; i < 3; i++)
+		floe_server_close(s[i]);
+	expect_folder_empty();
+}
+
+static void a_server_that_leaves_ends_what_it_has(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(NULL);
+	struct floe_request taken;
+	struct floe_loan loan;
+	uint64_t answered = request(c, 8, 1);
+	uint64_t begun = request(c, 8, 2);
+	uint64_t untaken = request(c, 8, 3);
+
+	taken = accept_request(s, 8, 1);
+	expect_equal(respond(s, &taken, 8, 1, 0), 1);
+	accept_request(s, 8, 2);
+	expect_equal(floe_client_loan(c, 8, &loan), 1);
+	floe_server_close(s);
+
+	/* What it said before comes first. */
+	expect_response(c, answered, 8, 1, 0);
+	expect_end(c, begun, -EPIPE);
+	expect_end(c, untaken, -EPIPE);
+	expect_silence(c);
+	expect_equal(floe_client_send(c, &loan, FOREVER, NULL), -EPIPE);
+	memset(loan.data, 1, loan.size);
+	floe_client_discard(c, &loan);
+	expect_equal(floe_client_loan(c, 8, &loan), -ENOTCONN);
+	expect_equal(client_counts(c).servers, 0);
+	expect_equal(client_counts(c).failed, 2);
+
+	s = server(NULL);
+	answered = request(c, 8, 4);
+	taken = accept_request(s, 8, 4);
+	expect_equal(respond(s, &taken, 8, 5, 0), 1);
+	expect_response(c, answered, 8, 5, 0);
+	floe_server_close(s);
+	floe_client_close(c);
+	expect_folder_empty();
+}
+
+static void a_client_that_leaves_frees_what_its_server_held(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(NULL);
+	struct floe_request taken, lent;
+	struct floe_loan loan;
+
+	request(c, CHUNK, 1);
+	request(c, CHUNK, 2);
+	request(c, CHUNK, 3);
+	taken = accept_request(s, CHUNK, 1);
+	lent = accept_request(s, CHUNK, 2);
+	expect_equal(floe_server_loan(s, &lent, CHUNK, &loan), 1);
+	floe_client_close(c);
+
+	/* What is held can still be read, and written. */
+	expect(is_filled(taken.data, taken.size, 1));
+	expect_equal(floe_server_wait(s, 0), 1);
+	expect_equal(floe_server_take(s, &(struct floe_request){0}), 0);
+	expect(is_filled(taken.data, taken.size, 1));
+	memset(loan.data, 1, loan.size);
+	expect_equal(floe_server_is_wanted(s, &taken), -EPIPE);
+	expect_equal(floe_server_loan(s, &taken, 8, &(struct floe_loan){0}), -EPIPE);
+	expect_equal(floe_server_end(s, &taken, 0), 0);
+	expect_equal(floe_server_send(s, &lent, &loan, 0), -EPIPE);
+	expect(!lent.data);
+	expect_equal(server_counts(s).abandoned, 3);
+	expect_equal(server_counts(s).active, 0);
+	expect_equal(server_counts(s).clients, 0);
+
+	floe_server_close(s);
+	expect_folder_empty();
+}
+
+/*
+ * Limits and bad input
+ */
+
+static void limits_are_outcomes(void)
+{
+	struct floe_server *s = server(SERVER(.active_max = 1));
+	struct floe_client *c = client(CLIENT(.active_max = 3, .loans_max = 2, .holds_max = 1));
+	struct floe_request taken;
+	struct floe_response response;
+	struct floe_loan loan[3];
+	uint64_t first;
+
+	expect_equal(floe_client_loan(c, 8, &loan[0]), 1);
+	expect_equal(floe_client_loan(c, 8, &loan[1]), 1);
+	expect_equal(floe_client_loan(c, 8, &loan[2]), -ENOBUFS);
+	floe_client_discard(c, &loan[0]);
+	floe_client_discard(c, &loan[1]);
+	first = request(c, CHUNK, 1);
+	request(c, CHUNK, 2);
+	request(c, CHUNK, 3);
+	expect_equal(floe_client_loan(c, 8, &loan[0]), 0);
+
+	taken = accept_request(s, CHUNK, 1);
+	expect_equal(floe_server_take(s, &(struct floe_request){0}), -ENOBUFS);
+	expect_equal(floe_server_loan(s, &taken, CHUNK, &loan[0]), 1);
+	expect_equal(floe_server_loan(s, &taken, CHUNK, &loan[1]), -ENOBUFS);
+	floe_server_discard(s, &taken, &loan[0]);
+	expect_equal(respond(s, &taken, CHUNK, 1, 0), 1);
+	taken = accept_request(s, CHUNK, 2);
+	expect_equal(respond(s, &taken, CHUNK, 2, 0), 1);
+
+	expect_equal(floe_client_take(c, &response), 1);
+	expect_equal(response.request, first);
+	expect_equal(floe_client_take(c, &(struct floe_response){0}), -ENOBUFS);
+	expect_equal(client_counts(c).held, 1);
+	floe_client_release(c, &response);
+	expect_equal(floe_client_take(c, &response), 1);
+	floe_client_release(c, &response);
+
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+static void what_is_no_handle_or_no_request_is_refused(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(NULL);
+	struct floe_client *other = client(NULL);
+	struct floe_server *closed_server = server(NULL);
+	struct floe_client *closed = client(NULL);
+	struct floe_request taken, copy;
+	struct floe_response response = {0};
+	struct floe_loan loan = {0};
+	uint64_t number;
+
+	floe_client_close(closed);
+	floe_server_close(closed_server);
+	for (int i = 0; i < 3; i++) {
+		struct floe_client *bad = i == 0 ? NULL : i == 1 ? closed : (void *)s;
+		struct floe_server *bad_server = i == 0 ? NULL : i == 1 ? closed_server : (void *)c;
+
+		expect_equal(floe_client_loan(bad, 8, &loan), -EINVAL);
+		expect_equal(floe_client_send(bad, &loan, FOREVER, NULL), -EINVAL);
+		expect_equal(floe_client_take(bad, &response), -EINVAL);
+		expect_equal(floe_client_cancel(bad, 1), -EINVAL);
+		expect_equal(floe_client_wait(bad, 0), -EINVAL);
+		expect_equal(floe_client_wait_for_server(bad, 0), -EINVAL);
+		expect_equal(floe_client_fd(bad), -EINVAL);
+		floe_client_discard(bad, &loan);
+		floe_client_release(bad, &response);
+		expect_equal(floe_server_take(bad_server, &taken), -EINVAL);
+		expect_equal(floe_server_wait(bad_server, 0), -EINVAL);
+		expect_equal(floe_server_fd(bad_server), -EINVAL);
+	}
+	floe_client_close(NULL);
+	floe_server_close(NULL);
+	expect_equal(floe_client_loan(c, 0, &loan), -EINVAL);
+	expect_equal(floe_client_loan(c, 65537, &loan), -EINVAL);
+	expect_equal(floe_client_loan(c, 8, NULL), -EINVAL);
+	expect_equal(floe_client_take(c, NULL), -EINVAL);
+	expect_equal(floe_client_cancel(c, 0), -EINVAL);
+	expect_equal(floe_client_cancel(c, UINT64_MAX), -EINVAL);
+	expect_equal(floe_server_take(s, NULL), -EINVAL);
+
+	expect_equal(floe_client_loan(c, 8, &loan), 1);
+	expect_equal(floe_client_send(other, &loan, FOREVER, NULL), -EINVAL);
+	floe_client_discard(other, &loan);
+	expect_equal(floe_client_send(c, &loan, FOREVER, &number), 1);
+	expect_equal(floe_client_cancel(other, number), -EINVAL);
+	expect_equal(floe_server_wait(s, FOREVER), 1);
+	expect_equal(floe_server_take(s, &taken), 1);
+	copy = taken;
+	expect_equal(floe_server_end(s, &taken, 1), -EINVAL);
+	expect_equal(floe_server_end(s, NULL, 0), -EINVAL);
+	expect_equal(floe_server_loan(s, &taken, 65537, &loan), -EINVAL);
+	expect_equal(floe_server_send(s, &taken, &loan, 0), -EINVAL);
+	expect_equal(floe_server_end(s, &taken, 0), 0);
+	expect_equal(floe_server_end(s, &copy, 0), -EINVAL);
+	expect_equal(floe_server_is_wanted(s, &copy), -EINVAL);
+	expect_equal(floe_server_loan(s, &copy, 8, &loan), -EINVAL);
+
+	floe_client_close(other);
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+static void what_does_not_fit_is_refused_with_a_sentence(void)
+{
+	struct floe_type a = {.name = "A", .size = 8};
+	struct floe_type b = {.name = "B", .size = 8};
+	struct floe_type b16 = {.name = "B", .size = 16};
+	struct floe_error error;
+	struct floe_server *s = server(SERVER(.request = &a, .response = &b));
+	struct floe_client *c = client(CLIENT(.request = &a, .response = &b));
+	struct floe_client *bad = NULL;
+	struct floe_server *bad_server = NULL;
+
+	expect_equal(floe_client_open(&bad, "sum",
+				      CLIENT(.request = &a, .response = &a, .error = &error)),
+		     -EPROTOTYPE);
+	expect(strstr(error.text, "'A -> A'"));
+	expect(strstr(error.text, "'A -> B'"));
+	expect_equal(floe_client_open(&bad, "sum",
+				      CLIENT(.request = &a, .response = &b16, .error = &error)),
+		     -EPROTOTYPE);
+	expect_equal(floe_server_open(&bad_server, "sum",
+				      SERVER(.request = &b, .response = &a, .error = &error)),
+		     -EPROTOTYPE);
+	expect(strstr(error.text, "'B -> A'"));
+	expect_equal(floe_server_open(&bad_server, "sum", SERVER(.request = &a, .error = &error)),
+		     -EINVAL);
+	expect(error.text[0]);
+	expect_equal(floe_client_open(&bad, "a/b", CLIENT(.error = &error)), -EINVAL);
+	expect(error.text[0]);
+	expect_equal(floe_client_open(&bad, "sum", CLIENT(.active_max = 256, .error = &error)),
+		     -EINVAL);
+	expect(strstr(error.text, "active_max"));
+	expect_equal(floe_client_open(NULL, "sum", NULL), -EINVAL);
+	expect_equal(floe_client_open(&bad, NULL, NULL), -EINVAL);
+	expect_equal(floe_server_open(NULL, "sum", NULL), -EINVAL);
+	expect(!bad);
+	expect(!bad_server);
+	expect_equal(client_counts(c).servers, 1);
+
+	floe_client_close(c);
+	floe_server_close(s);
+	expect_folder_empty();
+}
+
+/*
+ * Another process
+ */
+
+/* Answers each request with its own bytes; the first byte tells what else is wanted. */
+static void echo(int wire, void *argument)
+{
+	struct floe_server *s = server(argument);
+	struct floe_request taken;
+	struct floe_loan loan;
+
+	tell(wire, 1);
+	for (;;) {
+		expect_equal(floe_server_wait(s, FOREVER), 1);
+		if (floe_server_take(s, &taken) != 1)
+			continue;
+		if (*(const char *)taken.data == 'x')
+			break;
+		expect_equal(floe_server_loan(s, &taken, taken.size, &loan), 1);
+		memcpy(loan.data, taken.data, taken.size);
+		expect_equal(floe_server_send(s, &taken, &loan, 0), 1);
+	}
+	expect_equal(floe_server_end(s, &taken, -EOWNERDEAD), 0);
+	floe_server_close(s);
+}
+
+static uint64_t say(struct floe_client *c, const char *text)
+{
+	struct floe_loan loan;
+	uint64_t number;
+
+	expect_equal(floe_client_loan(c, strlen(text) + 1, &loan), 1);
+	memcpy(loan.data, text, loan.size);
+	expect_equal(floe_client_send(c, &loan, FOREVER, &number), 1);
+	return number;
+}
+
+static void another_process_answers(void)
+{
+	struct peer peer = peer_start(echo, SERVER(.spin_ns = 1));
+	struct floe_client *c = client(CLIENT(.spin_ns = 1));
+	struct floe_response response;
+
+	expect_equal(floe_client_wait_for_server(c, FOREVER), 1);
+	hear(peer.wire);
+	for (int i = 0; i < 2000; i++) {
+		response = outcome(c, say(c, "hello"), 0);
+		expect(!strcmp(response.data, "hello"));
+		floe_client_release(c, &response);
+	}
+	expect_end(c, say(c, "x"), -EOWNERDEAD);
+	peer_end(&peer);
+	floe_client_close(c);
+	expect_folder_empty();
+}
+
+static void take_and_sleep(int wire, void *argument)
+{
+	struct floe_server *s = server(argument);
+	struct floe_request taken;
+
+	tell(wire, 1);
+	expect_equal(floe_server_wait(s, FOREVER), 1);
+	expect_equal(floe_server_take(s, &taken), 1);
+	expect_equal(respond(s, &taken, CHUNK, 7, 1), 1);
+	tell(wire, 2);
+	hear(wire);
+}
+
+static void a_servers_death_ends_every_request_at_once(void)
+{
+	struct peer peer = peer_start(take_and_sleep, NULL);
+	struct floe_client *c = client(NULL);
+	int64_t killed;
+	uint64_t begun, untaken;
+
+	hear(peer.wire);
+	begun = request(c, CHUNK, 1);
+	untaken = request(c, CHUNK, 2);
+	hear(peer.wire);
+	peer_kill(&peer);
+	killed = now_ns();
+	/* What it sent before comes first. */
+	expect_response(c, begun, CHUNK, 7, 1);
+	expect_end(c, begun, -EPIPE);
+	expect_end(c, untaken, -EPIPE);
+	expect(now_ns() - killed < 2 * SECONDS);
+	expect_silence(c);
+	expect_equal(client_counts(c).active, 0);
+	expect_equal(floe_client_loan(c, 8, &(struct floe_loan){0}), -ENOTCONN);
+	floe_client_close(c);
+	expect_folder_empty();
+}
+
+static void kill_when_asleep(int wire, void *argument)
+{
+	pid_t waits = (pid_t)hear(wire);
+	pid_t dies = *(pid_t *)argument;
+
+	until_asleep(waits);
+	kill(dies, SIGKILL);
+	hear(wire);
+}
+
+static void a_client_that_sleeps_is_told_of_its_servers_death(void)
+{
+	struct peer peer = peer_start(take_and_sleep, NULL);
+	struct peer killer = peer_start(kill_when_asleep, &peer.pid);
+	struct floe_client *c = client(CLIENT(.spin_ns = 1));
+	struct floe_response response;
+	uint64_t begun;
+
+	hear(peer.wire);
+	begun = request(c, CHUNK, 1);
+	hear(peer.wire);
+	expect_response(c, begun, CHUNK, 7, 1);
+	tell(killer.wire, (uint64_t)getpid());
+	expect_equal(floe_client_wait(c, FOREVER), 1);
+	expect_equal(floe_client_take(c, &response), 1);
+	expect_equal(response.request, begun);
+	expect_equal(response.status, -EPIPE);
+	tell(killer.wire, 1);
+	peer_end(&killer);
+	peer_kill(&peer);
+	floe_client_close(c);
+}
+
+static void a_stopped_server_is_not_dead(void)
+{
+	struct peer peer = peer_start(echo, NULL);
+	struct floe_client *c = client(NULL);
+	uint64_t number;
+
+	hear(peer.wire);
+	kill(peer.pid, SIGSTOP);
+	number = say(c, "hello");
+	expect_equal(floe_client_wait(c, now_ns() + 100 * MILLISECONDS), 0);
+	expect_silence(c);
+	kill(peer.pid, SIGCONT);
+	outcome(c, number, 0);
+	expect_end(c, say(c, "x"), -EOWNERDEAD);
+	peer_end(&peer);
+	floe_client_close(c);
+}
+
+static void ask_and_sleep(int wire, void *argument)
+{
+	struct floe_client *c;
+
+	hear(wire);
+	c = client(argument);
+	request(c, CHUNK, 1);
+	request(c, CHUNK, 2);
+	tell(wire, 1);
+	hear(wire);
+}
+
+/* What a server does that waits for requests. */
+static void look_around(struct floe_server *s)
+{
+	struct floe_request taken;
+
+	floe_server_wait(s, now_ns() + 2 * MILLISECONDS);
+	if (floe_server_take(s, &taken) == 1)
+		expect_equal(floe_server_end(s, &taken, 0), 0);
+}
+
+static void a_clients_death_frees_what_its_server_holds(void)
+{
+	struct peer peer = peer_start(ask_and_sleep, NULL);
+	struct floe_server *s = server(NULL);
+	size_t before = folder_count_files();
+	struct floe_request taken;
+
+	ask(peer.wire, 1);
+	taken = accept_request(s, CHUNK, 1);
+	peer_kill(&peer);
+	while (floe_server_is_wanted(s, &taken) == 1)
+		look_around(s);
+	expect_equal(floe_server_is_wanted(s, &taken), -EPIPE);
+	expect(is_filled(taken.data, CHUNK, 1));
+	expect_equal(floe_server_end(s, &taken, 0), 0);
+	while (server_counts(s).clients || folder_count_files() > before)
+		look_around(s);
+	floe_server_close(s);
+}
+
+static void a_descriptor_is_readable_while_there_is_something(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(NULL);
+	struct pollfd client_fd = {.fd = floe_client_fd(c), .events = POLLIN};
+	struct pollfd server_fd = {.fd = floe_server_fd(s), .events = POLLIN};
+	struct floe_request taken;
+	uint64_t number;
+
+	expect(client_fd.fd >= 0);
+	expect_equal(floe_client_fd(c), client_fd.fd);
+	for (unsigned i = 0; i < 100; i++) {
+		number = request(c, CHUNK, i);
+		expect_equal(poll(&server_fd, 1, 10000), 1);
+		while (floe_server_take(s, &taken) != 1)
+			expect_equal(poll(&server_fd, 1, 10000), 1);
+		expect_equal(respond(s, &taken, CHUNK, i, 0), 1);
+		expect_equal(poll(&client_fd, 1, 10000), 1);
+		expect_response(c, number, CHUNK, i, 0);
+		expect_silence(c);
+	}
+	request(c, CHUNK, 1);
+	floe_server_close(s);
+	expect_equal(poll(&client_fd, 1, 10000), 1);
+	floe_client_close(c);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(a_response_comes_back_to_who_asked),
+		TEST(responses_come_in_any_order_and_each_finds_its_request),
+		TEST(a_stream_ends_with_its_last_response),
+		TEST(a_client_that_does_not_read_costs_a_bounded_ring),
+		TEST(a_server_that_never_answers_costs_a_deadline),
+		TEST(cancel_ends_a_request_at_once_and_tells_its_server),
+		TEST(requests_go_to_the_server_that_has_fewest),
+		TEST(a_server_that_leaves_ends_what_it_has),
+		TEST(a_client_that_leaves_frees_what_its_server_held),
+		TEST(limits_are_outcomes),
+		TEST(what_is_no_handle_or_no_request_is_refused),
+		TEST(what_does_not_fit_is_refused_with_a_sentence),
+		TEST(another_process_answers),
+		TEST(a_servers_death_ends_every_request_at_once),
+		TEST(a_client_that_sleeps_is_told_of_its_servers_death),
+		TEST(a_stopped_server_is_not_dead),
+		TEST(a_clients_death_frees_what_its_server_holds),
+		TEST(a_descriptor_is_readable_while_there_is_something),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
