@@ -50,6 +50,11 @@ struct end {
 	struct floe_subscriber *sub;
 	struct floe_loan loan;     /* for what goes out next */
 	struct floe_sample sample; /* that came in last */
+
+	struct floe_client *client;
+	struct floe_server *server;
+	struct floe_request request; /* the server has it, until it answers */
+	struct floe_response response;
 };
 
 static size_t buffers_count(size_t payload)
@@ -136,6 +141,58 @@ loop_inline uint64_t receive_floe(struct end *end, bool pauses)
 	return payload_read(end->sample.data, end->payload, end->touch);
 }
 
+/* A request, and its response: the client's side, and the server's. */
+
+static void lend_request(struct end *end)
+{
+	if (floe_client_loan(end->client, end->payload, &end->loan) != 1)
+		fail("no request can be lent");
+}
+
+static void send_request(struct end *end, uint64_t number)
+{
+	if (!end->loan.data)
+		lend_request(end);
+	payload_write(end->loan.data, end->payload, end->touch, number);
+	if (floe_client_send(end->client, &end->loan, -1, NULL) != 1)
+		fail("a request cannot be sent");
+	lend_request(end);
+}
+
+loop_inline uint64_t receive_response(struct end *end, bool pauses)
+{
+	struct patience patience = {0};
+
+	do {
+		floe_client_release(end->client, &end->response);
+		while (!floe_client_take(end->client, &end->response))
+			look(&patience, pauses);
+	} while (!end->response.data); /* the end of a request that only meant "stop" */
+	return payload_read(end->response.data, end->payload, end->touch);
+}
+
+static void send_response(struct end *end, uint64_t number)
+{
+	if (floe_server_loan(end->server, &end->request, end->payload, &end->loan) != 1)
+		fail("no response can be lent");
+	payload_write(end->loan.data, end->payload, end->touch, number);
+	if (floe_server_send(end->server, &end->request, &end->loan, 0) != 1)
+		fail("a response cannot be sent");
+}
+
+loop_inline uint64_t receive_request(struct end *end, bool pauses)
+{
+	struct patience patience = {0};
+	uint64_t number;
+
+	while (!floe_server_take(end->server, &end->request))
+		look(&patience, pauses);
+	number = payload_read(end->request.data, end->payload, end->touch);
+	if (number == PAYLOAD_STOP)
+		(void)floe_server_end(end->server, &end->request, 0);
+	return number;
+}
+
 /*
  * The loops, once in the source and once in the program for each link, so that no link pays for
  * being chosen
@@ -168,16 +225,17 @@ struct link {
 	send_fn *send;
 };
 
-#define LINK(name, way, pauses) \
+#define LINK_OF_TWO(name, there, back, pauses) \
 	static void ping_##name(struct end *end, uint64_t *number, unsigned trips) \
 	{ \
-		ping(end, number, trips, send_##way, receive_##way, pauses); \
+		ping(end, number, trips, send_##there, receive_##back, pauses); \
 	} \
 	static void echo_##name(struct end *end) \
 	{ \
-		echo(end, send_##way, receive_##way, pauses); \
+		echo(end, send_##back, receive_##there, pauses); \
 	} \
-	static const struct link link_##name = {ping_##name, echo_##name, send_##way}
+	static const struct link link_##name = {ping_##name, echo_##name, send_##there}
+#define LINK(name, way, pauses) LINK_OF_TWO(name, way, way, pauses)
 
 LINK(line, line, false);
 LINK(line48, line48, false);
@@ -186,6 +244,7 @@ LINK(floe, floe, false);
 LINK(paused_line, line, true);
 LINK(paused_line48, line48, true);
 LINK(paused_floe, floe, true);
+LINK_OF_TWO(service, request, response, false);
 
 /*
  * One case
@@ -225,6 +284,11 @@ static bool uses_topics(const struct link *link)
 	return link->send == send_floe;
 }
 
+static bool is_service(const struct link *link)
+{
+	return link->send == send_request;
+}
+
 /* The second process has its own copy of the whole state: fork made it. */
 static void *open_second(void *argument)
 {
@@ -232,6 +296,8 @@ static void *open_second(void *argument)
 
 	if (uses_topics(p->link))
 		open_topics(p, "back", "there");
+	else if (is_service(p->link))
+		p->end.server = topic_server(p->c->name, p->c->payload);
 	else
 		use_memory(p, 1, 0);
 	return p;
@@ -250,6 +316,8 @@ static void close_topics(void *state)
 
 	floe_publisher_close(p->end.pub);
 	floe_subscriber_close(p->end.sub);
+	floe_client_close(p->end.client);
+	floe_server_close(p->end.server);
 }
 
 static const struct pair_role role_second = {open_second, serve_second, close_topics};
@@ -278,11 +346,13 @@ static struct pingpong *open_link(const struct link *link, const struct bench_ca
 	p->end.payload = c->payload;
 	p->end.touch = c->touch;
 	p->clock_ns = clock_cost_ns();
-	if (!uses_topics(link))
+	if (!uses_topics(link) && !is_service(link))
 		get_memory(p);
 	pair_open(&p->pair, &role_second, p, setup->core_there);
 	if (uses_topics(link))
 		open_topics(p, "there", "back");
+	if (is_service(link))
+		p->end.client = topic_client(p->c->name, p->c->payload);
 	return p;
 }
 
@@ -383,3 +453,4 @@ KIND(paused_line48, "one way, a pause between two looks");
 KIND(paused_floe, "one way, a pause between two looks");
 KIND(buffer, "one way, bare shared memory");
 KIND(floe, "one way, floe");
+KIND(service, "request and response, half of both");

@@ -22,6 +22,9 @@ extern const struct bench_kind pingpong_buffer;
 /* A topic each way. */
 extern const struct bench_kind pingpong_floe;
 
+/* A request there, and its response back. */
+extern const struct bench_kind pingpong_service;
+
 /* The same, and who waits gives the processor a pause between two looks. */
 extern const struct bench_kind pingpong_paused_line;
 extern const struct bench_kind pingpong_paused_line48;

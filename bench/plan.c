@@ -19,6 +19,7 @@
 #define FANOUT_RATIO 1.5
 #define FD_RATIO 1.3
 #define EVENT_RATIO 1.2
+#define CALL_RATIO 1.1
 #define ROUND_NS 60
 #define ROUND_INSTRUCTIONS 300
 #define PUBLISH_NS 15
@@ -35,6 +36,14 @@
 	{ \
 		.name = "paused/" text, .what = "first 8 of " text " bytes touched", \
 		.kind = &pingpong_paused_floe, .payload = (bytes), .floor = "paused/line", \
+	}
+
+/* Half of there and back, so half of the target for both. */
+#define CALL(text, bytes) \
+	{ \
+		.name = "call/" text, .what = "first 8 of " text " bytes touched", \
+		.kind = &pingpong_service, .payload = (bytes), .floor = "hop/first/" text, \
+		.ratio_max = CALL_RATIO, \
 	}
 
 #define BUFFER(text, bytes) \
@@ -96,6 +105,9 @@ const struct bench_case plan[] = {
 	HOP_FIRST("64K", 64 * KIB, CHUNK_RATIO),
 	HOP_FIRST("1M", MIB, CHUNK_RATIO),
 	HOP_FIRST("4M", 4 * MIB, CHUNK_RATIO),
+
+	CALL("48", 48),
+	CALL("4K", 4 * KIB),
 
 	HOP_ALL("8", 8),
 	HOP_ALL("48", 48),

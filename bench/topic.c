@@ -77,6 +77,42 @@ struct floe_listener *topic_listener(const char *case_name, const char *part)
 	return listener;
 }
 
+struct floe_client *topic_client(const char *case_name, size_t payload_max)
+{
+	struct floe_error error = {""};
+	struct floe_client_options options = {
+		.size = sizeof(options),
+		.payload_max = payload_max,
+		.dir = session_dir(),
+		.error = &error,
+	};
+	struct floe_client *client;
+	char name[NAME_SIZE];
+
+	make_name(name, case_name, "call");
+	if (floe_client_open(&client, name, &options) < 0)
+		fail("cannot open a client of %s: %s", name, error.text);
+	return client;
+}
+
+struct floe_server *topic_server(const char *case_name, size_t payload_max)
+{
+	struct floe_error error = {""};
+	struct floe_server_options options = {
+		.size = sizeof(options),
+		.payload_max = payload_max,
+		.dir = session_dir(),
+		.error = &error,
+	};
+	struct floe_server *server;
+	char name[NAME_SIZE];
+
+	make_name(name, case_name, "call");
+	if (floe_server_open(&server, name, &options) < 0)
+		fail("cannot open a server of %s: %s", name, error.text);
+	return server;
+}
+
 size_t topic_depth(size_t payload)
 {
 	return payload < LARGE_PAYLOAD ? 16 : 2;

@@ -8,6 +8,7 @@
 
 #include <floe/event.h>
 #include <floe/floe.h>
+#include <floe/service.h>
 
 #include <errno.h>
 #include <string.h>
@@ -24,6 +25,9 @@ struct floe_subscriber *topic_subscriber(const char *case_name, const char *part
 /* An event's: with all defaults, and a listener that sleeps at once. */
 struct floe_notifier *topic_notifier(const char *case_name, const char *part);
 struct floe_listener *topic_listener(const char *case_name, const char *part);
+
+struct floe_client *topic_client(const char *case_name, size_t payload_max);
+struct floe_server *topic_server(const char *case_name, size_t payload_max);
 
 /* Messages of a megabyte and more get a ring of 2, so that a case fits into memory. */
 size_t topic_depth(size_t payload);
