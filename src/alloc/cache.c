@@ -4,7 +4,7 @@
 #include "alloc/central.h"
 #include "alloc/heap.h"
 
-/* A class that was never used keeps this many objects at most. */
+/* A class that was hardly used keeps this many objects at most. */
 #define LIMIT_FIRST 8
 
 static uint32_t get_max(unsigned class, unsigned shift)
@@ -19,7 +19,7 @@ size_t cache_size(unsigned shift)
 	size_t count = 0;
 
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
-		count += get_max(class, shift);
+		count += get_max(class, shift) + 1;
 	return sizeof(struct cache) + count * sizeof(void *);
 }
 
@@ -32,16 +32,16 @@ void cache_init(struct cache *cache, struct heap *heap, unsigned shift)
 		uint32_t max = get_max(class, shift);
 
 		cache->bin[class].max = (uint16_t)max;
-		cache->bin[class].limit = (uint16_t)(max < LIMIT_FIRST ? max : LIMIT_FIRST);
 		cache->bin[class].slot = slot;
-		slot += max;
+		slot[0] = NULL;
+		slot += max + 1;
 	}
 }
 
 /* Twice as many from now on; false: it has all its room. */
 static bool raise_limit(struct bin *bin)
 {
-	uint32_t limit = 2u * bin->limit;
+	uint32_t limit = bin->limit ? 2u * bin->limit : LIMIT_FIRST;
 
 	if (bin->limit == bin->max)
 		return false;
@@ -53,6 +53,8 @@ void *cache_refill(struct cache *cache, unsigned class)
 {
 	struct bin *bin = &cache->bin[class];
 
+	if (bin->limit == 0)
+		(void)raise_limit(bin);
 	central_fill(cache->heap, class, bin, bin->limit / 2);
 	(void)raise_limit(bin);
 	return bin_pop(bin);

@@ -5,15 +5,16 @@
 /*
  * Cache: free objects that one thread of one heap has at hand.
  *
- *	bin[class].hot                  the object that came last, or NULL
- *	bin[class].slot[0 .. count)     those before it, the latest last
+ *	bin[class].hot                  the object that came last, NULL: there is none
+ *	bin[class].slot[1 .. count)     those before it, the latest last; slot[0] is NULL
  *
  *	0 <= count <= limit <= max      limit grows with use, so that a thread that needs few
- *	                                objects of a class keeps few
+ *	                                objects of a class keeps few; 0: it never needed any
  *	bin[state of a page that holds no small objects] stays empty
  *
  * Why hot: a program that allocates right after it freed has each step wait for the one before,
- * through memory. With a count and a slot that are four such steps, with hot there are two.
+ * through memory. With a count and a slot that are four such steps, with hot there are two. Why it
+ * is there always: a branch on it is guessed wrong half the time where frees and allocations mix.
  *
  * Lies in the heap's own pages. Only its thread changes it; others read the counts. In a child of
  * fork() the caches of threads that are not there are given back by fork.c: so objects move
@@ -48,44 +49,38 @@ size_t cache_size(unsigned shift);
 
 void cache_init(struct cache *cache, struct heap *heap, unsigned shift);
 
-/* The object that was put last, NULL: there is none. */
+/* The object that was put last, NULL: there is none. Dying between the stores, in a child of fork,
+ * loses one object or none, and leaves none in two places. */
 floe_inline void *bin_pop(struct bin *bin)
 {
 	void *hot = load_relaxed(&bin->hot);
-	uint32_t count;
+	uint32_t left;
 
-	if (floe_likely(hot)) {
-		store_relaxed(&bin->hot, NULL);
-		return hot;
-	}
-	count = load_relaxed(&bin->count);
-	if (floe_unlikely(count == 0))
+	if (floe_unlikely(!hot))
 		return NULL;
-	store_relaxed(&bin->count, count - 1);
-	return bin->slot[count - 1];
+	left = load_relaxed(&bin->count) - 1;
+	store_relaxed(&bin->count, left);
+	store_relaxed(&bin->hot, bin->slot[left]);
+	return hot;
 }
 
 /* False: it is full, and as it was. */
 floe_inline bool bin_push(struct bin *bin, void *object)
 {
-	void *before = load_relaxed(&bin->hot);
+	uint32_t count = load_relaxed(&bin->count);
 
-	if (before) {
-		uint32_t count = load_relaxed(&bin->count);
-
-		if (floe_unlikely(count >= bin->limit))
-			return false;
-		bin->slot[count] = before;
-		store_relaxed(&bin->count, count + 1);
-	}
+	if (floe_unlikely(count >= bin->limit))
+		return false;
+	bin->slot[count] = load_relaxed(&bin->hot);
 	store_relaxed(&bin->hot, object);
+	store_relaxed(&bin->count, count + 1);
 	return true;
 }
 
 /* Objects in it; from any thread. */
 floe_inline uint32_t bin_count(const struct bin *bin)
 {
-	return load_relaxed(&bin->count) + (load_relaxed(&bin->hot) != NULL);
+	return load_relaxed(&bin->count);
 }
 
 /* An object of a class whose bin is empty: gets more of them. NULL: out of memory. */

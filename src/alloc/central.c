@@ -137,8 +137,12 @@ uint32_t central_take(struct heap *heap, unsigned class, void **ret_objects, uin
 
 void central_fill(struct heap *heap, unsigned class, struct bin *bin, uint32_t count)
 {
+	uint32_t taken;
+
 	lock_take(&heap->central[class].lock);
-	store_relaxed(&bin->count, take(heap, class, bin->slot, count));
+	taken = take(heap, class, bin->slot + 1, count);
+	store_relaxed(&bin->hot, bin->slot[taken]);
+	store_relaxed(&bin->count, taken);
 	lock_give(&heap->central[class].lock);
 }
 
@@ -229,28 +233,17 @@ void central_give(struct heap *heap, unsigned class, void **objects, uint32_t co
 	lock_give(&heap->central[class].lock);
 }
 
-/* The hot one is the last to go. */
-static void give_hot(struct heap *heap, unsigned class, struct bin *bin)
-{
-	void *hot = load_relaxed(&bin->hot);
-
-	if (!hot)
-		return;
-	give(heap, class, &hot, 1);
-	store_relaxed(&bin->hot, NULL);
-}
-
 void central_drain(struct heap *heap, unsigned class, struct bin *bin, uint32_t keep)
 {
 	uint32_t count = load_relaxed(&bin->count);
 	uint32_t given = count > keep ? count - keep : 0;
 
 	lock_take(&heap->central[class].lock);
-	give(heap, class, bin->slot, given);
-	memmove(bin->slot, bin->slot + given, (count - given) * sizeof(void *));
+	bin->slot[count] = load_relaxed(&bin->hot);
+	give(heap, class, bin->slot + 1, given);
+	memmove(bin->slot + 1, bin->slot + 1 + given, (count - given) * sizeof(void *));
+	store_relaxed(&bin->hot, bin->slot[count - given]);
 	store_relaxed(&bin->count, count - given);
-	if (keep == 0)
-		give_hot(heap, class, bin);
 	lock_give(&heap->central[class].lock);
 }
 

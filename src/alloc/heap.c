@@ -507,7 +507,7 @@ static int check_object(struct heap *heap, unsigned class, struct extent *extent
 	lock_give(&heap->central[class].lock);
 	if (r < 0)
 		return heap_misfree(heap, p, "is inside an object");
-	for (uint32_t i = 0; cache && i < load_relaxed(&cache->bin[class].count); i++)
+	for (uint32_t i = 1; cache && i < load_relaxed(&cache->bin[class].count); i++)
 		r |= cache->bin[class].slot[i] == p;
 	r |= cache && load_relaxed(&cache->bin[class].hot) == p;
 	return r ? heap_misfree(heap, p, "was freed twice") : 0;
@@ -718,10 +718,10 @@ static int check_bin(const struct heap *heap, const struct bin *bin, unsigned cl
 	uint32_t count = load_relaxed(&bin->count);
 	void *hot = load_relaxed(&bin->hot);
 
-	if (count > bin->limit || bin->limit > bin->max ||
-	    (hot && !is_cached_right(heap, hot, class)))
+	if (count > bin->limit || bin->limit > bin->max || (hot != NULL) != (count > 0) ||
+	    bin->slot[0] || (hot && !is_cached_right(heap, hot, class)))
 		return -EPROTO;
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 1; i < count; i++)
 		if (!is_cached_right(heap, bin->slot[i], class))
 			return -EPROTO;
 	return 0;

@@ -896,9 +896,9 @@ static void the_walker_sees_damage(void)
 	span->free[0] ^= 1;
 	expect(heap_check(heap) < 0);
 	span->free[0] ^= 1;
-	heap->caches->bin[class].slot[0] = (char *)heap->caches->bin[class].slot[0] + 16;
+	heap->caches->bin[class].slot[1] = (char *)heap->caches->bin[class].slot[1] + 16;
 	expect(heap_check(heap) < 0);
-	heap->caches->bin[class].slot[0] = (char *)heap->caches->bin[class].slot[0] - 16;
+	heap->caches->bin[class].slot[1] = (char *)heap->caches->bin[class].slot[1] - 16;
 	heap->central[class].partial = NULL;
 	expect(heap_check(heap) < 0);
 	heap->central[class].partial = span;
