@@ -32,13 +32,8 @@ floe_inline void deallocate(void *p)
 {
 	struct cache *cache = thread_slot[0].cache;
 
-	if (floe_likely(cache)) {
-		unsigned state = cache_state(cache, p);
-
-		if (floe_likely(state_is_class(state)) &&
-		    floe_likely(bin_push(&cache->bin[state], p)))
-			return;
-	}
+	if (floe_likely(cache) && floe_likely(bin_push(&cache->bin[cache_state(cache, p)], p)))
+		return;
 	free_slow(p);
 }
 

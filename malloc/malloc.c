@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "alloc/pages.h"
 #include "base/arith.h"
@@ -32,12 +33,18 @@ static void *fail(int code)
 
 FLOE_PUBLIC void *calloc(size_t count, size_t size)
 {
-	struct heap *heap = malloc_heap();
+	struct heap *heap;
 	size_t all;
+	void *p;
 
-	if (!heap || __builtin_mul_overflow(count, size, &all))
+	if (__builtin_mul_overflow(count, size, &all))
 		return fail(ENOMEM);
-	return heap_alloc_zeroed(heap, all);
+	if (floe_likely(all <= CLASS_SIZE_MAX)) {
+		p = allocate(all);
+		return floe_likely(p) ? memset(p, 0, all) : NULL;
+	}
+	heap = malloc_heap();
+	return heap ? heap_alloc_zeroed(heap, all) : fail(ENOMEM);
 }
 
 FLOE_PUBLIC void *realloc(void *p, size_t size)

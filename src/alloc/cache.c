@@ -49,12 +49,17 @@ static bool raise_limit(struct bin *bin)
 	return true;
 }
 
+void cache_begin(struct cache *cache, unsigned class)
+{
+	(void)raise_limit(&cache->bin[class]);
+}
+
 void *cache_refill(struct cache *cache, unsigned class)
 {
 	struct bin *bin = &cache->bin[class];
 
-	if (bin->limit == 0)
-		(void)raise_limit(bin);
+	if (cache_is_new(cache, class))
+		cache_begin(cache, class);
 	central_fill(cache->heap, class, bin, bin->limit / 2);
 	(void)raise_limit(bin);
 	return bin_pop(bin);

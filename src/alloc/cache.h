@@ -10,7 +10,7 @@
  *
  *	0 <= count <= limit <= max      limit grows with use, so that a thread that needs few
  *	                                objects of a class keeps few; 0: it never needed any
- *	bin[state of a page that holds no small objects] stays empty
+ *	bin[state of a page that holds no small objects] has limit 0
  *
  * Why hot: a program that allocates right after it freed has each step wait for the one before,
  * through memory. With a count and a slot that are four such steps, with hot there are two. Why it
@@ -88,6 +88,15 @@ void *cache_refill(struct cache *cache, unsigned class);
 
 /* Where bin_push said no: makes room. */
 void cache_push(struct cache *cache, unsigned class, void *object);
+
+/* Nothing was allocated or freed yet. What is freed first was allocated by another thread, whose
+ * other objects may lie in the same cache line: it goes back to its span, past the cache. */
+floe_inline bool cache_is_new(const struct cache *cache, unsigned class)
+{
+	return cache->bin[class].limit == 0;
+}
+
+void cache_begin(struct cache *cache, unsigned class);
 
 /* All objects go back to the heap. */
 void cache_flush(struct cache *cache);

@@ -233,6 +233,13 @@ void central_give(struct heap *heap, unsigned class, void **objects, uint32_t co
 	lock_give(&heap->central[class].lock);
 }
 
+void central_give_span(struct heap *heap, unsigned class, void *object)
+{
+	lock_take(&heap->central[class].lock);
+	give_to_spans(heap, class, &object, 1);
+	lock_give(&heap->central[class].lock);
+}
+
 void central_drain(struct heap *heap, unsigned class, struct bin *bin, uint32_t keep)
 {
 	uint32_t count = load_relaxed(&bin->count);

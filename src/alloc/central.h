@@ -42,9 +42,11 @@ uint32_t central_take(struct heap *heap, unsigned class, void **ret_objects, uin
  * nothing else happens with them. */
 void central_give(struct heap *heap, unsigned class, void **objects, uint32_t count);
 
+/* One object, not by way of transfer[]. */
+void central_give_span(struct heap *heap, unsigned class, void *object);
+
 /* The same between a thread's cache and the spans: after fork() an object is in one of them. The
- * bin is empty and gets up to `count`; or keeps only the `keep` that came last and the hot one, with
- * 0 nothing. */
+ * bin is empty and gets up to `count`; or keeps only the `keep` that came last. */
 void central_fill(struct heap *heap, unsigned class, struct bin *bin, uint32_t count);
 void central_drain(struct heap *heap, unsigned class, struct bin *bin, uint32_t keep);
 

@@ -325,6 +325,7 @@ static void gather_rest(struct heap *heap)
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		central_gather(heap, class);
 	give_tables(heap);
+	pages_gather(heap);
 }
 
 void heap_gather(struct heap *heap)
@@ -467,6 +468,11 @@ static int free_object(struct heap *heap, unsigned class, struct extent *extent,
 		central_give(heap, class, &p, 1);
 		return 0;
 	}
+	if (cache_is_new(cache, class)) {
+		central_give_span(heap, class, p);
+		cache_begin(cache, class);
+		return 0;
+	}
 	cache_look_at(cache, extent);
 	if (!bin_push(&cache->bin[class], p))
 		cache_push(cache, class, p);
@@ -480,6 +486,8 @@ static int free_found(struct heap *heap, void *p)
 
 	if (state == PAGE_LARGE)
 		return large_free(heap, extent, p);
+	if (state == PAGE_KEPT)
+		return heap_misfree(heap, p, "was freed twice");
 	if (state == PAGE_PLAIN || state >= CLASS_COUNT)
 		return heap_misfree(heap, p, extent ? "is no object" : "is not of this heap");
 	return free_object(heap, state, extent, p);
@@ -599,6 +607,15 @@ static void *resize_hardened(struct heap *heap, void *p, size_t size)
 	return to;
 }
 
+/* Of a small object in the extent that the thread looks at; 0: it may be another. */
+static size_t find_at_hand(const struct heap *heap, const void *p)
+{
+	const struct cache *cache = heap_cache(heap);
+	unsigned state = cache ? cache_state(cache, p) : PAGE_PLAIN;
+
+	return state < CLASS_COUNT ? size_class[state].size : 0;
+}
+
 void *heap_resize(struct heap *heap, void *p, size_t size)
 {
 	struct extent *extent;
@@ -607,6 +624,9 @@ void *heap_resize(struct heap *heap, void *p, size_t size)
 
 	if (!p)
 		return heap_alloc(heap, size);
+	has = find_at_hand(heap, p);
+	if (has)
+		return is_good_enough(has, size) ? p : move(heap, p, has, size);
 	has = find_object(heap, p, &extent, &state);
 	if (is_hardened(heap))
 		return resize_hardened(heap, p, size);
@@ -746,7 +766,7 @@ static int check_all(const struct heap *heap)
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		if (central_check(heap, class) < 0)
 			return -EPROTO;
-	return check_caches(heap);
+	return kept_check(&heap->kept) < 0 ? -EPROTO : check_caches(heap);
 }
 
 int heap_check(struct heap *heap)

@@ -21,6 +21,7 @@
 
 #include "alloc/central.h"
 #include "alloc/directory.h"
+#include "alloc/kept.h"
 #include "alloc/thread.h"
 #include "memory/source.h"
 
@@ -82,6 +83,7 @@ struct heap {
 	int64_t release_due; /* thousandths of pages; what went back beyond what was due counts against it */
 	size_t obtained; /* bytes from source and system */
 	size_t injected;
+	struct kept kept;
 	size_t large; /* bytes of large objects */
 	size_t large_count;
 	size_t own;        /* bytes of PAGE_OWN */
@@ -153,13 +155,8 @@ floe_inline void heap_free(struct heap *heap, void *p)
 #else
 	struct cache *cache = heap_cache(heap);
 
-	if (floe_likely(cache)) {
-		unsigned state = cache_state(cache, p);
-
-		if (floe_likely(state_is_class(state)) &&
-		    floe_likely(bin_push(&cache->bin[state], p)))
-			return;
-	}
+	if (floe_likely(cache) && floe_likely(bin_push(&cache->bin[cache_state(cache, p)], p)))
+		return;
 	heap_free_slow(heap, p);
 #endif
 }
