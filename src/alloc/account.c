@@ -18,6 +18,23 @@ static void count_class(const struct heap *heap, unsigned class, struct floe_hea
 	ret->allocated += (central->taken - central->transfer_count - cached) * size;
 }
 
+static void count_large(const struct heap *heap, struct floe_heap_counts *ret)
+{
+	uint64_t cached = 0, size = 0;
+
+	for (const struct cache *cache = heap->caches; cache; cache = cache->next)
+		for (unsigned pages = RUN_PAGES_MIN; pages <= RUN_PAGES_MAX; pages++) {
+			uint64_t count = bin_count(&cache->bin[state_of_run(pages)]);
+
+			cached += count;
+			size += count * pages << EXTENT_PAGE_SHIFT;
+		}
+	ret->cached_threads += size;
+	ret->large = heap->large - size;
+	ret->allocated += heap->large - size;
+	ret->objects += heap->large_count - cached;
+}
+
 static void count_span(const struct extent *e, const struct span *span, unsigned class,
 		       struct floe_heap_counts *ret)
 {
@@ -38,7 +55,7 @@ static void count_extent(const struct extent *e, struct floe_heap_counts *ret)
 	for (size_t at = 0; at < e->page_count; at += e->span[at].page_count) {
 		uint8_t state = load_relaxed(&e->state[at]);
 
-		if (state > PAGE_PLAIN && state < CLASS_COUNT)
+		if (state_is_class(state))
 			count_span(e, &e->span[at], state, ret);
 	}
 }
@@ -51,9 +68,7 @@ static void count_all(const struct heap *heap, struct floe_heap_counts *ret)
 		count_extent(e, ret);
 	for (const struct cache *cache = heap->caches; cache; cache = cache->next)
 		ret->caches++;
-	ret->large = heap->large;
-	ret->allocated += heap->large;
-	ret->objects += heap->large_count;
+	count_large(heap, ret);
 	ret->mapped = heap->obtained;
 	ret->injected = heap->injected;
 	ret->tables += heap->own;
@@ -103,9 +118,9 @@ static int walk_extent(const struct extent *e, int (*visit)(void *user, void *me
 		const struct span *span = &e->span[at];
 		uint8_t state = load_relaxed(&e->state[at]);
 
-		if (state == PAGE_LARGE)
+		if (state_is_large(state))
 			r = visit(user, (void *)span->start, span_size(e, span));
-		else if (state > PAGE_PLAIN && state < CLASS_COUNT)
+		else if (state_is_class(state))
 			r = walk_span(span, state, visit, user);
 	}
 	return r;

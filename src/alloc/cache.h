@@ -5,12 +5,13 @@
 /*
  * Cache: free objects that one thread of one heap has at hand.
  *
- *	bin[class].hot                  the object that came last, NULL: there is none
- *	bin[class].slot[1 .. count)     those before it, the latest last; slot[0] is NULL
+ *	bin[state].hot                  the object that came last, NULL: there is none
+ *	bin[state].slot[1 .. count)     those before it, the latest last; slot[0] is NULL
  *
  *	0 <= count <= limit <= max      limit grows with use, so that a thread that needs few
  *	                                objects of a class keeps few; 0: it never needed any
- *	bin[state of a page that holds no small objects] has limit 0
+ *	bin[42..49] is for large objects of 9 to 16 pages: up to RUN_CACHE_MAX each
+ *	bin[any other state] has limit 0
  *
  * Why hot: a program that allocates right after it freed has each step wait for the one before,
  * through memory. With a count and a slot that are four such steps, with hot there are two. Why it
@@ -23,13 +24,16 @@
 
 #include "alloc/extent.h"
 
+#define RUN_CACHE_MAX 4
+
 struct bin {
 	_Atomic(void *) hot;
 	void **slot;
 	shared_u32 count;
 	uint16_t limit;
 	uint16_t max;
-	uint64_t unused; /* 32 bytes: found by a shift */
+	uint16_t limit_before; /* of the thread that had this before */
+	uint16_t unused[3];    /* 32 bytes: found by a shift */
 };
 
 struct cache {
@@ -87,7 +91,7 @@ floe_inline uint32_t bin_count(const struct bin *bin)
 void *cache_refill(struct cache *cache, unsigned class);
 
 /* Where bin_push said no: makes room. */
-void cache_push(struct cache *cache, unsigned class, void *object);
+void cache_push(struct cache *cache, unsigned state, void *object);
 
 /* Nothing was allocated or freed yet. What is freed first was allocated by another thread, whose
  * other objects may lie in the same cache line: it goes back to its span, past the cache. */
@@ -101,6 +105,9 @@ void cache_begin(struct cache *cache, unsigned class);
 /* All objects go back to the heap. */
 void cache_flush(struct cache *cache);
 
+/* The same, and the next to have it is another thread. */
+void cache_retire(struct cache *cache);
+
 /* From now on the classes of what lies in this extent are found at once. */
 floe_inline void cache_look_at(struct cache *cache, const struct extent *extent)
 {
@@ -109,12 +116,6 @@ floe_inline void cache_look_at(struct cache *cache, const struct extent *extent)
 	cache->begin = (uintptr_t)extent->pages;
 	cache->length = (size_t)extent->page_count_max << EXTENT_PAGE_SHIFT;
 	cache->state = extent->state;
-}
-
-/* Whether a page has small objects. */
-floe_inline bool state_is_class(unsigned state)
-{
-	return state - 1 < CLASS_COUNT - 1;
 }
 
 /* The state of the page that holds p, PAGE_PLAIN when it is not in the extent looked at. */

@@ -150,14 +150,23 @@ void central_fill(struct heap *heap, unsigned class, struct bin *bin, uint32_t c
  * Giving
  */
 
-int central_is_free(const struct span *span, unsigned class, const void *p)
+/* As central_is_free, and which of the span's objects it is. */
+static int find_object(const struct span *span, unsigned class, const void *p, uint32_t *ret_index)
 {
 	size_t offset = (uintptr_t)p - span->start;
 	uint32_t index = class_object(class, offset);
 
 	if (index >= span->object_count || (size_t)index * size_class[class].size != offset)
 		return -EINVAL;
+	*ret_index = index;
 	return span->free[index / 64] >> index % 64 & 1;
+}
+
+int central_is_free(const struct span *span, unsigned class, const void *p)
+{
+	uint32_t index;
+
+	return find_object(span, class, p, &index);
 }
 
 /* A span whose objects are all free goes, unless it is the only one that has any. From a bounded heap
@@ -177,14 +186,13 @@ static void give_object(struct heap *heap, unsigned class, struct extent *extent
 {
 	struct central *central = &heap->central[class];
 	struct span *span = extent_span(extent, extent_page(extent, object));
-	int r = central_is_free(span, class, object);
-	uint32_t index;
+	uint32_t index = 0;
+	int r = find_object(span, class, object, &index);
 
 	if (floe_unlikely(r != 0)) {
 		(void)heap_misfree(heap, object, r < 0 ? "is inside an object" : "was freed twice");
 		return;
 	}
-	index = class_object(class, (uintptr_t)object - span->start);
 	span->free[index / 64] |= (uint64_t)1 << index % 64;
 	if (span->free_count++ == 0)
 		link_second(central, span);

@@ -11,6 +11,7 @@
  *	state[p]  PAGE_PLAIN    nothing begins here: inside a large object or a free run
  *	          1..40         the size class of the objects here
  *	          PAGE_LARGE    first page of a large object
+ *	          42..49        the same, of 9 to 16 pages: threads keep a few of these in their caches
  *	          PAGE_FREE     first or last page of a free run
  *	          PAGE_OWN      first page of what the heap needs itself: caches of threads
  *
@@ -36,14 +37,17 @@ typedef _Atomic uint8_t shared_u8;
 
 #define PAGE_PLAIN 0
 #define PAGE_LARGE 41
-#define PAGE_FREE 42
-#define PAGE_OWN 43
-#define PAGE_STATES 44
+#define PAGE_FREE 50
+#define PAGE_OWN 51
+#define PAGE_STATES 52
 
 #define EXTENT_PAGE_SHIFT 12
 /* Smaller pieces are cut finer, so that a few pages hold objects of several sizes. */
 #define EXTENT_SMALL_SHIFT 9
 #define EXTENT_SMALL_SIZE ((size_t)128 << 10)
+/* Large objects of so many pages of the usual size have a state for each number. */
+#define RUN_PAGES_MIN 9
+#define RUN_PAGES_MAX 16
 #define EXTENT_PAGES_MAX ((uint32_t)1 << 31)
 #define EXTENT_BINS_MAX 256
 
@@ -125,6 +129,25 @@ bool extent_resize(struct extent *extent, struct span *span, uint32_t count);
 /* Takes the longest free run that is not clean out of the bins; NULL: there is none. It comes back
  * with extent_give. */
 struct span *extent_take_dirty(struct extent *extent);
+
+/* Whether a page has small objects, or is the first of a large one. */
+floe_inline bool state_is_class(unsigned state)
+{
+	return state - 1 < CLASS_COUNT - 1;
+}
+
+floe_inline bool state_is_large(unsigned state)
+{
+	return state - PAGE_LARGE < PAGE_FREE - PAGE_LARGE;
+}
+
+/* Of the first page of a large object with `count` pages of the usual size. */
+floe_inline uint8_t state_of_run(size_t count)
+{
+	bool has_one = count >= RUN_PAGES_MIN && count <= RUN_PAGES_MAX;
+
+	return (uint8_t)(PAGE_LARGE + (has_one ? count - RUN_PAGES_MIN + 1 : 0));
+}
 
 /* The run in which a page is; its state is a class or the first of a large object. */
 floe_inline struct span *extent_span(const struct extent *extent, size_t page)

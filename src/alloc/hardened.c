@@ -48,7 +48,7 @@ static struct trailer *get_trailer(const struct object *o)
 
 static size_t guard_size(const struct extent *extent, uint8_t state)
 {
-	return state == PAGE_LARGE && extent->kind == EXTENT_SYSTEM ? HEAP_PAGE : 0;
+	return state_is_large(state) && extent->kind == EXTENT_SYSTEM ? HEAP_PAGE : 0;
 }
 
 /* 0: p is no object's beginning. */
@@ -57,11 +57,10 @@ static size_t find_size(struct heap *heap, const struct object *o)
 	const struct span *span;
 	size_t size = 0;
 
-	if (!o->extent || o->state == PAGE_PLAIN ||
-	    (o->state >= CLASS_COUNT && o->state != PAGE_LARGE))
+	if (!o->extent || (!state_is_class(o->state) && !state_is_large(o->state)))
 		return 0;
 	span = extent_span(o->extent, extent_page(o->extent, o->at));
-	if (o->state == PAGE_LARGE)
+	if (state_is_large(o->state))
 		return span->start == (uintptr_t)o->at
 			       ? span_size(o->extent, span) - guard_size(o->extent, PAGE_LARGE)
 			       : 0;
@@ -150,7 +149,7 @@ static void give_object(struct heap *heap, struct object *o)
 	/* Lost, rather than a trap for whoever gets these pages next. */
 	if (set_guard(o, PROT_READ | PROT_WRITE) < 0)
 		return;
-	if (o->state == PAGE_LARGE)
+	if (state_is_large(o->state))
 		(void)large_free(heap, o->extent, p);
 	else
 		central_give(heap, o->state, &p, 1);

@@ -21,6 +21,7 @@
 #define CACHING_SIZE ((size_t)256 << 10)
 #define CACHING_FULL_SIZE ((size_t)8 << 20)
 #define SMALL_CACHE_SHIFT 2
+#define RUN_SIZE_MAX (RUN_PAGES_MAX * HEAP_PAGE)
 #define SPACE_FIRST ((size_t)64 << 30)
 /* Of the first piece of a source. */
 #define PIECE_FIRST ((size_t)1 << 20)
@@ -285,8 +286,7 @@ void heap_return_cache(struct heap *heap, struct cache *cache)
 {
 	struct cache **at = &heap->caches;
 
-	cache_flush(cache);
-	cache->length = 0;
+	cache_retire(cache);
 	lock_take(&heap->cache_lock);
 	while (*at != cache)
 		at = &(*at)->next;
@@ -325,7 +325,6 @@ static void gather_rest(struct heap *heap)
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		central_gather(heap, class);
 	give_tables(heap);
-	pages_gather(heap);
 }
 
 void heap_gather(struct heap *heap)
@@ -402,15 +401,26 @@ static void *alloc_class_or_gather(struct heap *heap, unsigned class)
 	return p;
 }
 
+/* One that this thread has in its cache. */
+static void *take_large(struct heap *heap, size_t size)
+{
+	struct cache *cache = size <= RUN_SIZE_MAX ? thread_cache(heap) : NULL;
+	size_t count = size_align(size, HEAP_PAGE) / HEAP_PAGE;
+
+	return cache ? bin_pop(&cache->bin[state_of_run(count)]) : NULL;
+}
+
 void *heap_alloc_slow(struct heap *heap, size_t size)
 {
 	bool clean;
+	void *p;
 
 	if (is_hardened(heap))
 		return hardened_alloc(heap, 1, size);
-	if (size > CLASS_SIZE_MAX)
-		return alloc_large(heap, 1, size, &clean);
-	return alloc_class_or_gather(heap, class_of(size));
+	if (size <= CLASS_SIZE_MAX)
+		return alloc_class_or_gather(heap, class_of(size));
+	p = take_large(heap, size);
+	return p ? p : alloc_large(heap, 1, size, &clean);
 }
 
 void *heap_alloc_zeroed(struct heap *heap, size_t size)
@@ -460,23 +470,37 @@ int heap_misfree(struct heap *heap, const void *p, const char *what)
 	return -EINVAL;
 }
 
-static int free_object(struct heap *heap, unsigned class, struct extent *extent, void *p)
+static int free_small(struct heap *heap, struct cache *cache, unsigned class, void *p)
+{
+	if (!cache) {
+		central_give(heap, class, &p, 1);
+	} else if (cache_is_new(cache, class)) {
+		central_give_span(heap, class, p);
+		cache_begin(cache, class);
+	} else if (!bin_push(&cache->bin[class], p)) {
+		cache_push(cache, class, p);
+	}
+	return 0;
+}
+
+static int free_large(struct heap *heap, struct cache *cache, unsigned state, struct extent *extent,
+		      void *p)
+{
+	if (!cache || cache->bin[state].limit == 0)
+		return large_free(heap, extent, p);
+	if (!bin_push(&cache->bin[state], p))
+		cache_push(cache, state, p);
+	return 0;
+}
+
+static int free_object(struct heap *heap, unsigned state, struct extent *extent, void *p)
 {
 	struct cache *cache = thread_cache(heap);
 
-	if (!cache) {
-		central_give(heap, class, &p, 1);
-		return 0;
-	}
-	if (cache_is_new(cache, class)) {
-		central_give_span(heap, class, p);
-		cache_begin(cache, class);
-		return 0;
-	}
-	cache_look_at(cache, extent);
-	if (!bin_push(&cache->bin[class], p))
-		cache_push(cache, class, p);
-	return 0;
+	if (cache)
+		cache_look_at(cache, extent);
+	return state_is_large(state) ? free_large(heap, cache, state, extent, p)
+				     : free_small(heap, cache, state, p);
 }
 
 static int free_found(struct heap *heap, void *p)
@@ -484,11 +508,7 @@ static int free_found(struct heap *heap, void *p)
 	struct extent *extent = directory_find(&heap->directory, p);
 	uint8_t state = extent ? heap_state(extent, p) : PAGE_PLAIN;
 
-	if (state == PAGE_LARGE)
-		return large_free(heap, extent, p);
-	if (state == PAGE_KEPT)
-		return heap_misfree(heap, p, "was freed twice");
-	if (state == PAGE_PLAIN || state >= CLASS_COUNT)
+	if (!state_is_class(state) && !state_is_large(state))
 		return heap_misfree(heap, p, extent ? "is no object" : "is not of this heap");
 	return free_object(heap, state, extent, p);
 }
@@ -504,20 +524,24 @@ void heap_free_slow(struct heap *heap, void *p)
 }
 
 /* In checked builds a wrong pointer never gets as far as a cache. */
-static int check_object(struct heap *heap, unsigned class, struct extent *extent, const void *p)
+static int check_object(struct heap *heap, unsigned state, struct extent *extent, const void *p)
 {
 	struct span *span = extent_span(extent, extent_page(extent, p));
 	struct cache *cache = heap_cache(heap);
 	int r;
 
-	lock_take(&heap->central[class].lock);
-	r = central_is_free(span, class, p);
-	lock_give(&heap->central[class].lock);
+	if (state_is_class(state)) {
+		lock_take(&heap->central[state].lock);
+		r = central_is_free(span, state, p);
+		lock_give(&heap->central[state].lock);
+	} else {
+		r = span->start == (uintptr_t)p ? 0 : -EINVAL;
+	}
 	if (r < 0)
 		return heap_misfree(heap, p, "is inside an object");
-	for (uint32_t i = 1; cache && i < load_relaxed(&cache->bin[class].count); i++)
-		r |= cache->bin[class].slot[i] == p;
-	r |= cache && load_relaxed(&cache->bin[class].hot) == p;
+	for (uint32_t i = 1; cache && i < load_relaxed(&cache->bin[state].count); i++)
+		r |= cache->bin[state].slot[i] == p;
+	r |= cache && load_relaxed(&cache->bin[state].hot) == p;
 	return r ? heap_misfree(heap, p, "was freed twice") : 0;
 }
 
@@ -531,7 +555,7 @@ int heap_try_free(struct heap *heap, void *p)
 		return 0;
 	if (is_hardened(heap))
 		return hardened_free(heap, p);
-	if (state > PAGE_PLAIN && state < CLASS_COUNT) {
+	if (state_is_class(state) || state_is_large(state)) {
 		r = check_object(heap, state, extent, p);
 		if (r < 0)
 			return r;
@@ -552,9 +576,9 @@ static size_t find_object(struct heap *heap, const void *p, struct extent **ret_
 
 	*ret_extent = extent;
 	*ret_state = state;
-	if (state == PAGE_LARGE)
+	if (state_is_large(state))
 		return span_size(extent, &extent->span[extent_page(extent, p)]);
-	return state < CLASS_COUNT ? size_class[state].size : 0;
+	return state_is_class(state) ? size_class[state].size : 0;
 }
 
 size_t heap_usable_size(struct heap *heap, const void *p)
@@ -635,7 +659,7 @@ void *heap_resize(struct heap *heap, void *p, size_t size)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (state == PAGE_LARGE ? large_resize(heap, extent, p, size) : is_good_enough(has, size))
+	if (state_is_large(state) ? large_resize(heap, extent, p, size) : is_good_enough(has, size))
 		return p;
 	return move(heap, p, has, size);
 }
@@ -654,8 +678,8 @@ static size_t count_cached(const struct heap *heap)
 	size_t count = 0;
 
 	for (const struct cache *cache = heap->caches; cache; cache = cache->next)
-		for (unsigned class = 1; class < CLASS_COUNT; class ++)
-			count += bin_count(&cache->bin[class]);
+		for (unsigned state = 0; state < PAGE_STATES; state++)
+			count += bin_count(&cache->bin[state]);
 	return count;
 }
 
@@ -724,25 +748,29 @@ void heap_unlock_all(struct heap *heap)
 	lock_give(&heap->queue_lock);
 }
 
-/* What a cache holds is taken from its span, and of the bin's class. */
-static bool is_cached_right(const struct heap *heap, const void *p, unsigned class)
+/* What a cache holds is taken from its span, and of the bin's state. */
+static bool is_cached_right(const struct heap *heap, const void *p, unsigned state)
 {
 	struct extent *extent = directory_find(&heap->directory, p);
+	const struct span *span;
 
-	return extent && heap_state(extent, p) == class &&
-	       central_is_free(extent_span(extent, extent_page(extent, p)), class, p) == 0;
+	if (!extent || heap_state(extent, p) != state)
+		return false;
+	span = extent_span(extent, extent_page(extent, p));
+	return state_is_large(state) ? span->start == (uintptr_t)p
+				     : central_is_free(span, state, p) == 0;
 }
 
-static int check_bin(const struct heap *heap, const struct bin *bin, unsigned class)
+static int check_bin(const struct heap *heap, const struct bin *bin, unsigned state)
 {
 	uint32_t count = load_relaxed(&bin->count);
 	void *hot = load_relaxed(&bin->hot);
 
 	if (count > bin->limit || bin->limit > bin->max || (hot != NULL) != (count > 0) ||
-	    bin->slot[0] || (hot && !is_cached_right(heap, hot, class)))
+	    bin->slot[0] || (hot && !is_cached_right(heap, hot, state)))
 		return -EPROTO;
 	for (uint32_t i = 1; i < count; i++)
-		if (!is_cached_right(heap, bin->slot[i], class))
+		if (!is_cached_right(heap, bin->slot[i], state))
 			return -EPROTO;
 	return 0;
 }
@@ -750,8 +778,8 @@ static int check_bin(const struct heap *heap, const struct bin *bin, unsigned cl
 static int check_caches(const struct heap *heap)
 {
 	for (const struct cache *cache = heap->caches; cache; cache = cache->next)
-		for (unsigned class = 1; class < CLASS_COUNT; class ++)
-			if (check_bin(heap, &cache->bin[class], class) < 0)
+		for (unsigned state = 0; state < PAGE_STATES; state++)
+			if (check_bin(heap, &cache->bin[state], state) < 0)
 				return -EPROTO;
 	return 0;
 }
@@ -766,7 +794,7 @@ static int check_all(const struct heap *heap)
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		if (central_check(heap, class) < 0)
 			return -EPROTO;
-	return kept_check(&heap->kept) < 0 ? -EPROTO : check_caches(heap);
+	return check_caches(heap);
 }
 
 int heap_check(struct heap *heap)

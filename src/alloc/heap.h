@@ -21,7 +21,6 @@
 
 #include "alloc/central.h"
 #include "alloc/directory.h"
-#include "alloc/kept.h"
 #include "alloc/thread.h"
 #include "memory/source.h"
 
@@ -83,7 +82,6 @@ struct heap {
 	int64_t release_due; /* thousandths of pages; what went back beyond what was due counts against it */
 	size_t obtained; /* bytes from source and system */
 	size_t injected;
-	struct kept kept;
 	size_t large; /* bytes of large objects */
 	size_t large_count;
 	size_t own;        /* bytes of PAGE_OWN */

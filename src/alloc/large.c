@@ -36,6 +36,16 @@ int large_free(struct heap *heap, struct extent *extent, void *p)
 	return 0;
 }
 
+void large_give(struct heap *heap, void *p)
+{
+	struct extent *extent = directory_find(&heap->directory, p);
+
+	if (state_is_large(heap_state(extent, p)))
+		(void)large_free(heap, extent, p);
+	else
+		(void)heap_misfree(heap, p, "was freed twice");
+}
+
 bool large_resize(struct heap *heap, struct extent *extent, void *p, size_t size)
 {
 	struct span *span = &extent->span[extent_page(extent, p)];

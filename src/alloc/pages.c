@@ -283,6 +283,13 @@ static void free_all_objects(struct extent *e, struct span *span, unsigned class
 	}
 }
 
+static void mark_first(struct extent *e, struct span *span, uint8_t state)
+{
+	if (state == PAGE_LARGE && e->shift == EXTENT_PAGE_SHIFT)
+		state = state_of_run(span->page_count);
+	extent_mark_first(e, span, state);
+}
+
 static struct span *take_from(struct heap *heap, struct extent *e,
 			      const struct pages_request *request)
 {
@@ -301,7 +308,7 @@ static struct span *take_from(struct heap *heap, struct extent *e,
 	}
 	span = extent_take(e, count_pages(e, request->size), request->alignment, search);
 	if (span)
-		extent_mark_first(e, span, request->state);
+		mark_first(e, span, request->state);
 	return span;
 }
 
@@ -324,7 +331,7 @@ static void account(struct heap *heap, const struct extent *e, const struct span
 {
 	size_t size = span_size(e, span);
 
-	if (state == PAGE_LARGE) {
+	if (state_is_large(state)) {
 		heap->large += taken ? size : -size;
 		heap->large_count += taken ? 1 : (size_t)-1;
 	} else if (state == PAGE_OWN) {
@@ -394,6 +401,8 @@ bool pages_resize(struct heap *heap, struct extent *extent, struct span *span, s
 	lock_take(&heap->page_lock);
 	before = span_size(extent, span);
 	done = extent_resize(extent, span, count);
+	if (done)
+		mark_first(extent, span, PAGE_LARGE);
 	heap->large += span_size(extent, span) - before;
 	lock_give(&heap->page_lock);
 	return done;

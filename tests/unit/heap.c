@@ -7,6 +7,7 @@
 #include "alloc/heap.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -631,6 +632,64 @@ static void a_wrong_free_never_gets_into_a_span(void)
 	(void)heap_destroy(heap);
 }
 
+/* 9 to 16 pages: neither lock nor look for a run. A wrong one is found when it leaves the cache. */
+static void a_thread_keeps_large_objects_that_it_freed(void)
+{
+	struct heap_plan plan = {.system = true};
+	char *p, *q;
+
+	setup(&plan);
+	for (size_t pages = RUN_PAGES_MIN; pages <= RUN_PAGES_MAX; pages++) {
+		p = heap_alloc(heap, pages * PAGE);
+		heap_free(heap, p);
+		expect_equal(heap_count_allocated(heap), 0);
+		q = heap_alloc(heap, pages * PAGE - 100);
+		expect(p == q);
+		expect_equal(heap_try_free(heap, p), 0);
+		expect_misfree(p, pages - RUN_PAGES_MIN + 1);
+	}
+	told = 0;
+	p = heap_alloc(heap, 40000);
+	q = heap_alloc(heap, 40000);
+	heap_free_slow(heap, q);
+	heap_free_slow(heap, p + 16);
+	heap_free_slow(heap, p);
+	heap_free_slow(heap, p);
+	heap_leave(heap);
+	expect_equal(told, 2);
+	expect_equal(heap_count_allocated(heap), 0);
+	expect_equal(heap_check(heap), 0);
+	expect_equal(heap->large, 0);
+	expect_equal(heap_destroy(heap), 0);
+}
+
+static void *free_and_allocate(void *p)
+{
+	heap_free(heap, p);
+	return heap_alloc(heap, 16);
+}
+
+/* Two threads that get neighbours from a third one do not write into one cache line for ever. */
+static void what_a_thread_frees_first_is_not_what_it_gets(void)
+{
+	struct heap_plan plan = {.system = true};
+	pthread_t thread;
+	void *p[2];
+
+	setup(&plan);
+	for (int i = 0; i < 2; i++)
+		p[i] = heap_alloc(heap, 16);
+	for (int i = 0; i < 2; i++) {
+		void *other;
+
+		expect(pthread_create(&thread, NULL, free_and_allocate, p[i]) == 0);
+		expect(pthread_join(thread, &other) == 0);
+		expect((uintptr_t)other / 64 != (uintptr_t)p[i] / 64);
+		heap_free(heap, other);
+	}
+	expect_equal(heap_destroy(heap), 0);
+}
+
 /*
  * Injecting
  */
@@ -953,6 +1012,8 @@ int main(int argc, char **argv)
 		TEST(a_hardened_heap_finds_who_writes_to_what_was_freed),
 		TEST(behind_a_large_object_nothing_can_be_touched),
 		TEST(a_wrong_free_never_gets_into_a_span),
+		TEST(a_thread_keeps_large_objects_that_it_freed),
+		TEST(what_a_thread_frees_first_is_not_what_it_gets),
 		TEST(what_must_not_be_injected_is_not_touched),
 		TEST(a_block_in_use_is_busy),
 		TEST(injected_pages_stay_unless_allowed),
