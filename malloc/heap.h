@@ -22,9 +22,9 @@ floe_inline void *allocate(size_t size)
 	struct cache *cache = thread_slot[0].cache;
 	void *p;
 
-	if (floe_unlikely(!cache || size > CLASS_SIZE_MAX))
+	if (floe_unlikely(!cache || !cache_is_fast(cache, size)))
 		return malloc_slow(size);
-	p = bin_pop(&cache->bin[class_of(size)]);
+	p = bin_pop(cache_bin(cache, class_of(size)));
 	return floe_likely(p) ? p : malloc_slow(size);
 }
 
@@ -32,7 +32,7 @@ floe_inline void deallocate(void *p)
 {
 	struct cache *cache = thread_slot[0].cache;
 
-	if (floe_likely(cache) && floe_likely(bin_push(&cache->bin[cache_state(cache, p)], p)))
+	if (floe_likely(cache) && floe_likely(bin_push(cache_bin(cache, cache_state(cache, p)), p)))
 		return;
 	free_slow(p);
 }

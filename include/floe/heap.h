@@ -183,7 +183,7 @@ FLOE_PUBLIC int floe_heap_set_release_rate(struct floe_heap *heap, unsigned rate
  */
 struct floe_heap_counts {
 	uint64_t allocated; /* in objects of the program, as large as they are, not as asked for */
-	uint64_t large;     /* of these in objects above 32 KiB */
+	uint64_t large;     /* of these in objects above 32 KiB, and in sampled ones */
 	uint64_t cached_threads;
 	uint64_t cached_central; /* free, shared by all threads */
 	uint64_t free_pages;
@@ -208,11 +208,24 @@ FLOE_PUBLIC int floe_heap_count(struct floe_heap *heap, struct floe_heap_counts 
 
 #define FLOE_REPORT_TEXT 0u /* a line for each counter, for people */
 #define FLOE_REPORT_JSON 1u /* one object, for programs */
+/* Where the sampled objects were allocated: a line for each place, the earliest first: bytes that it
+ * stands for, samples, names of who called. sort -rn puts the largest first. */
+#define FLOE_REPORT_SITES 2u
+#define FLOE_REPORT_SITES_JSON 3u /* the same as one object */
 
 /* The same as text. Writes at most `size` bytes including a final NUL; returns the length without
  * it that all of it has. -EINVAL. */
 FLOE_PUBLIC ssize_t floe_heap_report(struct floe_heap *heap, uint32_t format, char *ret,
 				     size_t size);
+
+/*
+ * Samples one object in each `bytes` bytes on average that threads allocate: it gets pages of its
+ * own, and where it was allocated is remembered until it is freed. 512 KiB are usual. 0: no longer,
+ * and what was sampled is forgotten. Other objects cost a few nanoseconds more meanwhile; without
+ * samples nothing. Threads that have no cache are not seen. The first call may allocate with malloc;
+ * may block. 0; -EINVAL: also a bounded or hardened heap.
+ */
+FLOE_PUBLIC int floe_heap_set_sampling(struct floe_heap *heap, size_t bytes);
 
 /*
  * Calls `visit` for each object until it returns other than 0, which is returned. `visit` is called

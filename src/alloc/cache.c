@@ -14,7 +14,7 @@ static uint32_t get_max(unsigned state, unsigned shift)
 {
 	uint32_t max;
 
-	if (state > PAGE_LARGE && state_is_large(state))
+	if (state > PAGE_LARGE && state < PAGE_SAMPLED)
 		return RUN_CACHE_MAX >> shift;
 	if (!state_is_class(state))
 		return 0;
@@ -45,6 +45,11 @@ void cache_init(struct cache *cache, struct heap *heap, unsigned shift)
 		slot[0] = NULL;
 		slot += bin->max + 1;
 	}
+}
+
+void cache_set_sampled(struct cache *cache, size_t every)
+{
+	store_relaxed(&cache->fast_max, every ? 0 : CLASS_SIZE_MAX);
 }
 
 /* Twice as many from now on; false: it has all its room. */

@@ -41,10 +41,13 @@ struct cache {
 	uintptr_t begin;
 	size_t length; /* of its pages; 0: none with pages of the usual size */
 	const shared_u8 *state;
+	shared_u64
+		fast_max; /* a size up to this may come from a bin at once; 0 while there are samples */
 	struct bin bin[PAGE_STATES];
 	struct heap *heap;
-	struct cache *next; /* of the heap's caches, or of the spare ones */
-	uint64_t stamp;     /* the heap's when this was looked at last */
+	struct cache *next;  /* of the heap's caches, or of the spare ones */
+	int64_t sample_left; /* bytes until the next sample */
+	uint64_t sample_random;
 	void *slots[];
 };
 
@@ -52,6 +55,28 @@ struct cache {
 size_t cache_size(unsigned shift);
 
 void cache_init(struct cache *cache, struct heap *heap, unsigned shift);
+
+/* Under cache_lock. Every allocation takes the slow path while objects are sampled. */
+void cache_set_sampled(struct cache *cache, size_t every);
+
+/* Its address is reckoned once: gcc 12 does it anew for each of its words otherwise. */
+floe_inline struct bin *cache_bin(struct cache *cache, unsigned state)
+{
+	struct bin *bin = &cache->bin[state];
+
+	__asm__("" : "+r"(bin));
+	return bin;
+}
+
+/* Whether an object of this size may come from a bin at once. */
+floe_inline bool cache_is_fast(const struct cache *cache, size_t size)
+{
+	uint64_t max = load_relaxed(&cache->fast_max);
+
+	if (max > CLASS_SIZE_MAX)
+		__builtin_unreachable();
+	return size <= max;
+}
 
 /* The object that was put last, NULL: there is none. Dying between the stores, in a child of fork,
  * loses one object or none, and leaves none in two places. */

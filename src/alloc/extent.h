@@ -12,6 +12,7 @@
  *	          1..40         the size class of the objects here
  *	          PAGE_LARGE    first page of a large object
  *	          42..49        the same, of 9 to 16 pages: threads keep a few of these in their caches
+ *	          PAGE_SAMPLED  the same, of an object of any size that is a sample (sample.h)
  *	          PAGE_FREE     first or last page of a free run
  *	          PAGE_OWN      first page of what the heap needs itself: caches of threads
  *
@@ -37,9 +38,10 @@ typedef _Atomic uint8_t shared_u8;
 
 #define PAGE_PLAIN 0
 #define PAGE_LARGE 41
-#define PAGE_FREE 50
-#define PAGE_OWN 51
-#define PAGE_STATES 52
+#define PAGE_SAMPLED 50
+#define PAGE_FREE 51
+#define PAGE_OWN 52
+#define PAGE_STATES 53
 
 #define EXTENT_PAGE_SHIFT 12
 /* Smaller pieces are cut finer, so that a few pages hold objects of several sizes. */

@@ -273,6 +273,7 @@ struct cache *heap_make_cache(struct heap *heap)
 			store_relaxed(&heap->caching, 0);
 	}
 	if (cache) {
+		cache_set_sampled(cache, load_relaxed(&heap->sample_every));
 		if (heap->caches && !heap->transfer && heap->cache_shift == 0)
 			make_transfer(heap);
 		cache->next = heap->caches;
@@ -324,6 +325,7 @@ static void gather_rest(struct heap *heap)
 {
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		central_gather(heap, class);
+	sample_gather(heap);
 	give_tables(heap);
 }
 
@@ -417,6 +419,9 @@ void *heap_alloc_slow(struct heap *heap, size_t size)
 
 	if (is_hardened(heap))
 		return hardened_alloc(heap, 1, size);
+	p = sample_alloc(heap, 1, size);
+	if (p)
+		return p;
 	if (size <= CLASS_SIZE_MAX)
 		return alloc_class_or_gather(heap, class_of(size));
 	p = take_large(heap, size);
@@ -428,7 +433,7 @@ void *heap_alloc_zeroed(struct heap *heap, size_t size)
 	bool clean = false;
 	void *p;
 
-	if (size <= CLASS_SIZE_MAX || is_hardened(heap))
+	if (size <= CLASS_SIZE_MAX || is_hardened(heap) || load_relaxed(&heap->sample_every))
 		p = heap_alloc(heap, size);
 	else
 		p = alloc_large(heap, 1, size, &clean);
@@ -441,6 +446,7 @@ void *heap_alloc_aligned(struct heap *heap, size_t alignment, size_t size)
 								     : EXTENT_PAGE_SHIFT);
 	unsigned class = 0;
 	bool clean;
+	void *p;
 
 	if (alignment <= CLASS_ALIGNMENT)
 		return heap_alloc(heap, size);
@@ -449,8 +455,11 @@ void *heap_alloc_aligned(struct heap *heap, size_t alignment, size_t size)
 	/* Spans begin at pages, objects at multiples of their size from there. */
 	if (alignment <= page)
 		class = class_of_aligned(size, alignment);
+	p = sample_alloc(heap, alignment, size);
+	if (p)
+		return p;
 	if (class)
-		return heap_alloc(heap, size_class[class].size);
+		return alloc_class_or_gather(heap, class);
 	return alloc_large(heap, alignment, size, &clean);
 }
 
@@ -734,6 +743,7 @@ void heap_lock_all(struct heap *heap)
 {
 	lock_take(&heap->queue_lock);
 	lock_take(&heap->cache_lock);
+	lock_take(&heap->sample_lock);
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		lock_take(&heap->central[class].lock);
 	lock_take(&heap->page_lock);
@@ -744,6 +754,7 @@ void heap_unlock_all(struct heap *heap)
 	lock_give(&heap->page_lock);
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		lock_give(&heap->central[class].lock);
+	lock_give(&heap->sample_lock);
 	lock_give(&heap->cache_lock);
 	lock_give(&heap->queue_lock);
 }
@@ -794,7 +805,7 @@ static int check_all(const struct heap *heap)
 	for (unsigned class = 1; class < CLASS_COUNT; class ++)
 		if (central_check(heap, class) < 0)
 			return -EPROTO;
-	return check_caches(heap);
+	return sample_check(heap) < 0 ? -EPROTO : check_caches(heap);
 }
 
 int heap_check(struct heap *heap)

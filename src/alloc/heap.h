@@ -10,8 +10,8 @@
  *	                                     -> pages of an extent     large ones
  *
  * struct heap lies in its own mapping or at the beginning of the caller's block. Everything else
- * lies in the extents. Locks, outermost first: list of all heaps, queue_lock, cache_lock, a
- * class's, page_lock.
+ * lies in the extents. Locks, outermost first: list of all heaps, queue_lock, cache_lock,
+ * sample_lock, a class's, page_lock.
  *
  * Any thread may allocate and free, also what another one allocated. Ending a heap is its owner's:
  * no other thread is inside then.
@@ -21,6 +21,7 @@
 
 #include "alloc/central.h"
 #include "alloc/directory.h"
+#include "alloc/sample.h"
 #include "alloc/thread.h"
 #include "memory/source.h"
 
@@ -53,6 +54,7 @@ struct heap {
 	struct lock page_lock;
 	struct lock cache_lock;
 	struct lock queue_lock;
+	struct lock sample_lock;
 	uint64_t secret; /* of a hardened heap */
 	struct hardened_queue *queue;
 	struct extent *extents;
@@ -67,6 +69,8 @@ struct heap {
 	bool home_is_ours; /* mapped */
 	bool home_from_source;
 	bool system;
+	shared_u64 sample_every; /* bytes, 0: no samples */
+	struct samples samples;
 	shared_u32 draining;    /* extents */
 	shared_u32 small_pages; /* extents that are cut fine */
 	void **transfer;        /* of all classes, NULL: none yet */
@@ -137,9 +141,9 @@ floe_inline void *heap_alloc(struct heap *heap, size_t size)
 	struct cache *cache = heap_cache(heap);
 	void *p;
 
-	if (floe_unlikely(!cache || size > CLASS_SIZE_MAX))
+	if (floe_unlikely(!cache || !cache_is_fast(cache, size)))
 		return heap_alloc_slow(heap, size);
-	p = bin_pop(&cache->bin[class_of(size)]);
+	p = bin_pop(cache_bin(cache, class_of(size)));
 	if (floe_unlikely(!p))
 		return heap_alloc_slow(heap, size);
 	return p;
@@ -153,7 +157,7 @@ floe_inline void heap_free(struct heap *heap, void *p)
 #else
 	struct cache *cache = heap_cache(heap);
 
-	if (floe_likely(cache) && floe_likely(bin_push(&cache->bin[cache_state(cache, p)], p)))
+	if (floe_likely(cache) && floe_likely(bin_push(cache_bin(cache, cache_state(cache, p)), p)))
 		return;
 	heap_free_slow(heap, p);
 #endif

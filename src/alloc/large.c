@@ -6,12 +6,12 @@
 /* Beyond it differences between addresses cannot be told. */
 #define LARGE_SIZE_MAX ((size_t)PTRDIFF_MAX)
 
-void *large_alloc(struct heap *heap, size_t alignment, size_t size, bool *ret_clean)
+static void *alloc(struct heap *heap, uint8_t state, size_t alignment, size_t size, bool *ret_clean)
 {
 	struct pages_request request = {
 		.size = size ? size : 1,
 		.alignment = alignment,
-		.state = PAGE_LARGE,
+		.state = state,
 	};
 	struct extent *extent;
 	struct span *span;
@@ -25,12 +25,26 @@ void *large_alloc(struct heap *heap, size_t alignment, size_t size, bool *ret_cl
 	return (void *)span->start;
 }
 
+void *large_alloc(struct heap *heap, size_t alignment, size_t size, bool *ret_clean)
+{
+	return alloc(heap, PAGE_LARGE, alignment, size, ret_clean);
+}
+
+void *large_alloc_sampled(struct heap *heap, size_t alignment, size_t size)
+{
+	bool clean;
+
+	return alloc(heap, PAGE_SAMPLED, alignment, size, &clean);
+}
+
 int large_free(struct heap *heap, struct extent *extent, void *p)
 {
 	struct span *span = &extent->span[extent_page(extent, p)];
 
 	if (span->start != (uintptr_t)p)
 		return heap_misfree(heap, p, "is inside an object");
+	if (heap_state(extent, p) == PAGE_SAMPLED)
+		sample_forget(heap, span);
 	if (pages_give(heap, extent, span))
 		pages_release_due(heap);
 	return 0;
@@ -50,7 +64,8 @@ bool large_resize(struct heap *heap, struct extent *extent, void *p, size_t size
 {
 	struct span *span = &extent->span[extent_page(extent, p)];
 
-	if (size <= CLASS_SIZE_MAX || size > LARGE_SIZE_MAX)
+	if (size <= CLASS_SIZE_MAX || size > LARGE_SIZE_MAX ||
+	    heap_state(extent, p) == PAGE_SAMPLED)
 		return false;
 	return pages_resize(heap, extent, span, size);
 }

@@ -11,6 +11,9 @@
 /* NULL: out of memory. *ret_clean: it reads as zero. */
 void *large_alloc(struct heap *heap, size_t alignment, size_t size, bool *ret_clean);
 
+/* The same as PAGE_SAMPLED. */
+void *large_alloc_sampled(struct heap *heap, size_t alignment, size_t size);
+
 /* `p` lies in the first page of a large object. -EINVAL: not at its beginning. */
 int large_free(struct heap *heap, struct extent *extent, void *p);
 

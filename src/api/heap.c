@@ -222,6 +222,13 @@ FLOE_PUBLIC int floe_heap_set_limits(struct floe_heap *heap, size_t limit, size_
 	return 0;
 }
 
+FLOE_PUBLIC int floe_heap_set_sampling(struct floe_heap *heap, size_t bytes)
+{
+	struct heap *h = heap_find(heap);
+
+	return h ? sample_begin(h, bytes) : -EINVAL;
+}
+
 FLOE_PUBLIC int floe_heap_set_release_rate(struct floe_heap *heap, unsigned rate)
 {
 	struct heap *h = heap_find(heap);

@@ -7,11 +7,10 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "alloc/account.h"
+#include "alloc/sites.h"
 #include "api/heap.h"
 
 struct counter {
@@ -28,7 +27,7 @@ struct counter {
 
 static const struct counter counters[] = {
 	COUNTER(allocated, true, "in objects of the program"),
-	COUNTER(large, true, "of these in objects above 32 KiB"),
+	COUNTER(large, true, "of these in objects above 32 KiB, and in sampled ones"),
 	COUNTER(cached_threads, true, "free, in caches of threads"),
 	COUNTER(cached_central, true, "free, shared by all threads"),
 	COUNTER(free_pages, true, "free pages"),
@@ -58,26 +57,6 @@ FLOE_PUBLIC int floe_heap_count(struct floe_heap *heap, struct floe_heap_counts 
 	return 0;
 }
 
-/* A buffer that counts what does not fit in as well. */
-struct text {
-	char *buffer;
-	size_t size;
-	size_t length;
-};
-
-floe_format(2, 3) static void add(struct text *text, const char *format, ...)
-{
-	size_t at = text->length < text->size ? text->length : text->size;
-	va_list arguments;
-	int length;
-
-	va_start(arguments, format);
-	length = vsnprintf(text->size ? text->buffer + at : NULL, text->size - at, format,
-			   arguments);
-	va_end(arguments);
-	text->length += length > 0 ? (size_t)length : 0;
-}
-
 static uint64_t get(const struct floe_heap_counts *counts, const struct counter *counter)
 {
 	uint64_t value;
@@ -89,17 +68,17 @@ static uint64_t get(const struct floe_heap_counts *counts, const struct counter 
 static void add_lines(struct text *text, const struct floe_heap_counts *counts)
 {
 	for (size_t i = 0; i < FLOE_COUNT(counters); i++)
-		add(text, "%16" PRIu64 " %s  %s\n", get(counts, &counters[i]),
-		    counters[i].bytes ? "bytes" : "     ", counters[i].help);
+		text_add(text, "%16" PRIu64 " %s  %s\n", get(counts, &counters[i]),
+			 counters[i].bytes ? "bytes" : "     ", counters[i].help);
 }
 
 static void add_json(struct text *text, const struct floe_heap_counts *counts)
 {
-	add(text, "{");
+	text_add(text, "{");
 	for (size_t i = 0; i < FLOE_COUNT(counters); i++)
-		add(text, "%s\"%s\": %" PRIu64, i ? ", " : "", counters[i].name,
-		    get(counts, &counters[i]));
-	add(text, "}\n");
+		text_add(text, "%s\"%s\": %" PRIu64, i ? ", " : "", counters[i].name,
+			 get(counts, &counters[i]));
+	text_add(text, "}\n");
 }
 
 FLOE_PUBLIC ssize_t floe_heap_report(struct floe_heap *heap, uint32_t format, char *ret,
@@ -109,8 +88,18 @@ FLOE_PUBLIC ssize_t floe_heap_report(struct floe_heap *heap, uint32_t format, ch
 	struct text text = {.buffer = ret, .size = size};
 	struct floe_heap_counts counts;
 
-	if (!h || format > FLOE_REPORT_JSON || (size && !ret))
+	if (!h || format > FLOE_REPORT_SITES_JSON || (size && !ret))
 		return -EINVAL;
+	if (size)
+		*ret = '\0';
+	if (format == FLOE_REPORT_SITES) {
+		sites_add_lines(h, &text);
+		return (ssize_t)text.length;
+	}
+	if (format == FLOE_REPORT_SITES_JSON) {
+		sites_add_json(h, &text);
+		return (ssize_t)text.length;
+	}
 	account_count(h, &counts);
 	if (format == FLOE_REPORT_JSON)
 		add_json(&text, &counts);

@@ -406,9 +406,88 @@ static void reports_have_every_counter(void)
 	length = floe_heap_report(heap, FLOE_REPORT_JSON, text, sizeof(text));
 	expect(length > 0 && text[0] == '{' && text[length - 2] == '}');
 	expect(strstr(text, "\"allocated\": 1024, ") && strstr(text, "\"objects\": 1, "));
-	expect_equal(floe_heap_report(heap, 2, text, sizeof(text)), -EINVAL);
+	expect_equal(floe_heap_report(heap, 4, text, sizeof(text)), -EINVAL);
 	expect_equal(floe_heap_report(NULL, 0, text, sizeof(text)), -EINVAL);
 	expect_equal(floe_heap_report(heap, 0, NULL, 1), -EINVAL);
+	floe_heap_destroy(heap);
+}
+
+__attribute__((noinline)) static void *allocate_much(size_t size)
+{
+	void *p = floe_heap_alloc(heap, size);
+
+	expect(p);
+	memset(p, 1, size);
+	return p;
+}
+
+__attribute__((noinline)) static void *allocate_little(size_t size)
+{
+	void *p = floe_heap_alloc(heap, size);
+
+	expect(p);
+	return p;
+}
+
+/* The line of the report whose stack begins elsewhere than the other's: the bytes at its begin. */
+static long long sum_of(const char *text, size_t lines)
+{
+	long long sum = 0;
+
+	for (; *text && lines; text = strchr(text, '\n') + 1, lines--)
+		sum += atoll(text);
+	return sum;
+}
+
+static size_t count_lines(const char *text)
+{
+	size_t count = 0;
+
+	for (; *text; text++)
+		count += *text == '\n';
+	return count;
+}
+
+static void samples_say_where_memory_is(void)
+{
+	enum {
+		COUNT = 20000
+	};
+	static char text[65536];
+	static void *p[COUNT];
+	long long much;
+
+	expect_equal(floe_heap_create(&heap, NULL), 0);
+	expect_equal(floe_heap_report(heap, FLOE_REPORT_SITES, text, sizeof(text)), 0);
+	expect_equal(text[0], 0);
+	expect_equal(floe_heap_set_sampling(heap, 10000), 0);
+	for (int i = 0; i < COUNT; i++)
+		p[i] = i % 10 ? allocate_little(16) : allocate_much(1000);
+	expect(floe_heap_report(heap, FLOE_REPORT_SITES, text, sizeof(text)) > 100);
+	/* A place in the program is one line: 2 MB came from one, a seventh of that from the other. */
+	expect_equal(count_lines(text), 2);
+	much = sum_of(text, 2);
+	expect(much > 1800000 && much < 2800000);
+	much = sum_of(text, 1);
+	if (much < 1000000)
+		much = sum_of(text, 2) - much;
+	expect(much > 1500000 && much < 2500000);
+	expect_equal(floe_heap_check(heap), 0);
+	for (int i = 0; i < COUNT; i++)
+		if (i % 10 == 0)
+			floe_heap_free(heap, p[i]);
+	expect(floe_heap_report(heap, FLOE_REPORT_SITES, text, sizeof(text)) > 50);
+	expect_equal(count_lines(text), 1);
+	expect(floe_heap_report(heap, FLOE_REPORT_SITES_JSON, text, sizeof(text)) > 50);
+	expect(strstr(text, "{\"every\": 10000, \"sites\": [{\"estimated\": "));
+	expect(strstr(text, "\"stack\": [\""));
+	expect_equal(floe_heap_set_sampling(heap, 0), 0);
+	expect_equal(floe_heap_report(heap, FLOE_REPORT_SITES, text, sizeof(text)), 0);
+	for (int i = 0; i < COUNT; i++)
+		if (i % 10)
+			floe_heap_free(heap, p[i]);
+	expect_equal(floe_heap_check(heap), 0);
+	expect_equal(floe_heap_set_sampling(NULL, 1), -EINVAL);
 	floe_heap_destroy(heap);
 }
 
@@ -598,6 +677,7 @@ int main(int argc, char **argv)
 		TEST(null_is_no_heap),
 		TEST(counters_add_up_in_every_kind_of_heap),
 		TEST(reports_have_every_counter),
+		TEST(samples_say_where_memory_is),
 		TEST(limits_and_rates_can_change),
 		TEST(a_source_is_asked_and_gets_everything_back),
 		TEST(the_child_of_fork_goes_on),

@@ -691,6 +691,60 @@ static void what_a_thread_frees_first_is_not_what_it_gets(void)
 }
 
 /*
+ * Samples
+ */
+
+static void a_sampled_heap_keeps_the_formulas(void)
+{
+	struct heap_plan plan = {.system = true};
+
+	setup(&plan);
+	expect_equal(sample_begin(heap, 3000), 0);
+	play(8000);
+	expect(heap->samples.serial > 1000);
+	expect(heap->samples.count > 0);
+	expect_equal(sample_begin(heap, 0), 0);
+	play(2000);
+	expect_equal(sample_begin(heap, 3000), 0);
+	play(2000);
+	expect_all_free();
+	expect_equal(heap->samples.count, 0);
+	expect_equal(heap->samples.lost, 0);
+	expect_equal(heap_destroy(heap), 0);
+}
+
+static void a_sampled_block_can_be_removed(void)
+{
+	struct heap_plan plan = {.source = {.fd = -1}};
+	struct block made = make_block(4 << 20);
+
+	setup(&plan);
+	expect_equal(inject_add(heap, made.memory, made.size, false), 0);
+	expect_equal(sample_begin(heap, 5000), 0);
+	size_max = 20000;
+	play(3000);
+	expect(heap->samples.serial > 100);
+	end_all_objects();
+	expect_equal(inject_remove(heap, made.memory), 1);
+	end_block(&made);
+	expect_equal(heap_destroy(heap), 0);
+}
+
+/* A bounded one has no time, a hardened one other pages. */
+static void not_every_heap_can_be_sampled(void)
+{
+	struct heap_plan plan = {.system = true, .flags = FLOE_HEAP_BOUNDED};
+
+	setup(&plan);
+	expect_equal(sample_begin(heap, 5000), -EINVAL);
+	(void)heap_destroy(heap);
+	plan.flags = FLOE_HEAP_HARDENED;
+	setup(&plan);
+	expect_equal(sample_begin(heap, 5000), -EINVAL);
+	(void)heap_destroy(heap);
+}
+
+/*
  * Injecting
  */
 
@@ -1014,6 +1068,9 @@ int main(int argc, char **argv)
 		TEST(a_wrong_free_never_gets_into_a_span),
 		TEST(a_thread_keeps_large_objects_that_it_freed),
 		TEST(what_a_thread_frees_first_is_not_what_it_gets),
+		TEST(a_sampled_heap_keeps_the_formulas),
+		TEST(a_sampled_block_can_be_removed),
+		TEST(not_every_heap_can_be_sampled),
 		TEST(what_must_not_be_injected_is_not_touched),
 		TEST(a_block_in_use_is_busy),
 		TEST(injected_pages_stay_unless_allowed),
