@@ -302,7 +302,8 @@ static int show_topic(struct frame *frame, const char *name)
 
 static int show_schema(struct frame *frame, const char *name)
 {
-	ssize_t length = floe_view_schema(frame->view, name, NULL, 0);
+	char none[1];
+	ssize_t length = floe_view_schema(frame->view, name, none, sizeof(none));
 	char *schema;
 
 	if (length < 0)
