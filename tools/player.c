@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "encoding.h"
 #include "look.h"
 #include "wait.h"
 
 #define CHANNELS 65536u
+#define SCHEMA_MAX 65536u
 #define LOOK_NS (WAIT_SECOND / 10)
 
 /* A ring of a file that others wrote. */
@@ -84,16 +86,22 @@ static uint64_t get_number(const struct catalog_channel *channel, const char *ke
 	return strtoull(text, NULL, 10);
 }
 
-/* A text for floe_type, if it can be one. */
-static char *get_schema(const struct catalog_schema *schema)
+/* A text for floe_type, if it can be one: with the encodings in its first line, so that who records
+ * it again knows them. */
+static char *get_schema(const struct catalog_schema *schema, const char *encoding)
 {
 	size_t size = cursor_left(&schema->data);
-	char *text;
+	char *line = encoding_line(encoding, schema->encoding);
+	size_t ahead = line ? strlen(line) : 0;
+	char *text = NULL;
 
-	if (size == 0 || size >= 65536 || memchr(schema->data.at, 0, size))
-		return NULL;
-	text = frame_alloc(size + 1, 1);
-	memcpy(text, schema->data.at, size);
+	if (size + ahead && size + ahead < SCHEMA_MAX &&
+	    (size == 0 || !memchr(schema->data.at, 0, size))) {
+		text = frame_alloc(ahead + size + 1, 1);
+		(void)put_bytes(put_bytes((unsigned char *)text, line, ahead), schema->data.at,
+				size);
+	}
+	free(line);
 	return text;
 }
 
@@ -109,7 +117,7 @@ static struct voice *make_voice(struct player *player, const struct catalog_chan
 	voice->topic = make_topic(player, channel->topic);
 	if (schema && *schema->name && strlen(schema->name) < 128) {
 		voice->type = strdup(schema->name);
-		voice->schema = get_schema(schema);
+		voice->schema = get_schema(schema, channel->encoding);
 	}
 	voice->depth = get_number(channel, "floe.depth");
 	voice->payload_max = get_number(channel, "floe.payload_max");

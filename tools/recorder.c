@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "encoding.h"
 #include "look.h"
 #include "wait.h"
 #include "watch.h"
@@ -44,7 +45,8 @@ struct subject {
 	struct watch watch;
 	uint16_t schema; /* 0: none, or not yet */
 	bool has_schema;
-	bool was_too_large; /* a message was, and that was told */
+	char encoding[ENCODING_MAX + 1]; /* of its messages */
+	bool was_too_large;              /* a message was, and that was told */
 	/* Taken, and not stored yet: it may stay in its ring until the tape is less busy. */
 	struct floe_sample waiting;
 	int64_t waiting_ns; /* when it was taken; 0: there is none */
@@ -108,6 +110,7 @@ void recorder_add_topic(struct recorder *recorder, const char *name, uint64_t hi
 	free(recorder->subjects);
 	recorder->subjects = larger;
 	(void)snprintf(subject->name, sizeof(subject->name), "%s", name);
+	(void)snprintf(subject->encoding, sizeof(subject->encoding), "floe");
 	watch_init(&subject->watch, recorder->frame, subject->name, history);
 	larger[recorder->subjects_count++] = subject;
 }
@@ -161,11 +164,12 @@ static void find_topic(const struct recorder *recorder, const char *name,
 	look_topics_end(&topics);
 }
 
-/* The text is whatever the topic's programs agreed on: it has no encoding that others know. */
+/* The text is whatever the topic's programs agreed on; its first line may say how others read it. */
 static void add_schema(struct recorder *recorder, struct subject *subject,
 		       const struct floe_topic_info *info)
 {
 	struct buffer content = {0};
+	struct encoding encoding;
 	char *text = frame_alloc(1, SCHEMA_MAX + 1);
 	ssize_t size;
 	unsigned char *at;
@@ -178,15 +182,17 @@ static void add_schema(struct recorder *recorder, struct subject *subject,
 	size = floe_view_schema(recorder->frame->view, subject->name, text, SCHEMA_MAX + 1);
 	if (size < 0 || size > (ssize_t)SCHEMA_MAX)
 		size = 0;
+	encoding_read(&encoding, text, (size_t)size);
+	(void)snprintf(subject->encoding, sizeof(subject->encoding), "%s", encoding.message);
 	at = buffer_add(&content, 2);
 	if (at)
 		(void)put_u16(at, (uint16_t)(recorder->schemas_count + 1));
 	buffer_add_string(&content, info->type.name);
-	buffer_add_string(&content, size ? "floe" : "");
+	buffer_add_string(&content, encoding.schema);
 	at = buffer_add(&content, 4);
 	if (at)
-		(void)put_u32(at, (uint32_t)size);
-	buffer_add_bytes(&content, text, (size_t)size);
+		(void)put_u32(at, (uint32_t)((size_t)size - encoding.skip));
+	buffer_add_bytes(&content, text + encoding.skip, (size_t)size - encoding.skip);
 	if (!content.bad && tape_add_schema(recorder->tape, content.data, content.size) == 0)
 		subject->schema = ++recorder->schemas_count;
 	buffer_end(&content);
@@ -222,7 +228,7 @@ static int define_channel(struct recorder *recorder, const struct subject *subje
 	if (at)
 		(void)put_u16(put_u16(at, id), subject->schema);
 	buffer_add_string(&content, subject->name);
-	buffer_add_string(&content, "floe");
+	buffer_add_string(&content, subject->encoding);
 	add_map(&content, map);
 	r = content.bad ? -ENOMEM : tape_add_channel(recorder->tape, content.data, content.size);
 	buffer_end(&content);

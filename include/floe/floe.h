@@ -78,11 +78,13 @@ struct floe_error {
  * size, alignment, name and hash; who names none agrees with everybody (that is how tools join).
  */
 struct floe_type {
-	const char *name;   /* up to 127 bytes; NULL: no type */
-	size_t size;        /* bytes of one message, 0: any */
-	size_t alignment;   /* power of two up to 64, 0: any */
-	uint64_t hash;      /* of the schema, 0: none */
-	const char *schema; /* text for tools and recorders, up to 64 KiB, or NULL */
+	const char *name; /* up to 127 bytes; NULL: no type */
+	size_t size;      /* bytes of one message, 0: any */
+	size_t alignment; /* power of two up to 64, 0: any */
+	uint64_t hash;    /* of the schema, 0: none */
+	/* Text for tools and recorders, up to 64 KiB, or NULL. A first line "@encoding cdr ros2msg" says
+	 * how others can read the messages and the rest of it: see floe-record(1). */
+	const char *schema;
 };
 
 /*
