@@ -53,14 +53,21 @@ void scene_begin(void (*end)(void))
 		(void)signal(signals[i], end_early);
 }
 
-void scene_stay_here(void)
+void scene_stay_on(unsigned n)
 {
-	cpu_set_t set;
-	int cpu = sched_getcpu();
+	cpu_set_t allowed, one;
+	int here = sched_getcpu();
 
-	CPU_ZERO(&set);
-	CPU_SET(cpu < 0 ? 0 : (size_t)cpu, &set);
-	(void)sched_setaffinity(0, sizeof(set), &set);
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return;
+	n %= (unsigned)CPU_COUNT(&allowed);
+	CPU_ZERO(&one);
+	for (size_t cpu = here < 0 ? 0 : (size_t)here;; cpu = (cpu + 1) % CPU_SETSIZE)
+		if (CPU_ISSET(cpu, &allowed) && n-- == 0) {
+			CPU_SET(cpu, &one);
+			break;
+		}
+	(void)sched_setaffinity(0, sizeof(one), &one);
 }
 
 double scene_now(void)

@@ -16,8 +16,9 @@ void scene_begin(void (*end)(void));
 /* What is left in the folder goes, too. */
 void scene_end(void);
 
-/* On one processor: those who take turns anyway switch soonest there. */
-void scene_stay_here(void);
+/* On one processor, this one or the n-th after it: those who take turns anyway switch soonest
+ * there. */
+void scene_stay_on(unsigned n);
 
 double scene_now(void); /* seconds */
 /* Who has not come so many seconds later will not come: 20, times FLOE_TEST_SLOW. */

@@ -8,26 +8,28 @@
  *	meetings  somebody does one thing while it stands there, then it goes on to its end
  *
  * --points chooses how many instructions of a step, evenly spread from an offset that differs from
- * run to run (--seed); without it each one is taken.
+ * run to run (--seed); without it each one is taken. A step after other deaths is walked for each of
+ * some of them; they take turns at its instructions.
+ *
+ * With --jobs several processes do the same side by side, each in a folder of its own and with its
+ * share of the instructions.
  */
 
+#include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
+#include "board.h"
 #include "frame/frame.h"
 #include "point.h"
 #include "scene.h"
 #include "symbol.h"
 
 #define WRONG_USAGE 100
-
-enum kind {
-	KIND_DEATHS,
-	KIND_STOPS,
-	KIND_MEETINGS,
-	KIND_COUNT
-};
 
 static const char *const kind_names[KIND_COUNT] = {"deaths", "stops", "meetings"};
 
@@ -42,20 +44,20 @@ static struct {
 	unsigned kinds;     /* bits */
 	unsigned meeting;   /* this one alone; MEETING_NONE: no */
 	uint64_t seed;
+	unsigned jobs;
 	bool deep, tap, json, list, everything;
 	bool exact; /* `step` is a whole name */
-} option = {.label = "", .step = "", .at = SIZE_MAX, .fractions = 8, .fraction = 1000, .kinds = 7};
+} option = {.label = "",
+	    .step = "",
+	    .at = SIZE_MAX,
+	    .fractions = 8,
+	    .fraction = 1000,
+	    .kinds = 7,
+	    .jobs = 1};
 
-struct tally {
-	size_t instructions;
-	size_t points[KIND_COUNT];
-	size_t missed;
-	size_t failed;
-	double seconds;
-};
-
-static struct tally total;
-static size_t reported;
+static struct board *board;
+static unsigned job; /* which of them this process is */
+static size_t failed_here;
 
 /* A number that depends on the seed and on what it is for. */
 static uint64_t choose(uint64_t what, uint64_t below)
@@ -96,7 +98,7 @@ static void tell_failure(const struct point *point, enum kind kind, unsigned fra
 static void report_tap(const char *name, const struct tally *tally, bool passed)
 {
 	printf("%s %zu - %s: %zu instructions, %zu deaths, %zu stops, %zu meetings\n",
-	       passed ? "ok" : "not ok", ++reported, name, tally->instructions,
+	       passed ? "ok" : "not ok", ++board->reported, name, tally->instructions,
 	       tally->points[KIND_DEATHS], tally->points[KIND_STOPS], tally->points[KIND_MEETINGS]);
 	(void)fflush(stdout);
 }
@@ -133,16 +135,6 @@ static void report(const char *name, const struct tally *tally, bool passed)
 		report_json(name, tally, passed);
 	else
 		report_line(name, tally, passed);
-}
-
-static void add_up(const struct tally *tally)
-{
-	total.instructions += tally->instructions;
-	for (int i = 0; i < KIND_COUNT; i++)
-		total.points[i] += tally->points[i];
-	total.missed += tally->missed;
-	total.failed += tally->failed;
-	total.seconds += tally->seconds;
 }
 
 /*
@@ -196,16 +188,32 @@ static enum point_result run_point(const struct point *point, struct tally *tall
 	return result;
 }
 
-/* The instructions that count, in order: all, or without the rounds of long loops. */
-static size_t list_instructions(const struct trace *trace, size_t **ret_list)
+/* One of several walks of the same step: they take turns. */
+struct turn {
+	unsigned number;
+	unsigned count;
+	unsigned fraction;
+};
+
+static bool counts(const struct trace *trace, const struct turn *turn, size_t k)
+{
+	if (option.at != SIZE_MAX)
+		return k == option.at;
+	if (option.everything)
+		return true;
+	return !trace_is_repetition(trace, k) && (option.points || k % turn->count == turn->number);
+}
+
+/* The instructions that count, in order. */
+static size_t list_instructions(const struct trace *trace, const struct turn *turn,
+				size_t **ret_list)
 {
 	size_t count = 0;
 
 	*ret_list = calloc(trace->count + 1, sizeof(**ret_list));
 	expect(*ret_list);
 	for (size_t k = 0; k < trace->count; k++)
-		if (option.at != SIZE_MAX ? k == option.at
-					  : option.everything || !trace_is_repetition(trace, k))
+		if (counts(trace, turn, k))
 			(*ret_list)[count++] = k;
 	return count;
 }
@@ -228,33 +236,35 @@ static bool sweep_instruction(const struct round *round, enum kind kind, size_t 
 	return true;
 }
 
-static bool sweep_kind(const struct round *round, enum kind kind, unsigned fraction,
+static bool sweep_kind(const struct round *round, enum kind kind, const struct turn *turn,
 		       struct tally *tally)
 {
-	size_t *list, count = list_instructions(&round->trace, &list), stride = 1;
+	size_t *list, count = list_instructions(&round->trace, turn, &list), stride = 1, n = 0;
 	struct progress progress;
 	bool goes_on = true;
 	char name[64];
 
 	name_step(round, name, sizeof(name));
 	progress_begin(&progress, option.label, name, count);
-	progress.silent |= option.tap || option.mutant;
+	progress.silent |= option.tap || option.mutant || job;
 	if (option.points && count > option.points)
 		stride = count / option.points;
 	for (size_t i = choose(kind, stride); i < count && goes_on; i += stride) {
-		goes_on = sweep_instruction(round, kind, list[i], fraction, tally);
-		progress_show(&progress, i + 1, total.failed + tally->failed);
+		if (n++ % option.jobs != job)
+			continue;
+		goes_on = sweep_instruction(round, kind, list[i], turn->fraction, tally);
+		progress_show(&progress, i + 1, failed_here + tally->failed);
 	}
 	progress_end(&progress);
 	free(list);
 	return goes_on;
 }
 
-static bool sweep_round(const struct script *script, size_t step, unsigned fraction,
+static bool sweep_round(const struct script *script, size_t step, const struct turn *turn,
 			struct tally *tally)
 {
 	struct round round;
-	bool goes_on = round_prepare(&round, script, step, fraction, option.deep);
+	bool goes_on = round_prepare(&round, script, step, turn->fraction, option.deep);
 
 	if (!goes_on) {
 		(void)fprintf(stderr, "FAILED %s/%s, with nobody dying\n", script->name,
@@ -263,16 +273,36 @@ static bool sweep_round(const struct script *script, size_t step, unsigned fract
 		round_free(&round);
 		return false;
 	}
-	tally->instructions += round.trace.count;
+	if (tally->instructions < round.trace.count)
+		tally->instructions = round.trace.count;
 	for (int kind = 0; kind < KIND_COUNT && goes_on; kind++)
 		if (option.kinds & 1u << kind)
-			goes_on = sweep_kind(&round, (enum kind)kind, fraction, tally);
+			goes_on = sweep_kind(&round, (enum kind)kind, turn, tally);
 	round_free(&round);
 	return goes_on;
 }
 
+/* The last of those who sweep it reports it. */
+static void end_step(const char *name, size_t number, const struct tally *tally)
+{
+	struct tally sum;
+
+	failed_here += tally->failed;
+	if (board_add(board, number, tally, option.jobs, &sum) && !option.mutant)
+		report(name, &sum, sum.failed == 0);
+}
+
+static struct turn make_turn(unsigned number, unsigned count)
+{
+	struct turn turn = {.number = number, .count = count, .fraction = option.fraction};
+
+	if (option.fraction >= 1000)
+		turn.fraction = (1000 * number + (unsigned)choose(number, 1000)) / count;
+	return turn;
+}
+
 /* A step that follows a death, once for each of some deaths. */
-static bool sweep_step(const struct script *script, size_t step)
+static bool sweep_step(const struct script *script, size_t step, size_t number)
 {
 	struct tally tally = {0};
 	unsigned rounds = script->predecessors[0].script ? option.fractions : 1;
@@ -280,20 +310,16 @@ static bool sweep_step(const struct script *script, size_t step)
 	bool goes_on = true;
 	char name[64];
 
+	if (option.fraction < 1000)
+		rounds = 1;
 	(void)snprintf(name, sizeof(name), "%s/%s", script->name, script->steps[step].name);
 	for (unsigned i = 0; i < rounds && goes_on; i++) {
-		unsigned fraction = option.fraction < 1000
-					    ? option.fraction
-					    : (1000 * i + (unsigned)choose(i, 1000)) / rounds;
+		struct turn turn = make_turn(i, rounds);
 
-		goes_on = sweep_round(script, step, fraction, &tally);
-		if (option.fraction < 1000)
-			break;
+		goes_on = sweep_round(script, step, &turn, &tally);
 	}
 	tally.seconds = scene_now() - begin;
-	add_up(&tally);
-	if (!option.mutant)
-		report(name, &tally, tally.failed == 0);
+	end_step(name, number, &tally);
 	return goes_on || !option.mutant;
 }
 
@@ -321,11 +347,60 @@ static void look_for_exact(void)
 
 static void sweep_all(void)
 {
+	size_t number = 0;
+
 	for (size_t i = 0; i < script_count; i++)
 		for (size_t j = 0; j < script_count_steps(&scripts[i]); j++)
 			if (is_chosen(&scripts[i], &scripts[i].steps[j]) &&
-			    !sweep_step(&scripts[i], j))
+			    !sweep_step(&scripts[i], j, number++))
 				return;
+}
+
+/*
+ * Jobs
+ */
+
+static _Noreturn void work(unsigned number)
+{
+	job = number;
+	scene_stay_on(number);
+	scene_begin(point_end);
+	point_begin();
+	sweep_all();
+	scene_end();
+	(void)fflush(NULL);
+	_exit(0);
+}
+
+static void start_job(unsigned number)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	expect(pid >= 0);
+	if (pid)
+		return;
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() == parent)
+		work(number);
+	_exit(1);
+}
+
+/* How many ended before they were done. */
+static unsigned sweep_with_jobs(void)
+{
+	unsigned lost = 0;
+
+	(void)fflush(NULL);
+	for (unsigned i = 0; i < option.jobs; i++)
+		start_job(i);
+	for (unsigned i = 0; i < option.jobs; i++) {
+		int status;
+
+		while (wait(&status) < 0)
+			expect_equal(errno, EINTR);
+		lost += status != 0;
+	}
+	return lost;
 }
 
 /*
@@ -350,12 +425,14 @@ static void print_usage(void)
 	       "                  visit, rival (who would adopt the same ring), clean\n"
 	       "  --points N      so many instructions of each step and kind; all without it\n"
 	       "  --at K          this instruction only\n"
-	       "  --everything    each way and each meeting at each instruction, not in turn, and\n"
-	       "                  each round of long loops, not the first, the last, and every "
-	       "16th\n"
+	       "  --everything    each way each meeting and each death before at each "
+	       "instruction,\n"
+	       "                  not in turn, and each round of long loops, not the first, the\n"
+	       "                  last, and those whose number is a power of two\n"
 	       "  --deaths N      of predecessors whose ring is adopted or cleaned away (8)\n"
 	       "  --fraction F    a predecessor dies at F/1000 of its step\n"
 	       "  --deep          the instructions of the C library count as well\n"
+	       "  --jobs N        so many at once (1), each on a processor of its own\n"
 	       "  --seed N        repeats the choices of a run\n"
 	       "  --label TEXT    names the build in the report\n"
 	       "  --mutant NAME   succeeds if something is wrong\n"
@@ -425,6 +502,9 @@ static void read_option(int letter)
 	case 'D':
 		option.deep = true;
 		break;
+	case 'J':
+		option.jobs = (unsigned)read_number(optarg);
+		break;
 	case 'S':
 		option.seed = read_number(optarg);
 		break;
@@ -462,6 +542,7 @@ static void read_options(int argc, char **argv)
 		{"deaths", required_argument, NULL, 'd'},
 		{"fraction", required_argument, NULL, 'f'},
 		{"deep", no_argument, NULL, 'D'},
+		{"jobs", required_argument, NULL, 'J'},
 		{"seed", required_argument, NULL, 'S'},
 		{"label", required_argument, NULL, 'l'},
 		{"mutant", required_argument, NULL, 'm'},
@@ -477,6 +558,10 @@ static void read_options(int argc, char **argv)
 	option.seed = (uint64_t)(scene_now() * 1e6) % 1000000;
 	while ((letter = getopt_long(argc, argv, "", known, NULL)) >= 0)
 		read_option(letter);
+	if (option.jobs < 1 || option.jobs > BOARD_JOBS) {
+		(void)fprintf(stderr, "crash-sweep: 1 to %d jobs\n", BOARD_JOBS);
+		exit(WRONG_USAGE);
+	}
 	if (optind < argc) {
 		(void)fprintf(stderr, "crash-sweep: what is '%s'? --help tells\n", argv[optind]);
 		exit(WRONG_USAGE);
@@ -512,6 +597,7 @@ static int refuse(void)
 
 static int end_mutant(void)
 {
+	struct tally total = board_sum(board);
 	bool found = total.failed > 0;
 
 	printf("%s 1 - the mutant %s is found\n1..1\n", found ? "ok" : "not ok", option.mutant);
@@ -520,10 +606,12 @@ static int end_mutant(void)
 
 static int end_report(void)
 {
+	struct tally total = board_sum(board);
+
 	if (option.mutant)
 		return end_mutant();
 	if (option.tap)
-		printf("# seed %llu\n1..%zu\n", (unsigned long long)option.seed, reported);
+		printf("# seed %llu\n1..%zu\n", (unsigned long long)option.seed, board->reported);
 	else if (!option.json)
 		report_line(option.label[0] ? option.label : "all", &total, total.failed == 0);
 	if (total.points[0] + total.points[1] + total.points[2] == 0) {
@@ -536,19 +624,20 @@ static int end_report(void)
 
 int main(int argc, char **argv)
 {
+	unsigned lost;
+
 	read_options(argc, argv);
 	look_for_exact();
 	if (option.list)
 		return 0;
-	scene_stay_here();
 	if (!can_trace())
 		return refuse();
 	if (!option.tap && !option.json && !option.mutant)
 		printf("%-26s %8s %8s %8s %8s %8s %8s  (seed %llu)\n", "step", "instr.", "deaths",
 		       "stops", "meetings", "another", "rate", (unsigned long long)option.seed);
-	scene_begin(point_end);
-	point_begin();
-	sweep_all();
-	scene_end();
-	return end_report();
+	board = board_make();
+	lost = sweep_with_jobs();
+	if (lost)
+		(void)fprintf(stderr, "FAILED %u of %u jobs ended too early\n", lost, option.jobs);
+	return end_report() || lost;
 }

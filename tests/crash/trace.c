@@ -12,9 +12,6 @@
 
 #include "frame/frame.h"
 
-/* So many single steps take about as long as one round over a breakpoint. */
-#define STEPS_PER_ROUND 3
-#define STEPS_MAX 400
 #define ROUNDS_KEPT 4
 
 /* The instruction is one byte: who has executed it stands right behind it. */
@@ -100,13 +97,12 @@ enum trace_place trace_next_mark(struct traced *process)
  * Breakpoints
  */
 
+/* Its text is ours: it is a fork. */
 static long set_break(pid_t pid, uintptr_t address)
 {
 	long before, with;
 
-	errno = 0;
-	before = ptrace(PTRACE_PEEKTEXT, pid, address, NULL);
-	expect_equal(errno, 0);
+	memcpy(&before, (const void *)address, sizeof(before));
 	with = (before & ~0xffL) | 0xcc;
 	expect_equal(ptrace(PTRACE_POKETEXT, pid, address, with), 0);
 	return before;
@@ -166,6 +162,7 @@ static void add(struct trace *trace, uintptr_t address)
 struct seen {
 	uintptr_t address;
 	uint32_t count;
+	uint32_t last; /* where it was last, + 1 */
 };
 
 static struct seen *find_seen(struct seen *table, size_t size, uintptr_t address)
@@ -178,16 +175,31 @@ static struct seen *find_seen(struct seen *table, size_t size, uintptr_t address
 	return &table[at];
 }
 
+static uint32_t *make_numbers(const struct trace *trace)
+{
+	uint32_t *numbers = calloc(trace->count + 1, sizeof(*numbers));
+
+	expect(numbers);
+	return numbers;
+}
+
 static void count_occurrences(struct trace *trace)
 {
 	size_t size = 4 * trace->count + 1;
 	struct seen *table = calloc(size, sizeof(*table));
 
-	trace->occurrence = calloc(trace->count + 1, sizeof(uint32_t));
-	trace->remaining = calloc(trace->count + 1, sizeof(uint32_t));
-	expect(table && trace->occurrence && trace->remaining);
-	for (size_t i = 0; i < trace->count; i++)
-		trace->occurrence[i] = ++find_seen(table, size, trace->address[i])->count;
+	expect(table);
+	trace->occurrence = make_numbers(trace);
+	trace->remaining = make_numbers(trace);
+	trace->before = make_numbers(trace);
+	trace->via = make_numbers(trace);
+	for (size_t i = 0; i < trace->count; i++) {
+		struct seen *seen = find_seen(table, size, trace->address[i]);
+
+		trace->occurrence[i] = ++seen->count;
+		trace->before[i] = seen->last;
+		seen->last = (uint32_t)i + 1;
+	}
 	for (size_t i = 0; i < trace->count; i++)
 		trace->remaining[i] = find_seen(table, size, trace->address[i])->count -
 				      trace->occurrence[i];
@@ -207,37 +219,50 @@ enum trace_place trace_walk(struct traced *process, struct trace *ret, bool deep
 	return place;
 }
 
-/* The breakpoint from which the k-th instruction is reached soonest. */
-static size_t find_break(const struct trace *trace, size_t k)
+/*
+ * A breakpoint at address[k] ends at k if the process stands behind the time before that it was
+ * there, trace->before[k]. If not, it is brought to such a place first: to the one that can be
+ * reached from farthest back, and so on. 0: from where the step begins.
+ */
+static size_t find_via(const struct trace *trace, size_t k)
 {
-	size_t best = k, best_cost = SIZE_MAX;
+	size_t best = trace->before[k];
 
-	for (size_t i = k; i > 0 && k - i < STEPS_MAX; i--) {
-		size_t cost = trace->occurrence[i] * STEPS_PER_ROUND + (k - i);
-
-		if (cost >= best_cost)
-			continue;
-		best = i;
-		best_cost = cost;
-	}
+	if (trace->via[k])
+		return trace->via[k];
+	/* Twice the same instruction: nothing is between. */
+	if (best == k)
+		best = k - 1;
+	for (size_t i = best + 1; i < k; i++)
+		if (trace->before[i] < trace->before[best])
+			best = i;
+	trace->via[k] = (uint32_t)best;
 	return best;
+}
+
+/* The places on the way to k, last one first; it begins at 0. */
+static size_t *plan(const struct trace *trace, size_t k, size_t *ret_count)
+{
+	size_t *places = calloc(k + 1, sizeof(*places)), count = 0;
+
+	expect(places);
+	for (size_t i = k; i; i = trace->before[i] ? find_via(trace, i) : 0)
+		places[count++] = i;
+	*ret_count = count;
+	return places;
 }
 
 enum trace_place trace_reach(struct traced *process, const struct trace *trace, size_t k, bool deep)
 {
 	enum trace_place place = TRACE_STEP;
-	size_t from = k ? find_break(trace, k) : 0;
-	/* Where the step begins counts as the first time. */
-	uint32_t first = from && trace->address[from] == trace->address[0];
+	size_t count, *places = plan(trace, k, &count);
 
-	for (uint32_t n = first; k && n < trace->occurrence[from] && place == TRACE_STEP; n++) {
-		if (n)
-			place = step(process, deep);
-		if (place == TRACE_STEP && process->at != trace->address[from])
-			place = run_to(process, trace->address[from]);
+	while (count && place == TRACE_STEP) {
+		uintptr_t address = trace->address[places[--count]];
+
+		place = process->at == address ? step(process, deep) : run_to(process, address);
 	}
-	for (size_t i = from; i < k && place == TRACE_STEP; i++)
-		place = step(process, deep);
+	free(places);
 	return place;
 }
 
@@ -254,8 +279,9 @@ void trace_kill(struct traced *process)
 
 bool trace_is_repetition(const struct trace *trace, size_t k)
 {
-	return trace->occurrence[k] > ROUNDS_KEPT && trace->remaining[k] >= ROUNDS_KEPT &&
-	       trace->occurrence[k] % 16 != 0;
+	uint32_t n = trace->occurrence[k];
+
+	return n > ROUNDS_KEPT && trace->remaining[k] >= ROUNDS_KEPT && (n & (n - 1)) != 0;
 }
 
 void trace_free(struct trace *trace)
@@ -263,5 +289,7 @@ void trace_free(struct trace *trace)
 	free(trace->address);
 	free(trace->occurrence);
 	free(trace->remaining);
+	free(trace->before);
+	free(trace->via);
 	*trace = (struct trace){0};
 }
