@@ -273,7 +273,9 @@ FLOE_PUBLIC int floe_publisher_wait_for_subscribers(struct floe_publisher *pub, 
  */
 
 /* Joins a topic; it receives what is published from now on, and `history` messages from before.
- * No publisher has to be there yet. Errors as floe_publisher_open. */
+ * No publisher has to be there yet. Errors as floe_publisher_open. A publisher that cannot be read is
+ * left out: `error` has a sentence although the result is 0, and the first take says -EPROTO or
+ * -EACCES. Opening fails only where it is all there is, and this user's own. */
 FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *topic,
 				     const struct floe_subscriber_options *options);
 

@@ -113,6 +113,22 @@ static int check_type(struct subscription *s, const struct floe_subscriber_optio
 }
 
 /*
+ * A publisher that cannot be read is left out, and the first take says so: nobody can keep others
+ * from joining. But where it is all there is, and this user's own, opening fails with the sentence.
+ */
+static int read_publishers(struct subscription *s)
+{
+	int r = subscriber_refresh(&s->subscriber);
+
+	if (r != -EPROTO && r != -EACCES)
+		return r;
+	if (!s->subscriber.feed_count && !s->feeds.strange)
+		return r;
+	subscriber_tell_later(&s->subscriber, r);
+	return 0;
+}
+
+/*
  * The port is laid out, gets its place, and then the publishers are told: from then on they look
  * at its holds, so only then anything is taken.
  */
@@ -147,9 +163,7 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 	r = check_type(s, o);
 	if (r == 0)
 		r = set_up(s, o);
-	if (r == 0)
-		r = subscriber_refresh(&s->subscriber);
-	return r;
+	return r < 0 ? r : read_publishers(s);
 }
 
 /* Undoes what was done so far, in reverse. */
@@ -197,6 +211,8 @@ int subscription_open(struct subscription **ret, const char *topic,
 		end(s);
 		return r;
 	}
+	if (!s->subscriber.untold)
+		error_clear(o.error);
 	topic_settle(&s->topic);
 	s->joining = false;
 	s->error = NULL;

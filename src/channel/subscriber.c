@@ -241,6 +241,13 @@ int subscriber_refresh(struct subscriber *sub)
 	return r;
 }
 
+void subscriber_tell_later(struct subscriber *sub, int r)
+{
+	sub->untold = r;
+	sub->publishers_seen = SEEN_NONE;
+	look_for_straight(sub);
+}
+
 static void leave_out(struct subscriber *sub, struct feed *feed, uint64_t count)
 {
 	feed->lost += count;

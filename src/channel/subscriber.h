@@ -165,6 +165,8 @@ void subscriber_deinit(struct subscriber *sub);
 int subscriber_take_slow(struct subscriber *sub, struct floe_sample *ret);
 void subscriber_release_slow(struct subscriber *sub, struct floe_sample *sample);
 int subscriber_refresh(struct subscriber *sub);
+/* What refreshing said is said by the next take or wait, whatever there is to take. */
+void subscriber_tell_later(struct subscriber *sub, int r);
 int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed); /* 1 */
 
 /* What the straight path knows of the message that is ready: each of it was looked up once. */

@@ -166,11 +166,23 @@ static void forget_refused(struct feeds *feeds, struct subscriber *sub, uint32_t
 	store_release(&sub->port->cursor[index], 0);
 }
 
-/* What may pass is tried again. */
-static int refuse(struct feeds *feeds, struct subscriber *sub, uint32_t index, uint64_t file, int r)
+static bool is_strange(int dir, const char *name)
 {
+	struct stat seen;
+
+	return os->stat_at(dir, name, &seen) == 0 && seen.st_uid != os->get_uid();
+}
+
+/* What may pass is tried again. */
+static int refuse(struct feeds *feeds, struct subscriber *sub, int dir, uint32_t index,
+		  uint64_t file, int r)
+{
+	char name[PLACE_NAME_MAX];
+
 	if (r == -ENOENT)
 		return 0;
+	place_name(name, "pub.", index);
+	feeds->strange |= is_strange(dir, name);
 	if (r != -EPROTO && r != -EACCES && r != -EPERM && r != -EOPNOTSUPP)
 		return r;
 	leave_alone(feeds, sub, index, file);
@@ -234,7 +246,7 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 		return 0;
 	r = feed_attach(&feed, topic->domain, dir, name, &theirs, error);
 	if (r < 0)
-		return refuse(feeds, sub, index, file, r);
+		return refuse(feeds, sub, dir, index, file, r);
 	if (feed.index != index || type_check(type, &theirs, "", "", NULL) < 0) {
 		leave_alone(feeds, sub, index, file);
 		feed_detach(&feed);

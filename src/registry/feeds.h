@@ -14,6 +14,7 @@
 /* Publishers that could not be read, so that each is told of once. */
 struct feeds {
 	uint64_t refused[FLOE_PUBLISHERS_MAX]; /* which file it was, 0: none */
+	bool strange;                          /* one of them was another user's */
 };
 
 /*

@@ -34,6 +34,9 @@ int file_open(int dirfd, const char *name, int flags, struct floe_error *error)
 		return fd;
 	if (fd == -ELOOP || fd == -EISDIR || fd == -ENXIO)
 		return refuse(name, error);
+	/* fcntl(2), F_SETLEASE: whoever opens must wait until its owner gives in. */
+	if (fd == -EAGAIN)
+		return error_set(error, -EACCES, "its owner has a lease on '%s'", name);
 	if (fd < 0)
 		return error_system(error, fd, "open", name);
 

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Several users in one folder. What one of them leaves there that is not what it must be, or that
+ * nobody else may open, is left out, and keeps nobody from joining.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <floe/floe.h>
+
+#include "folder.h"
+#include "peer.h"
+#include "steps.h"
+
+#define CHUNK 1000
+#define NOBODY 65534
+#define TOPIC "a"
+
+#define HUGE_SIZE ((off_t)1 << 62)
+
+static struct folder files;
+
+/*
+ * Rubbish
+ */
+
+enum rubbish {
+	EMPTY,
+	NOISE,
+	CLOSED,
+	LEASED,
+	HUGE_AND_EMPTY,
+	FOLDER,
+	PIPE,
+	LINK_TO_ITSELF,
+	LINK_TO_A_DEVICE,
+	RUBBISH_COUNT
+};
+
+static void make_file(const char *path, enum rubbish kind)
+{
+	static unsigned char noise[8192];
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL, 0666);
+
+	expect(fd >= 0);
+	fill(noise, sizeof(noise), 7);
+	if (kind == NOISE || kind == CLOSED || kind == LEASED)
+		expect_equal(write(fd, noise, sizeof(noise)), sizeof(noise));
+	if (kind == CLOSED)
+		expect_equal(fchmod(fd, 0), 0);
+	if (kind == HUGE_AND_EMPTY)
+		expect_equal(ftruncate(fd, HUGE_SIZE), 0);
+	/* A lease goes with its descriptor. Its owner is told who opens the file, by SIGIO. */
+	if (kind == LEASED) {
+		(void)signal(SIGIO, SIG_IGN);
+		expect_equal(fcntl(fd, F_SETLEASE, F_WRLCK), 0);
+	} else {
+		close(fd);
+	}
+}
+
+static void leave(const char *path, enum rubbish kind)
+{
+	switch (kind) {
+	case FOLDER:
+		expect_equal(mkdir(path, 0777), 0);
+		break;
+	case PIPE:
+		expect_equal(mkfifo(path, 0666), 0);
+		break;
+	case LINK_TO_ITSELF:
+		expect_equal(symlink(path, path), 0);
+		break;
+	case LINK_TO_A_DEVICE:
+		expect_equal(symlink("/dev/zero", path), 0);
+		break;
+	default:
+		make_file(path, kind);
+	}
+}
+
+struct litter {
+	const char *path;
+	enum rubbish kind;
+	bool as_another;
+};
+
+static void litter(int wire, void *argument)
+{
+	const struct litter *wanted = argument;
+
+	if (wanted->as_another) {
+		expect_equal(setgid(NOBODY), 0);
+		expect_equal(setuid(NOBODY), 0);
+	}
+	leave(wanted->path, wanted->kind);
+	tell(wire, 1);
+	(void)hear(wire);
+}
+
+/* In the folder of the topic that is there. */
+static struct peer litter_topic(const char *name, enum rubbish kind, bool as_another)
+{
+	struct litter wanted = {.kind = kind, .as_another = as_another};
+	char path[600] = "";
+	struct peer peer;
+
+	folder_list(&files);
+	for (size_t i = 0; i < files.count; i++)
+		if (strstr(files.entry[i].path, "/" TOPIC "/topic"))
+			(void)snprintf(path, sizeof(path), "%.*s%s",
+				       (int)(strlen(files.entry[i].path) - strlen("topic")),
+				       files.entry[i].path, name);
+	expect(path[0]);
+	wanted.path = path;
+	peer = peer_start(litter, &wanted);
+	(void)hear(peer.wire);
+	return peer;
+}
+
+/* As /tmp is. */
+static void open_folder_to_all(void)
+{
+	if (geteuid() != 0)
+		skip("only root can become another user");
+	expect_equal(chmod(getenv("FLOE_DIR"), 01777), 0);
+}
+
+/*
+ * Newcomers
+ */
+
+/* Opening works, says what was left out, and so does the first take, once. */
+static struct floe_subscriber *join(const char *name)
+{
+	struct floe_error error = {""};
+	struct floe_subscriber *sub;
+	struct floe_sample sample;
+	int r;
+
+	expect_equal(floe_subscriber_open(&sub, TOPIC, SUBSCRIBER(.history = 1, .error = &error)),
+		     0);
+	expect(strstr(error.text, name));
+	r = floe_take(sub, &sample);
+	expect(r == -EPROTO || r == -EACCES);
+	return sub;
+}
+
+static void join_beside(enum rubbish kind)
+{
+	struct floe_publisher *pub = publisher(TOPIC, NULL);
+	struct floe_subscriber *sub;
+	struct peer stranger;
+
+	publish(pub, CHUNK, 1);
+	stranger = litter_topic("pub.7", kind, true);
+	sub = join("pub.7");
+	receive(sub, CHUNK, 1);
+	publish(pub, CHUNK, 2);
+	receive(sub, CHUNK, 2);
+	expect_nothing(sub);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	peer_kill(&stranger);
+	folder_wipe();
+}
+
+static void what_another_user_left_keeps_no_subscriber_out(void)
+{
+	open_folder_to_all();
+	for (int kind = 0; kind < RUBBISH_COUNT; kind++)
+		join_beside((enum rubbish)kind);
+}
+
+/* The publisher comes later. */
+static void not_even_when_there_is_nothing_else(void)
+{
+	open_folder_to_all();
+	for (int kind = 0; kind < RUBBISH_COUNT; kind++) {
+		struct floe_subscriber *first = subscriber(TOPIC, NULL);
+		struct peer stranger = litter_topic("pub.0", (enum rubbish)kind, true);
+		struct floe_subscriber *sub = join("pub.0");
+		struct floe_publisher *pub = publisher(TOPIC, NULL);
+
+		publish(pub, CHUNK, 1);
+		receive(sub, CHUNK, 1);
+		floe_publisher_close(pub);
+		floe_subscriber_close(sub);
+		floe_subscriber_close(first);
+		peer_kill(&stranger);
+		folder_wipe();
+	}
+}
+
+static void publishers_come_and_go_beside_it(void)
+{
+	static const char *const names[] = {"pub.0", "sub.3"};
+
+	open_folder_to_all();
+	for (int i = 0; i < 2 * RUBBISH_COUNT; i++) {
+		struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+		struct peer stranger = litter_topic(names[i % 2], (enum rubbish)(i / 2), true);
+
+		for (uint64_t round = 0; round < 2; round++) {
+			struct floe_publisher *pub = publisher(TOPIC, NULL);
+			struct floe_sample sample;
+			int r;
+
+			publish(pub, CHUNK, 7 + round);
+			r = floe_take(sub, &sample);
+			if (i % 2 == 0 && round == 0)
+				expect(r == -EPROTO || r == -EACCES);
+			if (r < 0)
+				r = floe_take(sub, &sample);
+			expect_equal(r, 1);
+			expect(is_filled(sample.data, CHUNK, 7 + round));
+			floe_release(sub, &sample);
+			floe_publisher_close(pub);
+		}
+		floe_subscriber_close(sub);
+		peer_kill(&stranger);
+		folder_wipe();
+	}
+}
+
+/* One's own is left out as well, where there is something else to read. */
+static void rubbish_of_this_user_is_left_out_beside_a_good_ring(void)
+{
+	struct floe_publisher *pub = publisher(TOPIC, NULL);
+	struct floe_subscriber *sub;
+	struct peer self;
+
+	publish(pub, CHUNK, 1);
+	self = litter_topic("pub.7", NOISE, false);
+	sub = join("pub.7");
+	receive(sub, CHUNK, 1);
+	expect_nothing(sub);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	peer_kill(&self);
+	folder_wipe();
+}
+
+/* But if it is all there is, the sentence says what to remove. */
+static void rubbish_of_this_user_alone_is_an_error(void)
+{
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+	struct peer self = litter_topic("pub.7", NOISE, false);
+
+	expect_equal(try_subscriber(TOPIC, NULL, "pub.7"), -EPROTO);
+	floe_subscriber_close(sub);
+	peer_kill(&self);
+	folder_wipe();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(what_another_user_left_keeps_no_subscriber_out),
+		TEST(not_even_when_there_is_nothing_else),
+		TEST(publishers_come_and_go_beside_it),
+		TEST(rubbish_of_this_user_is_left_out_beside_a_good_ring),
+		TEST(rubbish_of_this_user_alone_is_an_error),
+	};
+
+	return frame_run(argc, argv, tests, COUNT(tests));
+}
