@@ -11,6 +11,9 @@
 
 /* A blocked publisher asks the kernel this often whether who blocks it still lives. */
 #define ALIVE_CHECK_NS 1000000
+#define LOOK_NS (2 * ALIVE_CHECK_NS)
+/* An omen has spoken, and not all threads of the process have got to their end. */
+#define LOOK_SOON_NS (ALIVE_CHECK_NS / 20)
 
 /* The tables, largest alignment first; one order for the size and for the addresses. */
 struct tables {
@@ -832,6 +835,19 @@ static void note_omen(struct publisher *pub, const struct member *member)
 {
 	(void)os->wake(omen_futex(member->omen), INT_MAX);
 	pub->alive_checked_ns = 0;
+	pub->look_ns = LOOK_SOON_NS;
+}
+
+/* After an omen often at first, then as always. */
+static int64_t choose_look(struct publisher *pub)
+{
+	int64_t look_ns = pub->look_ns;
+
+	if (!look_ns)
+		return LOOK_NS;
+	pub->look_ns = look_ns < LOOK_NS / 2 ? 2 * look_ns : 0;
+	pub->alive_checked_ns = 0;
+	return look_ns;
 }
 
 /*
@@ -881,7 +897,7 @@ int publisher_wait(struct publisher *pub, int64_t deadline_ns)
 		now = os->now_ns();
 		if (deadline_ns >= 0 && now >= deadline_ns)
 			return 0;
-		until_ns = now + 2 * ALIVE_CHECK_NS;
+		until_ns = now + choose_look(pub);
 		if (deadline_ns >= 0 && deadline_ns < until_ns)
 			until_ns = deadline_ns;
 		r = sleep_on(pub, slowest, until_ns);

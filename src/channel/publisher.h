@@ -119,6 +119,7 @@ struct publisher {
 	uint32_t member_count;
 	uint32_t member_max;
 	int64_t alive_checked_ns;
+	int64_t look_ns; /* how long one sleep may be; 0: the usual time */
 
 	const struct publisher_calls *calls;
 	void *user;
