@@ -37,19 +37,26 @@
 
 /* MiB that a victim has touched: tearing them down takes some tens of milliseconds. */
 #define WEIGHT_DEFAULT 512
+/* Some milliseconds, where it is done often. */
+#define WEIGHT_LIGHT 128
 
 #define RELIABLE SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE, .spin_ns = 1)
 
 /* FLOE_TEST_WEIGHT: another number of MiB */
-static void grow_heavy(void)
+static void grow_by(size_t usual)
 {
 	const char *given = getenv("FLOE_TEST_WEIGHT");
-	size_t size = (given ? strtoul(given, NULL, 10) : WEIGHT_DEFAULT) << 20;
+	size_t size = (given ? strtoul(given, NULL, 10) : usual) << 20;
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	expect(memory != MAP_FAILED);
 	(void)madvise(memory, size, MADV_NOHUGEPAGE);
 	expect_equal(madvise(memory, size, 23 /* MADV_POPULATE_WRITE */), 0);
+}
+
+static void grow_heavy(void)
+{
+	grow_by(WEIGHT_DEFAULT);
 }
 
 /* 'R', 'S', 'Z'; 0: it is gone */
@@ -227,7 +234,7 @@ static void be_large(void)
 
 		expect_equal(pthread_create(&thread, NULL, stay, NULL), 0);
 	}
-	grow_heavy();
+	grow_by(WEIGHT_LIGHT);
 }
 
 static void subscribe_and_be_large(int wire, void *argument)
