@@ -214,7 +214,7 @@ static void mutexes_of_the_program_are_told_of_too(void)
  * somebody sleeps on the word in which the kernel says so.
  */
 
-#define PAIRS 5
+#define PAIRS 3
 #define TIMES_THE_FLOOR 20
 #define BYSTANDERS 4
 
