@@ -319,6 +319,23 @@ struct span *extent_take_dirty(struct extent *extent)
 	return NULL;
 }
 
+struct span *extent_take_behind(struct extent *extent, size_t from, size_t least)
+{
+	size_t at = 0;
+
+	while (at < extent->page_count) {
+		struct span *span = &extent->span[at];
+
+		if (at >= from && get_state(extent, at) == PAGE_FREE && !span->clean &&
+		    span->page_count >= least) {
+			take_run(extent, span);
+			return span;
+		}
+		at += span->page_count;
+	}
+	return NULL;
+}
+
 void extent_mark(struct extent *extent, struct span *span, unsigned class)
 {
 	size_t first = extent_index(extent, span);

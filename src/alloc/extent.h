@@ -91,6 +91,7 @@ struct extent {
 	uint32_t free_count;
 	uint8_t shift;
 	uint8_t kind;
+	uint8_t backing;    /* pages that the kernel gives and takes; 0: the usual ones */
 	bool releasable;    /* madvise is allowed */
 	shared_u8 draining; /* nothing new is taken from it; written under the page lock */
 };
@@ -131,6 +132,9 @@ bool extent_resize(struct extent *extent, struct span *span, uint32_t count);
 /* Takes the longest free run that is not clean out of the bins; NULL: there is none. It comes back
  * with extent_give. */
 struct span *extent_take_dirty(struct extent *extent);
+
+/* The same of the first such run at page `from` or behind it that has `least` pages. */
+struct span *extent_take_behind(struct extent *extent, size_t from, size_t least);
 
 /* Whether a page has small objects, or is the first of a large one. */
 floe_inline bool state_is_class(unsigned state)

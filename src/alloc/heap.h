@@ -88,8 +88,9 @@ struct heap {
 	size_t injected;
 	size_t large; /* bytes of large objects */
 	size_t large_count;
-	size_t own;        /* bytes of PAGE_OWN */
-	uint64_t released; /* bytes, since the beginning */
+	size_t own;            /* bytes of PAGE_OWN */
+	struct span *dropping; /* runs that are in no bin while the kernel takes their pages */
+	uint64_t released;     /* bytes, since the beginning */
 	shared_u64 misfrees;
 	uint64_t failures; /* requests that found no memory */
 

@@ -18,6 +18,8 @@
 #define RELEASE_MIN 64
 /* mincore(2) tells of so many pages at once. */
 #define LOOK_PAGES 1024
+/* Sizes of pages that memory may have. */
+#define BACKINGS 3
 
 /*
  * Growing
@@ -444,38 +446,125 @@ static int advise_away(unsigned char *memory, size_t size)
 	return os->advise(memory, size, MADV_REMOVE);
 }
 
-/* Returns the bytes that the kernel took; *ret_clean: nothing of the run is there any more. */
-static size_t drop(const struct extent *e, const struct span *run, bool *ret_clean)
+/* What goes back at once: huge pages only whole. */
+static size_t backing_size(unsigned backing)
+{
+	static const size_t sizes[BACKINGS] = {0, (size_t)2 << 20, (size_t)1 << 30};
+
+	return backing ? sizes[backing] : system_page();
+}
+
+/* The whole pages of a run. -EINVAL: not these, perhaps they are larger. */
+static int drop_pages(const struct extent *e, const struct span *run, size_t page,
+		      size_t *ret_released, bool *ret_clean)
 {
 	uintptr_t end = run->start + span_size(e, run);
-	uintptr_t from = size_align(run->start, system_page());
-	uintptr_t to = end & ~(system_page() - 1);
+	uintptr_t from = size_align(run->start, page);
+	uintptr_t to = end & ~(page - 1);
 	unsigned char *memory = e->memory + (from - (uintptr_t)e->memory);
 	size_t before, after;
+	int r;
 
-	*ret_clean = true;
 	if (from >= to)
 		return 0;
 	before = count_resident(memory, to - from);
-	*ret_clean = advise_away(memory, to - from) == 0 && from == run->start && to == end;
+	r = advise_away(memory, to - from);
 	after = count_resident(memory, to - from);
-	return before > after ? before - after : 0;
+	*ret_released = before > after ? before - after : 0;
+	*ret_clean = r == 0 && from == run->start && to == end;
+	return r;
 }
 
-/* Of one extent; the lock is held at both ends. */
+/* Returns the bytes that the kernel took; *ret_clean: nothing of the run is there any more. */
+static size_t drop(const struct extent *e, const struct span *run, uint8_t *backing,
+		   bool *ret_clean)
+{
+	size_t released = 0;
+	uint8_t before = *backing;
+
+	*ret_clean = false;
+	/* The kernel refuses parts of huge pages (MADV_DONTNEED on these: Linux 5.18 and newer). */
+	while (drop_pages(e, run, backing_size(*backing), &released, ret_clean) == -EINVAL &&
+	       *backing < BACKINGS - 1)
+		++*backing;
+	/* It was something else, such as mlock(2). */
+	if (released == 0)
+		*backing = before;
+	return released;
+}
+
+static void begin_drop(struct heap *heap, struct span *run)
+{
+	run->next = heap->dropping;
+	heap->dropping = run;
+}
+
+static void end_drop(struct heap *heap, struct span *run)
+{
+	struct span **at = &heap->dropping;
+
+	while (*at != run)
+		at = &(*at)->next;
+	*at = run->next;
+}
+
+void pages_return_dropping(struct heap *heap)
+{
+	struct span *run;
+
+	lock_take(&heap->page_lock);
+	while ((run = heap->dropping)) {
+		heap->dropping = run->next;
+		run->clean = 0;
+		extent_give(directory_find(&heap->directory, (void *)run->start), run);
+	}
+	lock_give(&heap->page_lock);
+}
+
+/* The lock is held at both ends. */
+static size_t drop_run(struct heap *heap, struct extent *e, struct span *run, bool *ret_clean)
+{
+	uint8_t backing = e->backing;
+	size_t released;
+
+	begin_drop(heap, run);
+	lock_give(&heap->page_lock);
+	released = drop(e, run, &backing, ret_clean);
+	lock_take(&heap->page_lock);
+	end_drop(heap, run);
+	e->backing = backing;
+	run->clean = *ret_clean;
+	extent_give(e, run);
+	return released;
+}
+
+/* Runs hold huge pages and parts of them: each is tried once. */
+static size_t release_huge(struct heap *heap, struct extent *e, size_t wanted)
+{
+	size_t released = 0, at = 0;
+	struct span *run;
+
+	while (released < wanted &&
+	       (run = extent_take_behind(e, at, backing_size(e->backing) >> e->shift))) {
+		bool clean;
+
+		at = extent_index(e, run) + run->page_count;
+		released += drop_run(heap, e, run, &clean);
+	}
+	return released;
+}
+
+/* Of one extent. A run that is not clean afterwards would be tried for ever. */
 static size_t release_extent(struct heap *heap, struct extent *e, size_t wanted)
 {
 	size_t released = 0;
-	struct span *run;
 	bool clean = true;
+	struct span *run;
 
-	while (clean && released < wanted && (run = extent_take_dirty(e))) {
-		lock_give(&heap->page_lock);
-		released += drop(e, run, &clean);
-		lock_take(&heap->page_lock);
-		run->clean = clean;
-		extent_give(e, run);
-	}
+	while (!e->backing && clean && released < wanted && (run = extent_take_dirty(e)))
+		released += drop_run(heap, e, run, &clean);
+	if (e->backing && released < wanted)
+		released += release_huge(heap, e, wanted - released);
 	return released;
 }
 

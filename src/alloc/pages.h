@@ -39,6 +39,9 @@ void pages_remove(struct heap *heap, struct extent *extent);
  * kernel really took. The lock is free while the kernel works. */
 size_t pages_release(struct heap *heap, size_t wanted);
 
+/* In the child of fork: what another thread was giving back is free pages again. */
+void pages_return_dropping(struct heap *heap);
+
 void pages_release_due(struct heap *heap);
 
 /* The bytes of an object or of what else the run is. */

@@ -205,6 +205,103 @@ static void a_block_is_drained_and_removed(void)
 	expect_equal(told, 0);
 }
 
+#define HUGE_PAGE (2 * MIB)
+#define HUGE_PAGES 4
+#define HUGE_PAGES_FILE "/proc/sys/vm/nr_hugepages"
+
+static int read_huge_pages(void)
+{
+	FILE *file = fopen(HUGE_PAGES_FILE, "re");
+	int count = -1;
+
+	if (file) {
+		if (fscanf(file, "%d", &count) != 1)
+			count = -1;
+		(void)fclose(file);
+	}
+	return count;
+}
+
+static void write_huge_pages(int count)
+{
+	FILE *file = fopen(HUGE_PAGES_FILE, "we");
+
+	if (!file)
+		return;
+	(void)fprintf(file, "%d\n", count);
+	(void)fclose(file);
+}
+
+static unsigned char *map_huge(void)
+{
+	/* From <linux/mman.h>: pages of 2 MiB, whatever the usual ones are. */
+	void *memory = mmap(NULL, HUGE_PAGES * HUGE_PAGE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | 21 << 26, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void fill_huge(unsigned char *memory)
+{
+	size_t count = 0;
+	void *list = NULL, *p;
+
+	for (; (p = floe_heap_alloc(heap, 1000)); list = p, count++) {
+		expect(is_inside(p, memory, HUGE_PAGES * HUGE_PAGE));
+		memset(p, 1, 1000);
+		*(void **)p = list;
+	}
+	expect(count * 1024 >= HUGE_PAGES * HUGE_PAGE * 95 / 100);
+	while ((p = list)) {
+		list = *(void **)p;
+		floe_heap_free(heap, p);
+	}
+}
+
+static void use_huge(unsigned char *memory)
+{
+	struct floe_heap_options options = exclusive();
+	struct floe_heap_counts c;
+
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	expect_equal(
+		floe_heap_inject_with(heap, memory, HUGE_PAGES * HUGE_PAGE, FLOE_INJECT_RELEASE),
+		0);
+	fill_huge(memory);
+	/* The first one holds what describes the others. */
+	expect_equal(floe_heap_release_free(heap), (HUGE_PAGES - 1) * HUGE_PAGE);
+	expect_equal(floe_heap_release_free(heap), 0);
+	expect_equal(floe_heap_count(heap, &c, sizeof(c)), 0);
+	expect_equal(c.released, (HUGE_PAGES - 1) * HUGE_PAGE);
+	fill_huge(memory);
+	expect_equal(floe_heap_check(heap), 0);
+	expect_equal(floe_heap_remove(heap, memory), 1);
+	floe_heap_destroy(heap);
+}
+
+/* Only root may have some made; they go back also if what is tested fails. */
+static void huge_pages_are_used_and_given_back_whole(void)
+{
+	int before = read_huge_pages(), status = 0;
+	unsigned char *memory;
+	pid_t child;
+
+	write_huge_pages(before + HUGE_PAGES);
+	child = fork();
+	if (child == 0) {
+		memory = map_huge();
+		if (!memory)
+			_exit(FRAME_SKIPPED);
+		use_huge(memory);
+		_exit(0);
+	}
+	expect(waitpid(child, &status, 0) == child);
+	write_huge_pages(before);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == FRAME_SKIPPED)
+		skip("there are no huge pages, and none can be had");
+	expect_equal(status, 0);
+}
+
 static void every_way_to_allocate(void)
 {
 	unsigned char *p, *q;
@@ -429,7 +526,12 @@ __attribute__((noinline)) static void *allocate_little(size_t size)
 	return p;
 }
 
-/* The line of the report whose stack begins elsewhere than the other's: the bytes at its begin. */
+__attribute__((noinline)) static void *allocate_one(int number)
+{
+	return number % 10 ? allocate_little(16) : allocate_much(1000);
+}
+
+/* Bytes at the beginning of the first lines. */
 static long long sum_of(const char *text, size_t lines)
 {
 	long long sum = 0;
@@ -462,7 +564,7 @@ static void samples_say_where_memory_is(void)
 	expect_equal(text[0], 0);
 	expect_equal(floe_heap_set_sampling(heap, 10000), 0);
 	for (int i = 0; i < COUNT; i++)
-		p[i] = i % 10 ? allocate_little(16) : allocate_much(1000);
+		p[i] = allocate_one(i);
 	expect(floe_heap_report(heap, FLOE_REPORT_SITES, text, sizeof(text)) > 100);
 	/* A place in the program is one line: 2 MB came from one, a seventh of that from the other. */
 	expect_equal(count_lines(text), 2);
@@ -671,6 +773,7 @@ int main(int argc, char **argv)
 		TEST(options_are_checked),
 		TEST(what_cannot_be_injected_is_refused),
 		TEST(a_block_is_drained_and_removed),
+		TEST(huge_pages_are_used_and_given_back_whole),
 		TEST(every_way_to_allocate),
 		TEST(wrong_frees_are_told),
 		TEST(a_hardened_heap_tells_what_it_finds),

@@ -206,12 +206,49 @@ static void processes_are_forked_meanwhile(void)
 	expect_equal(atomic_load(&wrong), 0);
 }
 
+/* Larger than what caches take: nearly all of the time one of them has the lock of the pages. */
+static void *take_and_give_pages(void *unused)
+{
+	while (!atomic_load(&stopping))
+		floe_heap_free(heap, floe_heap_alloc(heap, 100000));
+	return unused;
+}
+
+/* Fails when before_fork takes no locks, whether the child then sets them free or not. */
+static void a_fork_finds_no_call_half_done(void)
+{
+	pthread_t thread[2];
+
+	create();
+	for (int i = 0; i < 2; i++)
+		expect(pthread_create(&thread[i], NULL, take_and_give_pages, NULL) == 0);
+	for (int i = 0; i < 60; i++) {
+		pid_t child = fork();
+		int status;
+
+		expect(child >= 0);
+		if (child == 0) {
+			for (size_t size = 100; size < 1000000; size *= 3)
+				floe_heap_free(heap, floe_heap_alloc(heap, size));
+			_exit(floe_heap_check(heap) != 0);
+		}
+		expect(waitpid(child, &status, 0) == child);
+		expect_equal(status, 0);
+	}
+	atomic_store(&stopping, true);
+	for (int i = 0; i < 2; i++)
+		expect(pthread_join(thread[i], NULL) == 0);
+	expect_equal(floe_heap_check(heap), 0);
+	floe_heap_destroy(heap);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(threads_come_and_go),
 		TEST(a_block_comes_and_goes_meanwhile),
 		TEST(processes_are_forked_meanwhile),
+		TEST(a_fork_finds_no_call_half_done),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
