@@ -358,7 +358,7 @@ int main(int argc, char **argv)
 	if (!results)
 		return 1;
 	parse_options(argc, argv, &options);
-	session_open();
+	session_open("hop");
 	machine_look(&machine, options.cores_given ? options.cores : NULL);
 	select_cases(&options, &machine, results);
 

@@ -24,6 +24,7 @@ struct pair_shared {
 	_Atomic uint32_t asked;
 	_Atomic uint32_t done;
 	_Atomic bool ends;
+	_Atomic pid_t id; /* of who serves */
 };
 
 /* Whom to end when the program ends early. */
@@ -70,14 +71,15 @@ static void forget_child(pid_t pid)
 			children.pids[i] = children.pids[--children.count];
 }
 
-_Noreturn static void be_second(struct pair_shared *shared, const struct pair_role *role,
-				void *argument, int core)
+static void serve(struct pair_shared *shared, const struct pair_role *role, void *argument,
+		  int core)
 {
 	uint32_t turn = 0;
 	void *end;
 
-	session_enter_child();
-	pin(core);
+	if (core >= 0)
+		pin(core);
+	atomic_store(&shared->id, (pid_t)syscall(SYS_gettid));
 	end = role->open(argument);
 	for (;;) {
 		bump_word(&shared->done);
@@ -89,20 +91,58 @@ _Noreturn static void be_second(struct pair_shared *shared, const struct pair_ro
 		role->serve(end);
 	}
 	role->close(end);
-	_exit(0);
+}
+
+static void start_process(struct pair *pair, const struct pair_role *role, void *argument, int core)
+{
+	pair->pid = fork();
+	if (pair->pid < 0)
+		fail("cannot start a second process: %s", strerror(errno));
+	if (pair->pid == 0) {
+		session_enter_child();
+		serve(pair->shared, role, argument, core);
+		_exit(0);
+	}
+	remember_child(pair->pid);
+}
+
+struct thread_start {
+	struct pair_shared *shared;
+	const struct pair_role *role;
+	void *argument;
+	int core;
+};
+
+static void *be_thread(void *argument)
+{
+	struct thread_start start = *(struct thread_start *)argument;
+
+	free(argument);
+	serve(start.shared, start.role, start.argument, start.core);
+	return NULL;
+}
+
+static void start_thread(struct pair *pair, const struct pair_role *role, void *argument, int core)
+{
+	struct thread_start *start = malloc(sizeof(*start));
+
+	if (!start)
+		fail("out of memory");
+	*start = (struct thread_start){pair->shared, role, argument, core};
+	if (pthread_create(&pair->thread, NULL, be_thread, start))
+		fail("cannot start a second thread");
 }
 
 void pair_open(struct pair *pair, const struct pair_role *role, void *argument, int core)
 {
 	pair->shared = pair_memory(sizeof(*pair->shared));
-	pair->pid = fork();
-	if (pair->pid < 0)
-		fail("cannot start a second process: %s", strerror(errno));
-	if (pair->pid == 0)
-		be_second(pair->shared, role, argument, core);
-
-	remember_child(pair->pid);
+	pair->is_thread = role->in_thread;
+	if (pair->is_thread)
+		start_thread(pair, role, argument, core);
+	else
+		start_process(pair, role, argument, core);
 	pair_wait(pair);
+	pair->pid = atomic_load(&pair->shared->id);
 }
 
 void pair_start(struct pair *pair)
@@ -119,7 +159,7 @@ void pair_wait(struct pair *pair)
 	uint32_t done;
 
 	while ((done = atomic_load(&shared->done)) != wanted) {
-		if (waitpid(pair->pid, NULL, WNOHANG) == pair->pid) {
+		if (!pair->is_thread && waitpid(pair->pid, NULL, WNOHANG) == pair->pid) {
 			forget_child(pair->pid);
 			fail("the second process has ended before its time");
 		}
@@ -133,8 +173,12 @@ void pair_close(struct pair *pair)
 {
 	atomic_store(&pair->shared->ends, true);
 	pair_start(pair);
-	waitpid(pair->pid, NULL, 0);
-	forget_child(pair->pid);
+	if (pair->is_thread) {
+		pthread_join(pair->thread, NULL);
+	} else {
+		waitpid(pair->pid, NULL, 0);
+		forget_child(pair->pid);
+	}
 	munmap(pair->shared, sizeof(*pair->shared));
 }
 

@@ -8,24 +8,30 @@
  * be open, and only the one that is measured uses its core.
  */
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "clock.h"
 
-/* What the second process does. */
+/* What the second process does. in_thread: it is a thread of this one instead, and so has no copy
+ * of the argument. */
 struct pair_role {
 	void *(*open)(void *argument);
 	void (*serve)(void *end);
 	void (*close)(void *end);
+	bool in_thread;
 };
 
 struct pair {
-	pid_t pid;
+	pid_t pid; /* or the thread's id */
+	bool is_thread;
+	pthread_t thread;
 	struct pair_shared *shared;
 };
 
-/* Returns when the second process has opened its end. */
+/* Returns when the second process has opened its end. core: -1: where it likes. */
 void pair_open(struct pair *pair, const struct pair_role *role, void *argument, int core);
 
 /* Starts one turn of serve; wait returns when it is over. */

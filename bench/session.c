@@ -13,6 +13,7 @@
 
 /* The environment of the whole program, so it is one per process and lives here. */
 static struct {
+	const char *program;
 	char dir[64];
 	pid_t owner;
 	volatile sig_atomic_t interrupted;
@@ -48,15 +49,23 @@ static void catch_signals(void)
 	sigaction(SIGHUP, &action, NULL);
 }
 
-void session_open(void)
+void session_open(const char *program)
 {
+	session.program = program;
 	session.owner = getpid();
-	strcpy(session.dir, "/dev/shm/floe-hop-XXXXXX");
+	snprintf(session.dir, sizeof(session.dir), "/dev/shm/floe-%.32s-XXXXXX", program);
 	if (!mkdtemp(session.dir))
 		fail("cannot make a folder in /dev/shm: %s", strerror(errno));
 
 	atexit(remove_dir);
 	catch_signals();
+}
+
+void session_join(const char *program, const char *dir)
+{
+	session.program = program;
+	session.owner = getpid();
+	snprintf(session.dir, sizeof(session.dir), "%s", dir);
 }
 
 const char *session_dir(void)
@@ -83,7 +92,7 @@ void fail(const char *format, ...)
 {
 	va_list arguments;
 
-	fputs("hop: ", stderr);
+	fprintf(stderr, "%s: ", session.program);
 	va_start(arguments, format);
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);

@@ -9,8 +9,12 @@
 
 #include <stdbool.h>
 
-/* Makes the folder and catches SIGINT, SIGTERM and SIGHUP. What it made goes away at exit(). */
-void session_open(void);
+/* Makes the folder and catches SIGINT, SIGTERM and SIGHUP. What it made goes away at exit().
+ * program: how sentences begin, and a part of the folder's name; kept. */
+void session_open(const char *program);
+
+/* Takes part in a run whose folder is somebody else's: it stays, and so do the signals. */
+void session_join(const char *program, const char *dir);
 
 /* For floe's `dir` option. */
 const char *session_dir(void);
@@ -22,7 +26,7 @@ bool session_interrupted(void);
  * child goes when the parent does. */
 void session_enter_child(void);
 
-/* Says "hop: <sentence>" and ends this process; in the first process the session too. */
+/* Says "<program>: <sentence>" and ends this process; in the first process the session too. */
 _Noreturn void fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

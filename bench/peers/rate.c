@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * As many messages as get through from the senders of the first process to the receivers of the
+ * second, each side in one thread that serves its ends in turn. Every message must arrive, in order.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "ends.h"
+
+#define ROUNDS_PER_LOOK 32u
+
+/* The number says who sends it: the sender counts in steps. */
+static uint64_t number_of(unsigned sender, uint64_t turn)
+{
+	return turn * PEER_ENDS_MAX + sender;
+}
+
+struct second {
+	const struct task *task;
+	struct receivers receivers;
+	struct {
+		uint64_t turn[PEER_ENDS_MAX]; /* of each sender */
+		unsigned ended;               /* senders that have said their last */
+	} seen[PEER_ENDS_MAX];
+};
+
+static void *open_second(void *argument)
+{
+	struct second *second = calloc(1, sizeof(*second));
+
+	if (!second)
+		fail("out of memory");
+	second->task = argument;
+	peer_enter("second");
+	receivers_open(&second->receivers, &second->task->channel);
+	pin(second->task->cores[1]);
+	return second;
+}
+
+static void check_number(struct second *second, unsigned receiver, uint64_t number)
+{
+	unsigned sender = (unsigned)(number % PEER_ENDS_MAX);
+
+	if (number == PAYLOAD_STOP)
+		second->seen[receiver].ended++;
+	else if (number != number_of(sender, ++second->seen[receiver].turn[sender]))
+		fail("a message came that is not the next of its sender");
+}
+
+/* Returns whether there was one. */
+static bool take_one(struct second *second, unsigned receiver)
+{
+	const struct task *task = second->task;
+	struct peer_receiver *from = second->receivers.all[receiver];
+	const void *data = peer_take(from);
+
+	if (!data)
+		return false;
+	check_number(second, receiver, payload_read(data, task->channel.payload, task->touch));
+	peer_release(from);
+	return true;
+}
+
+static bool has_all(const struct second *second)
+{
+	for (unsigned i = 0; i < second->receivers.count; i++)
+		if (second->seen[i].ended < second->task->channel.senders)
+			return false;
+	return true;
+}
+
+/* Sleeping is for peers with threads of their own that need the core; what is there is taken first,
+ * from all in turn. */
+static void serve_second(void *state)
+{
+	struct second *second = state;
+	struct patience patience = {0};
+
+	receivers_meet(&second->receivers);
+	while (!has_all(second)) {
+		bool any = false;
+
+		for (unsigned i = 0; i < second->receivers.count; i++)
+			any |= take_one(second, i);
+		if (any)
+			patience = (struct patience){0};
+		else if (second->task->sleeps && second->receivers.count == 1 && !has_all(second))
+			peer_wait(second->receivers.all[0]);
+		else
+			look_again(&patience);
+	}
+}
+
+static void close_second(void *state)
+{
+	struct second *second = state;
+
+	receivers_close(&second->receivers);
+	peer_leave();
+	free(second);
+}
+
+/* One message of each sender. */
+static void send_round(struct senders *senders, const struct task *task, uint64_t turn)
+{
+	for (unsigned i = 0; i < senders->count; i++)
+		send_number(senders->all[i], task, number_of(i, turn));
+}
+
+/* Returns messages per second. */
+static double measure(struct senders *senders, const struct task *task)
+{
+	uint64_t turn = 0, first;
+	int64_t start, now;
+
+	for (unsigned i = 0; i < 4 * task->channel.depth; i++) /* by then both sides are awake */
+		send_round(senders, task, ++turn);
+	first = turn;
+	start = now_ns();
+	do {
+		for (unsigned i = 0; i < ROUNDS_PER_LOOK; i++)
+			send_round(senders, task, ++turn);
+		now = now_ns();
+	} while (now - start < task->budget_ns);
+	return (double)((turn - first) * senders->count) * 1e9 / (double)(now - start);
+}
+
+void work_rate(const struct task *task)
+{
+	const struct pair_role role = {open_second, serve_second, close_second, peer_in_threads};
+	struct senders senders;
+	struct pair pair;
+	double rate;
+
+	pair_open(&pair, &role, (void *)(uintptr_t)task, -1);
+	peer_enter("first");
+	senders_open(&senders, &task->channel);
+	pin(task->cores[0]);
+	pair_start(&pair);
+	senders_meet(&senders);
+	rate = measure(&senders, task);
+	for (unsigned i = 0; i < senders.count; i++)
+		send_number(senders.all[i], task, PAYLOAD_STOP);
+	pair_wait(&pair);
+	pair_close(&pair);
+	senders_close(&senders);
+	peer_leave();
+	printf("{\"value\": %.0f, \"unit\": \"1/s\"}\n", rate);
+}
