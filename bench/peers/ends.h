@@ -55,7 +55,7 @@ static inline const void *take_patiently(struct peer_receiver *receiver, bool sl
 /* Takes and reads one message. */
 static inline uint64_t receive_number(struct peer_receiver *receiver, const struct task *task)
 {
-	const void *data = take_patiently(receiver, task->sleeps);
+	const void *data = take_patiently(receiver, task->channel.sleeps);
 	uint64_t number = payload_read(data, task->channel.payload, task->touch);
 
 	peer_release(receiver);

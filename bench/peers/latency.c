@@ -40,7 +40,7 @@ static uint64_t receive_one(struct side *side)
 
 	if (side->is_held)
 		peer_release(side->in);
-	data = take_patiently(side->in, side->task->sleeps);
+	data = take_patiently(side->in, side->task->channel.sleeps);
 	side->is_held = true;
 	return payload_read(data, side->task->channel.payload, side->task->touch);
 }

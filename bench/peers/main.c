@@ -25,20 +25,22 @@ static const struct {
 	{"memcpy", work_memcpy},   {"send", work_send},       {"receive", work_receive},
 };
 
-static const char help[] = "usage: PEER WORK [options]\n"
-			   "\n"
-			   "  --payload N     bytes of a message, a multiple of 8\n"
-			   "  --touch-all     every byte is written and read, not only the first 8\n"
-			   "  --depth N       room for that many messages\n"
-			   "  --senders N\n"
-			   "  --receivers N\n"
-			   "  --sleep         who waits sleeps instead of looking again\n"
-			   "  --budget MS     how long to measure\n"
-			   "  --count N       messages, where there is no budget\n"
-			   "  --cores A,B     the two cores to run on\n"
-			   "  --dir DIR       names lead into this folder; without it one is made\n"
-			   "\n"
-			   "Works:";
+static const char help[] =
+	"usage: PEER WORK [options]\n"
+	"\n"
+	"  --payload N     bytes of a message, a multiple of 8\n"
+	"  --touch-all     every byte is written and read, not only the first 8\n"
+	"  --depth N       room for that many messages\n"
+	"  --senders N\n"
+	"  --receivers N\n"
+	"  --sleep         who waits sleeps instead of looking again\n"
+	"  --budget MS     how long to measure\n"
+	"  --count N       messages, where there is no budget\n"
+	"  --from N        number before the first of these\n"
+	"  --cores A,B     the two cores to run on\n"
+	"  --dir DIR       names lead into this folder; without it one is made\n"
+	"\n"
+	"Works:";
 
 _Noreturn static void wrong_usage(const char *sentence, const char *argument)
 {
@@ -78,13 +80,16 @@ static void parse_option(int option, struct task *task, const char **dir)
 		task->channel.receivers = (unsigned)parse_number(optarg, PEER_ENDS_MAX);
 		break;
 	case 'z':
-		task->sleeps = true;
+		task->channel.sleeps = true;
 		break;
 	case 'b':
 		task->budget_ns = (int64_t)parse_number(optarg, 3600000) * NS_PER_MS;
 		break;
 	case 'n':
 		task->count = parse_number(optarg, UINT64_MAX);
+		break;
+	case 'f':
+		task->from = parse_number(optarg, UINT64_MAX);
 		break;
 	case 'c':
 		if (sscanf(optarg, "%d,%d", &task->cores[0], &task->cores[1]) != 2)
@@ -109,6 +114,7 @@ static const char *parse_options(int argc, char **argv, struct task *task)
 		{"sleep", no_argument, NULL, 'z'},
 		{"budget", required_argument, NULL, 'b'},
 		{"count", required_argument, NULL, 'n'},
+		{"from", required_argument, NULL, 'f'},
 		{"cores", required_argument, NULL, 'c'},
 		{"dir", required_argument, NULL, 'D'},
 		{0},
@@ -147,7 +153,8 @@ int main(int argc, char **argv)
 	const char *dir = parse_options(argc, argv, &task);
 	char name[32];
 
-	snprintf(name, sizeof(name), "%.31s", strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
+	snprintf(name, sizeof(name), "%.31s",
+		 strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
 	signal(SIGPIPE, SIG_IGN);
 	if (dir)
 		session_join(name, dir);

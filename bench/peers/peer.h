@@ -24,6 +24,7 @@ struct peer_channel {
 	size_t payload; /* bytes of every message, a multiple of 8 */
 	unsigned depth; /* messages that there must be room for between a sender and a receiver */
 	unsigned senders, receivers;
+	bool sleeps; /* receivers will call peer_wait; otherwise they never do */
 };
 
 struct peer_sender;

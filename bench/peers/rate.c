@@ -87,7 +87,8 @@ static void serve_second(void *state)
 			any |= take_one(second, i);
 		if (any)
 			patience = (struct patience){0};
-		else if (second->task->sleeps && second->receivers.count == 1 && !has_all(second))
+		else if (second->task->channel.sleeps && second->receivers.count == 1 &&
+			 !has_all(second))
 			peer_wait(second->receivers.all[0]);
 		else
 			look_again(&patience);

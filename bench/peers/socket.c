@@ -89,6 +89,7 @@ struct peer_receiver *peer_receiver_open(const struct peer_channel *channel, uns
 		fail("out of memory");
 	receiver->expected = channel->senders;
 	receiver->payload = channel->payload;
+	unlink(address.sun_path); /* of one who was killed */
 	receiver->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (receiver->listener < 0 ||
 	    bind(receiver->listener, (struct sockaddr *)&address, sizeof(address)) < 0 ||

@@ -143,6 +143,7 @@ void work_video(const struct task *given)
 	uint64_t frames;
 
 	all.touch = TOUCH_ALL;
+	all.channel.sleeps = true;
 	pair_open(&pair, &role, &start, -1);
 	peer_enter("first");
 	senders_open(&senders, &task->channel);

@@ -140,19 +140,22 @@ static void measure(struct peer_sender *sender, const struct task *task, struct 
 		histogram_add(&h, (uint64_t)ns);
 	} while (now_ns() < end_ns);
 	time_wake(sender, task, shared, state_fd, PAYLOAD_STOP);
-	printf("{\"value\": %.0f, \"unit\": \"ns\", \"p99\": %llu, \"max\": %llu, \"events\": %llu}\n",
+	printf("{\"value\": %.0f, \"unit\": \"ns\", \"p99\": %llu, \"max\": %llu, \"events\": "
+	       "%llu}\n",
 	       series_median(&events), (unsigned long long)histogram_quantile(&h, 0.99),
 	       (unsigned long long)h.max, (unsigned long long)h.count);
 }
 
-void work_wake(const struct task *task)
+void work_wake(const struct task *given)
 {
+	struct task sleepy = *given, *task = &sleepy;
 	const struct pair_role role = {open_second, serve_second, close_second, peer_in_threads};
 	struct second start = {task, pair_memory(sizeof(struct wake_shared)), {0}};
 	struct senders senders;
 	struct pair pair;
 	int state_fd;
 
+	sleepy.channel.sleeps = true;
 	pair_open(&pair, &role, &start, -1);
 	peer_enter("first");
 	senders_open(&senders, &task->channel);

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the figures depend on. Says no host name."""
+
+import os
+import platform
+import re
+import subprocess
+
+
+def first(pattern, path):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            found = re.search(pattern, file.read(), re.M)
+    except OSError:
+        return None
+    return found[1].strip() if found else None
+
+
+def stolen_s():
+    """Time that the host of this virtual machine took, all processors together."""
+    ticks = first(r"^cpu +(?:\d+ +){7}(\d+)", "/proc/stat")
+    return int(ticks or 0) / os.sysconf("SC_CLK_TCK")
+
+
+def compiler():
+    said = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=False).stdout
+    return said.splitlines()[0] if said else "unknown"
+
+
+def look():
+    flags = first(r"^flags\s*: (.*)$", "/proc/cpuinfo") or ""
+    return {
+        "processor": first(r"^model name\s*: (.*)$", "/proc/cpuinfo") or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "virtual": "hypervisor" in flags.split(),
+        "memory_gib": round(int(first(r"^MemTotal: +(\d+)", "/proc/meminfo") or 0) / (1 << 20)),
+        "kernel": platform.release().split("-")[0],
+        "system": first(r'^PRETTY_NAME="(.*)"', "/etc/os-release") or "unknown",
+        "governor": first(r"(.*)", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "unknown",
+        "compiler": compiler(),
+        "load": round(os.getloadavg()[0], 2),
+    }
+
+
+def versions():
+    """Of the packages that the peers come from."""
+    names = ["libiceoryx-binding-c2", "cyclonedds-dev", "libzmq5", "libnng1", "libc6",
+             "gstreamer1.0-plugins-bad", "valgrind"]
+    try:
+        said = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names],
+                              capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return {}
+    return dict(line.split() for line in said.splitlines() if len(line.split()) == 2)

@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One peer, one case, once."""
+
+import ctypes
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+
+class LeftOut(Exception):
+    """Why there is no figure, as a sentence."""
+
+
+class Bench:
+    """Where the programs are, and how long they may take."""
+
+    def __init__(self, programs, quick, cores=None):
+        self.programs = programs
+        self.quick = quick
+        self.cores = cores
+
+    def program(self, peer):
+        path = os.path.join(self.programs, f"peer-{peer.name}")
+        if not os.access(path, os.X_OK):
+            raise LeftOut(f"not built, for want of {peer.package}" if peer.package else "not built")
+        return path
+
+    def command(self, peer, case, folder, arguments=()):
+        budget = case.budget_ms if not self.quick else min(case.budget_ms, 30)
+        if case.work == "video" and self.quick:
+            budget = 1000
+        command = [self.program(peer), case.work, "--payload", case.payload, "--dir", folder,
+                   "--budget", budget, *case.arguments, *arguments]
+        if case.sleeps or peer.sleeps:
+            command.append("--sleep")
+        if self.cores:
+            command += ["--cores", self.cores]
+        return [str(word) for word in command]
+
+
+def last_line(text):
+    return next((line for line in text.splitlines() if line.strip()), "it said nothing")
+
+
+def run(command, seconds):
+    """Standard output; a failure is a sentence, the first that it said."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    try:
+        out, said = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise LeftOut(f"it did not finish within {seconds} seconds") from None
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise
+    if process.returncode:
+        raise LeftOut(re.sub(r"^(peer-[\w-]+|exe): ", "", last_line(said or out)))
+    return out
+
+
+class Daemon:
+    """iox-roudi with one pool of chunks that the case needs. Only one can be on a machine."""
+
+    def __init__(self, case, folder):
+        if not shutil.which("iox-roudi"):
+            raise LeftOut("there is no iox-roudi")
+        if subprocess.run(["pgrep", "-x", "iox-roudi"], capture_output=True, check=False).stdout:
+            raise LeftOut("another iox-roudi runs on this machine, and there can be only one")
+        size = (case.payload + 63) // 64 * 64
+        count = max(16, min(4096, (256 << 20) // (size + 64)))
+        self.config = os.path.join(folder, "roudi.toml")
+        with open(self.config, "w", encoding="ascii") as file:
+            file.write("[general]\nversion = 1\n[[segment]]\n")
+            file.write(f"[[segment.mempool]]\nsize = {size}\ncount = {count}\n")
+        self.process = subprocess.Popen(["iox-roudi", "-c", self.config], stdout=subprocess.PIPE,
+                                        stderr=subprocess.STDOUT, text=True, start_new_session=True)
+        for line in self.process.stdout:
+            if "ready" in line:
+                return
+        self.stop()
+        raise LeftOut("iox-roudi does not start")
+
+    def cpu_s(self):
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def resident(pid):
+    """Bytes: its share of all that it has in memory, and what of it only it has."""
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+        table = dict(re.findall(r"^(\w+): +(\d+) kB", file.read(), re.M))
+    return int(table["Pss"]) << 10
+
+
+def shared_files(pid):
+    """{(device, inode): bytes in memory} of the files on tmpfs that it has mapped."""
+    found = {}
+    folder = f"/proc/{pid}/map_files"
+    with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as file:
+        for line in file:
+            fields = line.split(maxsplit=5)
+            path = fields[5].strip() if len(fields) > 5 else ""
+            if "s" not in fields[1] or not path.startswith(("/dev/shm/", "/memfd:", "/SYSV")):
+                continue
+            try:
+                status = os.stat(f"{folder}/{fields[0]}")
+            except OSError:
+                continue
+            found[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return found
+
+
+def count_threads(pid):
+    return len(os.listdir(f"/proc/{pid}/task"))
+
+
+def stay(bench, peer, case, folder):
+    """Two processes that have talked and stay, and their ids."""
+    process = subprocess.Popen(bench.command(peer, case, folder), stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                               start_new_session=True)
+    timer = time.monotonic() + 20
+    line = process.stdout.readline()
+    if not line or time.monotonic() > timer:
+        said = process.communicate()[1]
+        raise LeftOut(re.sub(r"^(peer-[\w-]+|exe): ", "", last_line(said)))
+    return process, json.loads(line)["pids"]
+
+
+def end_stay(process):
+    process.stdin.close()
+    try:
+        process.wait(15)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    process.stdout.close()
+    process.stderr.close()
+
+
+def measure_memory(bench, peer, case, folder, daemon):
+    process, pids = stay(bench, peer, case, folder)
+    try:
+        looked = pids + ([daemon.process.pid] if daemon else [])
+        shared = {}
+        for pid in looked:
+            shared.update(shared_files(pid))
+        return {
+            "value": sum(resident(pid) for pid in looked),
+            "unit": "B",
+            "shared": sum(shared.values()),
+            "daemon": resident(daemon.process.pid) if daemon else 0,
+            "descriptors": sum(len(os.listdir(f"/proc/{pid}/fd")) - 3 for pid in pids),
+            "threads": sum(count_threads(pid) for pid in pids),
+        }
+    finally:
+        end_stay(process)
+
+
+def leftovers(folder):
+    """Files that name this run: {path: bytes}. Peers put them into the run's folder, or under its name
+    into those of the system."""
+    base = os.path.basename(folder)
+    paths = [os.path.join(where, name) for where, _, files in os.walk(folder) for name in files
+             if name != "roudi.toml"]
+    for top in ("/dev/shm", "/tmp"):
+        paths += [os.path.join(top, name) for name in os.listdir(top) if base in name and
+                  os.path.join(top, name) != folder]
+    found = {}
+    for path in paths:
+        try:
+            found[path] = os.stat(path).st_blocks * 512
+        except OSError:
+            pass
+    return found
+
+
+def queue_is_left(folder):
+    """Queues are no files unless somebody has mounted them: asks by removing."""
+    try:
+        library = ctypes.CDLL("librt.so.1", use_errno=True)
+        name = f"/{os.path.basename(folder)}.work.0".encode()
+        return library.mq_unlink(name) == 0
+    except (OSError, AttributeError):
+        return False
+
+
+def measure_kill(bench, peer, case, folder, daemon):
+    """Both killed at rest; then the same names again, to the first message, and an orderly end."""
+    process, pids = stay(bench, peer, case, folder)
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    end_stay(process)
+    left = leftovers(folder)
+    again = [bench.program(peer), "first", "--payload", str(case.payload), "--dir", folder, "--sleep",
+             "--from", "1000000"]
+    try:
+        run(again, 15)
+        restart = "works"
+    except LeftOut as reason:
+        restart = f"fails: {reason}"
+    after = leftovers(folder)
+    if peer.name == "mq" and queue_is_left(folder):
+        restart += "; the queue stays until it is removed"
+    return {"value": len(left), "unit": "files", "bytes": sum(left.values()), "restart": restart,
+            "after": len(after), "daemon_lives": daemon is None or daemon.process.poll() is None}
+
+
+def count_instructions(bench, peer, case, folder):
+    if not shutil.which("valgrind"):
+        raise LeftOut("there is no valgrind")
+    counts = []
+    for messages in (200, 1200):
+        inner = tempfile.mkdtemp(dir=folder)
+        command = bench.command(peer, case, inner, ["--count", messages])
+        said = subprocess.run(
+            ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command], text=True,
+            capture_output=True, timeout=180, check=False)
+        found = re.search(r"Collected : (\d+)", said.stderr)
+        if said.returncode or not found:
+            raise LeftOut(f"it does not run in valgrind: {last_line(said.stderr)[:80]}")
+        counts.append(int(found[1]))
+    return {"value": (counts[1] - counts[0]) / 1000, "unit": ""}
+
+
+def measure(bench, peer, case):
+    """The figures, or LeftOut."""
+    if peer.name in case.left_out:
+        raise LeftOut(case.left_out[peer.name])
+    if peer.name == "memcpy":
+        return measure_memcpy(bench, case)
+    bench.program(peer)
+    folder = tempfile.mkdtemp(prefix="floe-peers-", dir="/dev/shm")
+    daemon = None
+    try:
+        if peer.daemon:
+            daemon = Daemon(case, folder)
+        if case.kind == "memory":
+            return measure_memory(bench, peer, case, folder, daemon)
+        if case.kind == "kill":
+            return measure_kill(bench, peer, case, folder, daemon)
+        if case.kind == "instructions":
+            return count_instructions(bench, peer, case, folder)
+        before_s = daemon.cpu_s() if daemon else 0
+        result = json.loads(run(bench.command(peer, case, folder), 20 + case.budget_ms / 1000))
+        if daemon and case.kind == "video":
+            result["daemon"] = daemon.cpu_s() - before_s
+            result["value"] += result["daemon"]
+        return result
+    finally:
+        if daemon:
+            daemon.stop()
+        for path in leftovers(folder):
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+        queue_is_left(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure_memcpy(bench, case):
+    budget = case.budget_ms if not bench.quick else 30
+    command = [os.path.join(bench.programs, "peer-line"), "memcpy", "--payload", str(case.payload),
+               "--budget", str(budget), *map(str, case.arguments)]
+    return json.loads(run(command, 20))

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What came out: on the terminal, as report.md with plots beside it, and as report.json."""
+
+import json
+import os
+import statistics
+
+from . import plan, plots
+from .reasons import reason_of
+
+
+def scaled(value, steps, digits=3):
+    for factor, unit in steps:
+        if abs(value) >= factor or factor == steps[-1][0]:
+            shown = value / factor
+            decimals = max(0, digits - len(str(int(abs(shown)))))
+            return f"{shown:.{decimals}f} {unit}".strip()
+    return str(value)
+
+
+def text(value, unit):
+    """A figure as people read it."""
+    if unit == "ns":
+        return scaled(value, ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1, "ns")))
+    if unit == "1/s":
+        return scaled(value, ((1e6, "M/s"), (1e3, "k/s"), (1, "/s")))
+    if unit == "B":
+        return scaled(value, ((1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")))
+    if unit == "s":
+        return f"{value:.3f} s"
+    return f"{value:.0f}"
+
+
+class Row:
+    """One peer in one case."""
+
+    def __init__(self, store, case, peer):
+        self.case, self.peer = case, peer
+        self.reason = store.left_out(case, peer)
+        self.by_round = store.values(case, peer)
+        values = list(self.by_round.values())
+        self.median = statistics.median(values) if values else None
+        self.least, self.most = (min(values), max(values)) if values else (None, None)
+        self.extra = {}
+        for key in ("p50", "p99", "p999", "max", "lost", "frames", "camera", "viewer", "daemon", "shared",
+                    "descriptors", "threads", "bytes", "after"):
+            found = list(store.values(case, peer, key).values())
+            if found:
+                self.extra[key] = statistics.median(found)
+        restart = list(store.values(case, peer, "restart").values())
+        self.restart = restart[-1] if restart else None
+
+    def ratio(self, other):
+        """Median of the ratios within the rounds."""
+        shared = [number for number in self.by_round if other and other.by_round.get(number)]
+        if not shared:
+            return None
+        return statistics.median(self.by_round[n] / other.by_round[n] for n in shared)
+
+
+class Result:
+    """One case with all peers, the best first."""
+
+    def __init__(self, store, case, peers):
+        self.case = case
+        self.rows = [Row(store, case, peer) for peer in peers if plan.takes_part(peer, case)]
+        self.measured = [row for row in self.rows if row.median is not None]
+        self.measured.sort(key=lambda row: row.median, reverse=case.more_is_better)
+        self.left_out = [row for row in self.rows if row.median is None and row.reason]
+        self.floe = next((row for row in self.measured if row.peer.name == "floe"), None)
+        self.floor = next((row for row in self.measured if row.peer.name == case.floor), None)
+
+    def rivals(self):
+        """Peers that are ahead of floe; floors are none. A tenth is within what one run can tell."""
+        if not self.floe or self.case.kind == "kill":
+            return []
+        ahead = []
+        for row in self.measured:
+            ratio = row.ratio(self.floe)
+            if row.peer.floor or row is self.floe or not ratio:
+                continue
+            if (ratio > 1) if self.case.more_is_better else (ratio < 1):
+                ahead.append((row, ratio))
+        return ahead
+
+
+def ratio_text(ratio):
+    if ratio is None:
+        return ""
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}"
+
+
+HEADS = {
+    "latency": ["p50", "p99", "p999", "max"],
+    "latency-all": ["p50", "p99", "p999", "max"],
+    "request": ["p50", "p99", "p999", "max"],
+    "request-sleep": ["p50", "p99", "p999", "max"],
+    "wake": ["p99", "max"],
+    "video": ["camera", "viewer", "daemon", "frames", "lost", "p50", "max"],
+    "memory": ["shared", "daemon", "descriptors", "threads"],
+    "kill": ["bytes", "after"],
+}
+NAMES = {"p999": "p99.9", "p50": "p50", "after": "left after a restart and an orderly end",
+         "daemon": "of it the daemon", "shared": "shared files", "camera": "sender",
+         "viewer": "receiver", "p50_video": "p50 delay"}
+UNITS = {"p50": "ns", "p99": "ns", "p999": "ns", "max": "ns", "camera": "s", "viewer": "s",
+         "shared": "B", "bytes": "B"}
+
+
+def extra_text(row, key):
+    if key not in row.extra:
+        return ""
+    unit = UNITS.get(key, "")
+    if key == "daemon":
+        unit = row.case.unit
+    return text(row.extra[key], unit)
+
+
+def table(result):
+    """Heads and lines of cells."""
+    keys = HEADS.get(result.case.kind, [])
+    heads = ["", "least", "median", "most", "x floe", "x floor", *(NAMES.get(key, key) for key in keys)]
+    if result.case.kind == "kill":
+        heads.append("the same names again")
+    lines = []
+    for row in result.measured:
+        unit = result.case.unit
+        line = [row.peer.title + (" (floor)" if row.peer.floor else ""), text(row.least, unit),
+                text(row.median, unit), text(row.most, unit), ratio_text(row.ratio(result.floe)),
+                ratio_text(row.ratio(result.floor)), *(extra_text(row, key) for key in keys)]
+        if result.case.kind == "kill":
+            line.append(row.restart or "")
+        lines.append(line)
+    return heads, lines
+
+
+def print_table(heads, lines):
+    widths = [max(len(str(line[i])) for line in [heads, *lines]) for i in range(len(heads))]
+    for line in [heads, *lines]:
+        cells = [str(cell).ljust(width) if i == 0 else str(cell).rjust(width)
+                 for i, (cell, width) in enumerate(zip(line, widths))]
+        print("  " + "  ".join(cells).rstrip())
+
+
+def markdown_table(heads, lines):
+    out = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    out += ["| " + " | ".join(str(cell) for cell in line) + " |" for line in lines]
+    return "\n".join(out) + "\n"
+
+
+def behind(results):
+    """(case, who is ahead, ratio, reason) wherever floe is not first."""
+    found = []
+    for result in results:
+        for row, ratio in result.rivals():
+            found.append((result.case, row, ratio, reason_of(result.case, row.peer)))
+    return found
+
+
+def say_behind(case, row, ratio):
+    if case.more_is_better:
+        return f"{row.peer.title} does {ratio:.2f} times as much"
+    return f"{row.peer.title} takes {ratio:.2f} of it"
+
+
+def print_all(results, lines_behind):
+    for result in results:
+        if not result.measured and not result.left_out:
+            continue
+        print(f"\n{result.case.title}  [{result.case.name}]")
+        if result.measured:
+            print_table(*table(result))
+        for row in result.left_out:
+            print(f"  {row.peer.title}: left out, {row.reason}")
+    print("\nWhere floe is not first")
+    if not lines_behind:
+        print("  nowhere")
+    for case, row, ratio, reason in lines_behind:
+        print(f"  {case.title}: {say_behind(case, row, ratio)}. {reason}")
+
+
+def machine_text(head):
+    m = head["machine"]
+    kind = "a virtual machine with" if m["virtual"] else "a machine with"
+    return (f"{kind} {m['cores']} cores, {m['processor']}, {m['memory_gib']} GiB; Linux {m['kernel']}, "
+            f"{m['system']}, {m['compiler']}; frequency governor {m['governor']}")
+
+
+def preface(store):
+    head = store.head
+    rounds = 1 + max((number for _, _, number in store.rows), default=0)
+    lines = [
+        "<!-- SPDX-License-Identifier: Apache-2.0 -->",
+        "# floe side by side with its peers", "",
+        "Generated by `" + head["command"] + "`; [README.md](README.md) says what is measured and how.",
+        "",
+        f"- Machine: {machine_text(head)}.",
+        f"- Disturbance: load {head['machine']['load']} before the run"
+        + (f", {head['load_end']} after it; {head['stolen_s']} s taken by the host"
+           if "load_end" in head else "") + ".",
+        f"- floe {head['floe']}, {head['started']}, {rounds} round{'s' if rounds > 1 else ''}.",
+        "- Packages: " + ", ".join(f"{name} {version}" for name, version in head["versions"].items())
+        + ".", "",
+    ]
+    if head["machine"]["load"] > 0.5:
+        lines += ["**The machine was busy with other work while this was measured.** Compare figures of "
+                  "one case with each other, not with those of other reports.", ""]
+    return lines
+
+
+def write_markdown(store, results, lines_behind, drawn, path):
+    out = preface(store)
+    out += ["## Where floe is not first", ""]
+    if lines_behind:
+        out += [markdown_table(["case", "ahead", "reason"],
+                               [[case.title, say_behind(case, row, ratio), reason]
+                                for case, row, ratio, reason in lines_behind])]
+    else:
+        out += ["Nowhere in this run.", ""]
+    out += ["`x floe` and `x floor` are medians of the ratios within the rounds. Floors are no peers: "
+            "they keep no promise to anybody.", ""]
+    for name, title in drawn:
+        out += [f"![{title}]({name})", ""]
+    for result in results:
+        if not result.measured and not result.left_out:
+            continue
+        out += [f"## {result.case.title[0].upper()}{result.case.title[1:]}", ""]
+        if result.measured:
+            out += [markdown_table(*table(result))]
+        out += [f"- {row.peer.title}: left out, {row.reason}." for row in result.left_out]
+        out += [""] if result.left_out else []
+    out += ["## Settings", "", markdown_table(["peer", "settings", "after"],
+            [[peer.title, peer.settings, peer.source] for peer in plan.PEERS])]
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(out).replace("\n\n\n", "\n\n"))
+
+
+def write_json(store, results, lines_behind, path):
+    rows = []
+    for result in results:
+        for row in result.rows:
+            rows.append({"case": result.case.name, "peer": row.peer.name, "unit": result.case.unit,
+                         "left_out": row.reason, "rounds": row.by_round, "least": row.least,
+                         "median": row.median, "most": row.most, "ratio_floe": row.ratio(result.floe),
+                         "ratio_floor": row.ratio(result.floor), **row.extra})
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"head": store.head, "rows": rows,
+                   "behind": [{"case": case.name, "peer": row.peer.name, "ratio": ratio}
+                              for case, row, ratio, _ in lines_behind]}, file, indent=1)
+
+
+def write(store, cases, peers, output):
+    results = [Result(store, case, peers) for case in cases]
+    lines_behind = behind(results)
+    print(f"{machine_text(store.head)}; load {store.head['machine']['load']} before")
+    print_all(results, lines_behind)
+    drawn = plots.draw(results, output)
+    write_markdown(store, results, lines_behind, drawn, os.path.join(output, "report.md"))
+    write_json(store, results, lines_behind, os.path.join(output, "report.json"))
+    print(f"\nwritten: {os.path.relpath(output)}/report.md, report.json, figures.jsonl"
+          + (f" and {len(drawn)} plots" if drawn else "; no plots, for want of python3-matplotlib"))
