@@ -45,12 +45,21 @@ static uint64_t receive_one(struct side *side)
 	return payload_read(data, side->task->channel.payload, side->task->touch);
 }
 
+/* A request that is answered and an answer that is read are given back before the next. */
+static void settle(struct side *side)
+{
+	if (side->asks)
+		peer_release(side->in);
+	side->is_held = side->is_held && !side->asks;
+}
+
 static void ping(struct side *side, uint64_t *number, unsigned trips)
 {
 	for (unsigned i = 0; i < trips; i++) {
 		send_one(side, ++*number);
 		if (receive_one(side) != *number)
 			fail("message %llu came back as another", (unsigned long long)*number);
+		settle(side);
 	}
 }
 
@@ -115,6 +124,7 @@ static void serve_second(void *state)
 	do {
 		number = receive_one(side);
 		send_one(side, number);
+		settle(side);
 	} while (number != PAYLOAD_STOP);
 }
 

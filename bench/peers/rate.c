@@ -5,8 +5,10 @@
  * second, each side in one thread that serves its ends in turn. Every message must arrive, in order.
  */
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "ends.h"
 
@@ -18,8 +20,14 @@ static uint64_t number_of(unsigned sender, uint64_t turn)
 	return turn * PEER_ENDS_MAX + sender;
 }
 
+/* Where nothing may be lost, nobody sends before all have met. */
+struct meeting {
+	_Atomic bool is_over;
+};
+
 struct second {
 	const struct task *task;
+	struct meeting *meeting;
 	struct receivers receivers;
 	struct {
 		uint64_t turn[PEER_ENDS_MAX]; /* of each sender */
@@ -29,11 +37,11 @@ struct second {
 
 static void *open_second(void *argument)
 {
-	struct second *second = calloc(1, sizeof(*second));
+	struct second *second = malloc(sizeof(*second));
 
 	if (!second)
 		fail("out of memory");
-	second->task = argument;
+	*second = *(struct second *)argument;
 	peer_enter("second");
 	receivers_open(&second->receivers, &second->task->channel);
 	pin(second->task->cores[1]);
@@ -47,7 +55,9 @@ static void check_number(struct second *second, unsigned receiver, uint64_t numb
 	if (number == PAYLOAD_STOP)
 		second->seen[receiver].ended++;
 	else if (number != number_of(sender, ++second->seen[receiver].turn[sender]))
-		fail("a message came that is not the next of its sender");
+		fail("message %llu of sender %u came to receiver %u, which waits for %llu",
+		     (unsigned long long)(number / PEER_ENDS_MAX), sender, receiver,
+		     (unsigned long long)second->seen[receiver].turn[sender]);
 }
 
 /* Returns whether there was one. */
@@ -80,6 +90,7 @@ static void serve_second(void *state)
 	struct patience patience = {0};
 
 	receivers_meet(&second->receivers);
+	atomic_store(&second->meeting->is_over, true);
 	while (!has_all(second)) {
 		bool any = false;
 
@@ -132,16 +143,22 @@ static double measure(struct senders *senders, const struct task *task)
 void work_rate(const struct task *task)
 {
 	const struct pair_role role = {open_second, serve_second, close_second, peer_in_threads};
+	static struct second start;
+	struct patience patience = {0};
 	struct senders senders;
 	struct pair pair;
 	double rate;
 
-	pair_open(&pair, &role, (void *)(uintptr_t)task, -1);
+	start.task = task;
+	start.meeting = pair_memory(sizeof(*start.meeting));
+	pair_open(&pair, &role, &start, -1);
 	peer_enter("first");
 	senders_open(&senders, &task->channel);
 	pin(task->cores[0]);
 	pair_start(&pair);
 	senders_meet(&senders);
+	while (!atomic_load(&start.meeting->is_over))
+		look_again(&patience);
 	rate = measure(&senders, task);
 	for (unsigned i = 0; i < senders.count; i++)
 		send_number(senders.all[i], task, PAYLOAD_STOP);
@@ -149,5 +166,6 @@ void work_rate(const struct task *task)
 	pair_close(&pair);
 	senders_close(&senders);
 	peer_leave();
+	munmap(start.meeting, sizeof(*start.meeting));
 	printf("{\"value\": %.0f, \"unit\": \"1/s\"}\n", rate);
 }

@@ -43,8 +43,11 @@ class Bench:
         return [str(word) for word in command]
 
 
-def last_line(text):
-    return next((line for line in text.splitlines() if line.strip()), "it said nothing")
+def said_first(text):
+    """Why a program ended, in its own words; what libraries say on the way is left out."""
+    lines = [line for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    own = [line for line in lines if re.match(r"(peer-[\w-]+|exe): ", line)]
+    return re.sub(r"^(peer-[\w-]+|exe): ", "", (own or lines)[0])
 
 
 def run(command, seconds):
@@ -62,7 +65,7 @@ def run(command, seconds):
         process.communicate()
         raise
     if process.returncode:
-        raise LeftOut(re.sub(r"^(peer-[\w-]+|exe): ", "", last_line(said or out)))
+        raise LeftOut(said_first(said or out))
     return out
 
 
@@ -140,7 +143,7 @@ def stay(bench, peer, case, folder):
     line = process.stdout.readline()
     if not line or time.monotonic() > timer:
         said = process.communicate()[1]
-        raise LeftOut(re.sub(r"^(peer-[\w-]+|exe): ", "", last_line(said)))
+        raise LeftOut(said_first(said))
     return process, json.loads(line)["pids"]
 
 
@@ -235,7 +238,7 @@ def count_instructions(bench, peer, case, folder):
             capture_output=True, timeout=180, check=False)
         found = re.search(r"Collected : (\d+)", said.stderr)
         if said.returncode or not found:
-            raise LeftOut(f"it does not run in valgrind: {last_line(said.stderr)[:80]}")
+            raise LeftOut(f"it does not run in valgrind: {said_first(said.stderr)[:80]}")
         counts.append(int(found[1]))
     return {"value": (counts[1] - counts[0]) / 1000, "unit": ""}
 
