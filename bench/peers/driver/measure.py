@@ -5,11 +5,11 @@ import ctypes
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
-import time
 
 
 class LeftOut(Exception):
@@ -77,8 +77,9 @@ class Daemon:
             raise LeftOut("there is no iox-roudi")
         if subprocess.run(["pgrep", "-x", "iox-roudi"], capture_output=True, check=False).stdout:
             raise LeftOut("another iox-roudi runs on this machine, and there can be only one")
-        size = (case.payload + 63) // 64 * 64
-        count = max(16, min(4096, (256 << 20) // (size + 64)))
+        # Cyclone DDS puts a head of its own before each payload.
+        size = (case.payload + 256 + 63) // 64 * 64
+        count = max(16, min(4096, (256 << 20) // (size)))
         self.config = os.path.join(folder, "roudi.toml")
         with open(self.config, "w", encoding="ascii") as file:
             file.write("[general]\nversion = 1\n[[segment]]\n")
@@ -139,11 +140,18 @@ def stay(bench, peer, case, folder):
     process = subprocess.Popen(bench.command(peer, case, folder), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                start_new_session=True)
-    timer = time.monotonic() + 20
+    try:
+        is_there = select.select([process.stdout], [], [], 20)[0]
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    if not is_there:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        raise LeftOut("the first messages did not arrive within 20 seconds")
     line = process.stdout.readline()
-    if not line or time.monotonic() > timer:
-        said = process.communicate()[1]
-        raise LeftOut(said_first(said))
+    if not line:
+        raise LeftOut(said_first(process.communicate()[1]))
     return process, json.loads(line)["pids"]
 
 
