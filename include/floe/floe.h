@@ -149,6 +149,10 @@ struct floe_publisher_options {
 	 * small chunks counts as long as one of them is in use. Default: depth + loans_max +
 	 * holds_max messages of payload_max; with that a loan fails only if more is held. */
 	size_t quota;
+	/* Payloads begin at multiples of it: a power of two from 64, the default, to 4096. Above 64
+	 * none travels inside its slot, and a block of yours must be aligned so as well. Not with
+	 * FLOE_ELASTIC. */
+	size_t alignment;
 };
 
 /* floe_subscriber_options.policy: what happens when this subscriber lags a whole ring behind */

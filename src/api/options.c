@@ -15,6 +15,7 @@
 #define GROWTH_SIZE_MAX ((size_t)1 << 42)
 #define SCHEMA_SIZE_MAX 65536
 #define TYPE_NAME_SIZE_MAX 127
+#define PAGE 4096
 
 /*
  * Copies options of any version: what an older program does not have is zero, what a newer one
@@ -115,8 +116,21 @@ static int check_memory(const struct floe_publisher_options *o)
 {
 	if (!o->memory && o->memory_size)
 		return error_set(o->error, -EINVAL, "memory_size without memory");
-	if ((uintptr_t)o->memory % FLOE_CACHELINE)
-		return error_set(o->error, -EINVAL, "memory must be aligned to %d bytes",
+	if ((uintptr_t)o->memory % o->alignment)
+		return error_set(o->error, -EINVAL, "memory must be aligned to %zu bytes",
+				 o->alignment);
+	return 0;
+}
+
+static int check_alignment(const struct floe_publisher_options *o)
+{
+	if (!is_power_of_two(o->alignment) || o->alignment < FLOE_CACHELINE || o->alignment > PAGE)
+		return error_set(o->error, -EINVAL, "alignment is a power of two from %d to %d",
+				 FLOE_CACHELINE, PAGE);
+	if (o->alignment > FLOE_CACHELINE && o->flags & FLOE_ELASTIC)
+		return error_set(o->error, -EINVAL,
+				 "an elastic publisher aligns chunks to %d bytes, those of a page "
+				 "or more to pages",
 				 FLOE_CACHELINE);
 	return 0;
 }
@@ -154,7 +168,10 @@ int options_read_publisher(struct floe_publisher_options *ret,
 	r = explain(r, o->error);
 	if (r < 0)
 		return r;
+	set_default(&o->alignment, FLOE_CACHELINE);
 	r = check_pools(o);
+	if (r == 0)
+		r = check_alignment(o);
 	if (r == 0)
 		r = check_memory(o);
 	if (r == 0)
@@ -360,7 +377,7 @@ static int plan_pools(const struct floe_publisher_options *o, struct segment_pla
 	plan->pool_count = (uint32_t)o->pools_count;
 	for (uint32_t i = 0; i < plan->pool_count; i++)
 		plan->pool[i] = (struct pool_plan){
-			.chunk_size = size_align(o->pools[i].chunk_size, FLOE_CACHELINE),
+			.chunk_size = size_align(o->pools[i].chunk_size, o->alignment),
 			.chunk_count = (uint32_t)o->pools[i].chunk_count,
 			.chunk_count_max = (uint32_t)o->pools[i].chunk_count,
 		};
@@ -376,17 +393,16 @@ static int plan_pools(const struct floe_publisher_options *o, struct segment_pla
 /* Large chunks are whole pages: then they begin at pages, see segment_lay_out. That takes a
  * sixteenth more at most. */
 #define LARGE_CHUNK 65536
-#define PAGE 4096
 
-static size_t chunk_alignment(size_t payload_max)
+static size_t chunk_alignment(const struct floe_publisher_options *o)
 {
-	return payload_max >= LARGE_CHUNK ? PAGE : FLOE_CACHELINE;
+	return o->payload_max >= LARGE_CHUNK ? PAGE : o->alignment;
 }
 
 /* chunks = depth + loans + holds: with these a loan never fails. */
 static void plan_one_pool(const struct floe_publisher_options *o, struct segment_plan *plan)
 {
-	size_t chunk_size = size_align(o->payload_max, chunk_alignment(o->payload_max));
+	size_t chunk_size = size_align(o->payload_max, chunk_alignment(o));
 	size_t needed = o->depth + o->loans_max + o->holds_max;
 	size_t growth = o->depth + o->loans_max + GROWTH_HOLDS;
 
@@ -436,6 +452,7 @@ int options_plan(const struct floe_publisher_options *options, struct segment_pl
 		.loans_max = (uint32_t)options->loans_max,
 		.flags = options->flags & ~(FLOE_SPILL | FLOE_DROP_NEWEST),
 		.payload_max = options->payload_max,
+		.alignment = options->alignment,
 		.type = options->type,
 	};
 	if (options->flags & FLOE_ELASTIC)

@@ -24,6 +24,7 @@ struct publication {
 	uint32_t holds_reserved;
 	bool fixed;
 	bool spill;
+	bool chunks_only;
 	bool drops;
 	int (*would_block)(void *user);
 	void *user;

@@ -142,6 +142,7 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 		.memory_size = tables_size,
 		.member_max = FLOE_SUBSCRIBERS_MAX,
 		.fenced = p->node->fenced,
+		.chunks_only = p->chunks_only,
 		.spill = p->spill,
 		.calls = &calls,
 		.user = p,
@@ -249,6 +250,7 @@ static int open_publication(struct publication *p, const char *topic,
 	p->would_block = o->would_block;
 	p->user = o->user;
 	p->spill = o->flags & FLOE_SPILL;
+	p->chunks_only = o->alignment > FLOE_CACHELINE;
 	r = join(p, topic, o, &wanted);
 	if (r < 0)
 		return r;

@@ -139,6 +139,14 @@ static bool is_usable(const struct segment_shared *seen, const struct publisher_
 	return segment_check(seen, begin, "", NULL) == 0;
 }
 
+static uint32_t choose_inline_max(const struct segment_shared *seen,
+				  const struct publisher_plan *plan)
+{
+	if (plan->chunks_only)
+		return 0;
+	return seen->flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8 : FLOE_INLINE_MAX;
+}
+
 /* A payload of this size is for the straight path. */
 static size_t choose_straight_max(const struct publisher *pub)
 {
@@ -172,7 +180,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.fenced = plan->fenced,
 		.wants_refresh = true,
 		.index = seen.index,
-		.inline_max = seen.flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8 : FLOE_INLINE_MAX,
+		.inline_max = choose_inline_max(&seen, plan),
 		.payload_max = seen.payload_max,
 		.loans_max = seen.loans_max,
 		.loans_mask = count_round_up(seen.loans_max) - 1,

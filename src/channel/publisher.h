@@ -138,6 +138,7 @@ struct publisher_plan {
 	struct stretch *stretch; /* the same, instead of it; or NULL */
 	bool spill;              /* when the best pool is exhausted, a larger one does */
 	uint32_t member_max;
+	bool chunks_only; /* nothing travels inline */
 	bool fenced;
 	const struct publisher_calls *calls;
 	void *user;

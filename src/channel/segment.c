@@ -36,9 +36,11 @@ struct elastic_plan segment_elastic(const struct segment_plan *plan)
 /* Chunks of whole pages begin at pages: so they can be written to a disk around the page cache. */
 #define PAGE 4096
 
-static size_t pool_begin(const struct pool_plan *pool, size_t end)
+static size_t pool_begin(const struct segment_plan *plan, const struct pool_plan *pool, size_t end)
 {
-	return pool->chunk_size % PAGE == 0 ? size_align(end, PAGE) : end;
+	size_t alignment = plan->alignment ? plan->alignment : FLOE_CACHELINE;
+
+	return size_align(end, pool->chunk_size % PAGE == 0 ? PAGE : alignment);
 }
 
 struct segment_sizes segment_lay_out(struct segment_plan *plan)
@@ -51,7 +53,7 @@ struct segment_sizes segment_lay_out(struct segment_plan *plan)
 					FLOE_CACHELINE);
 	end = size_add(sizes.slots_offset, size_mul(plan->depth, sizeof(struct slot_shared)));
 	for (uint32_t i = 0; i < plan->pool_count; i++) {
-		plan->pool[i].offset = pool_begin(&plan->pool[i], end);
+		plan->pool[i].offset = pool_begin(plan, &plan->pool[i], end);
 		end = pool_end(&plan->pool[i], plan->pool[i].chunk_count_max);
 	}
 	sizes.size_max = end;

@@ -22,6 +22,7 @@ struct segment_plan {
 	uint64_t payload_max;
 	uint64_t quota;               /* with FLOE_ELASTIC */
 	uint64_t sender;              /* a client or server; 0: none */
+	uint64_t alignment;           /* of chunks; 0: that of cache lines */
 	const struct floe_type *type; /* checked, or NULL */
 	uint32_t pool_count;
 	struct pool_plan pool[FLOE_POOLS_MAX]; /* offsets are filled in by segment_lay_out */

@@ -373,6 +373,57 @@ static void a_publisher_can_wait_for_its_audience(void)
 }
 
 /*
+ * Alignment
+ */
+
+static void expect_aligned(const struct floe_publisher_options *options)
+{
+	struct floe_publisher *pub = publisher("aligned", options);
+	struct floe_subscriber *sub = subscriber("aligned", NULL);
+	static const size_t sizes[] = {1, 48, 49, 300, 900};
+
+	for (uint64_t i = 0; i < 60; i++) {
+		struct floe_sample sample;
+		struct floe_loan loan;
+
+		expect_equal(floe_loan(pub, sizes[i % COUNT(sizes)], &loan), 1);
+		expect_equal((uintptr_t)loan.data % options->alignment, 0);
+		fill(loan.data, loan.size, i);
+		expect_equal(floe_publish(pub, &loan), 1);
+		sample = take(sub, sizes[i % COUNT(sizes)], i);
+		expect_equal((uintptr_t)sample.data % options->alignment, 0);
+		floe_release(sub, &sample);
+	}
+	expect_equal(subscriber_counts(sub).copied, 0);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+static void payloads_are_aligned_as_was_asked_for(void)
+{
+	static _Alignas(4096) char block[1 << 20];
+	static const struct floe_pool pools[] = {{100, 64}, {5000, 64}};
+
+	for (size_t alignment = 128; alignment <= 4096; alignment *= 2) {
+		expect_aligned(PUBLISHER(.alignment = alignment, .payload_max = 900));
+		expect_aligned(PUBLISHER(.alignment = alignment, .pools = pools, .pools_count = 2));
+		expect_aligned(PUBLISHER(.alignment = alignment, .payload_max = 900,
+					 .memory = block, .memory_size = sizeof(block)));
+	}
+	expect_equal(try_publisher("odd", PUBLISHER(.alignment = 96), "power of two"), -EINVAL);
+	expect_equal(try_publisher("odd", PUBLISHER(.alignment = 32), "power of two"), -EINVAL);
+	expect_equal(try_publisher("odd", PUBLISHER(.alignment = 8192), "power of two"), -EINVAL);
+	expect_equal(
+		try_publisher("odd", PUBLISHER(.alignment = 128, .flags = FLOE_ELASTIC), "elastic"),
+		-EINVAL);
+	expect_equal(try_publisher("odd",
+				   PUBLISHER(.alignment = 128, .memory = block + 64,
+					     .memory_size = sizeof(block) - 64),
+				   "aligned"),
+		     -EINVAL);
+}
+
+/*
  * Several at once
  */
 
@@ -443,6 +494,7 @@ int main(int argc, char **argv)
 		TEST(the_earliest_of_several_publishers_comes_first),
 		TEST(wait_says_when_nothing_came_in_time),
 		TEST(a_publisher_can_wait_for_its_audience),
+		TEST(payloads_are_aligned_as_was_asked_for),
 		TEST(several_messages_go_and_come_in_one_call),
 		TEST(no_more_are_taken_than_may_be_held),
 	};
