@@ -15,6 +15,7 @@ extern const struct command notify_command;
 extern const struct command listen_command;
 extern const struct command ls_command;
 extern const struct command info_command;
+extern const struct command call_command;
 extern const struct command hz_command;
 extern const struct command bw_command;
 extern const struct command delay_command;

@@ -3,16 +3,21 @@
  * A subscriber that does what it is told, line by line, for the scripts here:
  *
  *	actor [keep-last | reliable] TOPIC [HOLDS_MAX]
+ *	actor answer SERVICE
  *
  *	take     takes the next message and gives it back; prints it, or "empty"
  *	hold     the same, but keeps it
  *	release  gives back all that it kept
  *
- * It prints "ready" when it has joined, and leaves at the end of its input.
+ * It prints "ready" when it has joined, and leaves at the end of its input. The second form is a
+ * server: it answers "no" with an error, "never" not at all, "twice" with two responses, and all
+ * else with the same and an exclamation mark. It stays until it is killed.
  */
 
 #include <floe/floe.h>
+#include <floe/service.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,6 +59,44 @@ static void obey(struct floe_subscriber *subscriber, const char *order)
 		printf("what?\n");
 }
 
+static void respond(struct floe_server *server, struct floe_request *request, int more)
+{
+	struct floe_loan loan;
+
+	if (floe_server_loan(server, request, request->size + 1, &loan) != 1)
+		return;
+	memcpy(loan.data, request->data, request->size);
+	((char *)loan.data)[request->size] = '!';
+	(void)floe_server_send(server, request, &loan, more);
+}
+
+static int says(const struct floe_request *request, const char *word)
+{
+	return request->size == strlen(word) && !memcmp(request->data, word, request->size);
+}
+
+static int answer(const char *service)
+{
+	struct floe_request request;
+	struct floe_server *server;
+
+	if (floe_server_open(&server, service, NULL) < 0)
+		return 1;
+	printf("ready\n");
+	(void)fflush(stdout);
+	while (floe_server_wait(server, -1) >= 0) {
+		if (floe_server_take(server, &request) != 1)
+			continue;
+		if (says(&request, "no"))
+			(void)floe_server_end(server, &request, -ENOENT);
+		else if (says(&request, "twice"))
+			respond(server, &request, 1);
+		if (request.data && !says(&request, "never"))
+			respond(server, &request, 0);
+	}
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct floe_error error = {0};
@@ -63,6 +106,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 2;
+	if (!strcmp(argv[1], "answer"))
+		return answer(argv[2]);
 	if (!strcmp(argv[1], "reliable"))
 		options.policy = FLOE_POLICY_RELIABLE;
 	if (argc > 3)
