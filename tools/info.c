@@ -10,6 +10,7 @@
 #include "object.h"
 #include "table.h"
 #include "text.h"
+#include "wait.h"
 
 static struct {
 	bool schema;
@@ -176,6 +177,40 @@ static void print_publishers(const struct look_topic *topic)
 	table_deinit(&table);
 }
 
+static void add_loan(struct table *table, const struct look_topic *topic,
+		     const struct look_loan *loan, int64_t now_ns)
+{
+	const struct floe_publisher_info *publisher = topic->publishers;
+
+	while (publisher->index != loan->publisher)
+		publisher++;
+	table_add_number(table, loan->publisher);
+	table_add(table, "%d", publisher->pid);
+	table_add(table, "%s", text_name(publisher->process).text);
+	table_add(table, "%s", text_bytes(loan->info.size).text);
+	table_add(table, "%s%s", loan->info.exact ? "" : "> ",
+		  text_duration(now_ns - (int64_t)loan->info.since_ns).text);
+	table_add(table, "%s", text_place(loan->info.file, loan->info.line).text);
+}
+
+static void print_loans(const struct look_topic *topic)
+{
+	static const struct table_column columns[] = {
+		{"LOAN OF", true}, {"PID", true}, {"PROCESS", false},
+		{"SIZE", true},    {"OUT", true}, {"LENT AT", false},
+	};
+	struct table table;
+
+	table_init(&table, columns, FRAME_COUNT_OF(columns));
+	for (size_t i = 0; i < topic->loans_count; i++)
+		add_loan(&table, topic, &topic->loans[i], wait_now_ns());
+	if (topic->loans_count) {
+		(void)putchar('\n');
+		table_print(&table, stdout);
+	}
+	table_deinit(&table);
+}
+
 static void print_subscribers(const struct look_topic *topic)
 {
 	static const struct table_column columns[] = {
@@ -271,6 +306,7 @@ static void print_topic(const struct look_topic *topic)
 	printf("published   %llu\n", (unsigned long long)info->published);
 	printf("memory      %s\n", text_bytes(info->memory).text);
 	print_publishers(topic);
+	print_loans(topic);
 	print_subscribers(topic);
 	print_seats(topic, FLOE_SEAT_NOTIFIER);
 	print_seats(topic, FLOE_SEAT_WRITER);
@@ -351,7 +387,11 @@ const struct command info_command = {
 		"by a system call. BEHIND is what is published and not yet taken. TAKEN is how\n"
 		"many one after the other had the place of a notifier or a board writer.\n"
 		"SPILLED counts chunks that were larger than the best because that pool was\n"
-		"exhausted. ELASTIC is the memory of chunks of any size, and its quota.\n",
+		"exhausted. ELASTIC is the memory of chunks of any size, and its quota.\n"
+		"\n"
+		"Loans that are out are listed when their program runs with\n"
+		"FLOE_TRACE_LOANS=1 or was compiled with it, or when it had none left (then\n"
+		"OUT is at least so long). PROGRAM+0xOFFSET is for addr2line -e PROGRAM.\n",
 	.examples = "  floe info\n"
 		    "  floe info camera\n"
 		    "  floe info camera --schema\n",

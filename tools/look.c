@@ -132,6 +132,22 @@ static int load_lenient(void **ret, size_t *ret_count, fill_call *fill, struct f
 	return r == -ENOENT || r == -EPROTO || r == -EACCES ? 0 : r;
 }
 
+/* A publisher that went meanwhile has none. */
+static void look_at_loans(struct look_topic *topic, struct floe_view *view)
+{
+	topic->loans = frame_alloc(topic->publishers_count * FLOE_LOANS_MAX + 1,
+				   sizeof(*topic->loans));
+	for (size_t i = 0; i < topic->publishers_count; i++) {
+		struct floe_loan_info info[FLOE_LOANS_MAX];
+		uint32_t publisher = topic->publishers[i].index;
+		int count = floe_view_loans(view, topic->info.name, publisher, info,
+					    sizeof(info[0]), FLOE_LOANS_MAX);
+
+		for (int k = 0; k < count && k < FLOE_LOANS_MAX; k++)
+			topic->loans[topic->loans_count++] = (struct look_loan){publisher, info[k]};
+	}
+}
+
 int look_inside(struct look_topic *topic, struct floe_view *view)
 {
 	void *publishers = NULL;
@@ -144,6 +160,7 @@ int look_inside(struct look_topic *topic, struct floe_view *view)
 	if (r < 0)
 		return r;
 	topic->publishers = publishers;
+	look_at_loans(topic, view);
 
 	r = load_lenient(&subscribers, &topic->subscribers_count, fill_subscribers, view,
 			 topic->info.name, sizeof(*topic->subscribers));
@@ -206,6 +223,7 @@ int look_space(struct look_space *ret, const char *path)
 void look_topic_end(struct look_topic *topic)
 {
 	free(topic->publishers);
+	free(topic->loans);
 	free(topic->subscribers);
 	free(topic->seats);
 	*topic = (struct look_topic){0};

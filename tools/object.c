@@ -95,6 +95,7 @@ json_t *object_publisher(const struct floe_publisher_info *publisher)
 	set(object, "chunks", publisher->chunks);
 	set(object, "loans", publisher->loans);
 	set(object, "loans_max", publisher->loans_max);
+	set(object, "loans_refused", publisher->loans_refused);
 	set(object, "would_block", publisher->would_block);
 	set(object, "wakes", publisher->wakes);
 	set(object, "spilled", publisher->spilled);
@@ -147,10 +148,24 @@ json_t *object_seat(const struct floe_seat_info *seat)
 	return object;
 }
 
+static json_t *object_loan(const struct look_loan *loan)
+{
+	json_t *object = json_object();
+
+	set(object, "publisher", loan->publisher);
+	set(object, "size", loan->info.size);
+	set(object, "since_ns", loan->info.since_ns);
+	(void)json_object_set_new(object, "exact", json_boolean(loan->info.exact));
+	set_text(object, "file", loan->info.file);
+	set(object, "line", loan->info.line);
+	return object;
+}
+
 json_t *object_inside(const struct look_topic *topic)
 {
 	json_t *object = object_topic(&topic->info);
 	json_t *publishers = json_array();
+	json_t *loans = json_array();
 	json_t *subscribers = json_array();
 	json_t *notifiers = json_array();
 	json_t *writers = json_array();
@@ -159,7 +174,10 @@ json_t *object_inside(const struct look_topic *topic)
 		(void)json_array_append_new(publishers, object_publisher(&topic->publishers[i]));
 	for (size_t i = 0; i < topic->subscribers_count; i++)
 		(void)json_array_append_new(subscribers, object_subscriber(&topic->subscribers[i]));
+	for (size_t i = 0; i < topic->loans_count; i++)
+		(void)json_array_append_new(loans, object_loan(&topic->loans[i]));
 	(void)json_object_set_new(object, "publisher_list", publishers);
+	(void)json_object_set_new(object, "loan_list", loans);
 	for (size_t i = 0; i < topic->seats_count; i++) {
 		const struct floe_seat_info *seat = &topic->seats[i];
 

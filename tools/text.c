@@ -216,3 +216,15 @@ size_t text_columns(const char *text)
 		columns += ((unsigned char)*text & 0xc0) != 0x80;
 	return columns;
 }
+
+struct text_place text_place(const char *file, uint32_t line)
+{
+	struct text_place place = {"-"};
+
+	if (*file && line)
+		(void)snprintf(place.text, sizeof(place.text), "%.140s:%u", text_name(file).text,
+			       line);
+	else if (*file)
+		(void)snprintf(place.text, sizeof(place.text), "%.150s", text_name(file).text);
+	return place;
+}

@@ -19,6 +19,12 @@ struct text text_bytes(uint64_t bytes);       /* "1.5 MiB" */
 struct text text_duration(int64_t ns);        /* "20 us" */
 struct text text_rate(double times_a_second); /* "29.97/s" */
 
+/* "file.c:77", "program+0x123", or "-" */
+struct text_place {
+	char text[160];
+};
+struct text_place text_place(const char *file, uint32_t line);
+
 const char *text_state(uint32_t state);   /* FLOE_STATE_... */
 const char *text_policy(uint32_t policy); /* FLOE_POLICY_... */
 

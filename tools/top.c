@@ -102,13 +102,35 @@ static void add_subscriber(const struct floe_subscriber_info *subscriber, double
 	table_add(table, "%s", "");
 }
 
+static void add_loan(const struct look_loan *loan, int64_t now_ns, struct table *table)
+{
+	table_add(table, "    lent: %s", text_place(loan->info.file, loan->info.line).text);
+	for (int i = 0; i < 3; i++)
+		table_add(table, "%s", "");
+	table_add(table, "%s%s", loan->info.exact ? "" : "> ",
+		  text_duration(now_ns - (int64_t)loan->info.since_ns).text);
+	for (int i = 0; i < 5; i++)
+		table_add(table, "%s", "");
+	table_add(table, "%s", text_bytes(loan->info.size).text);
+}
+
+static void add_loans(const struct look_topic *topic, uint32_t publisher, int64_t now_ns,
+		      struct table *table)
+{
+	for (size_t i = 0; i < topic->loans_count; i++)
+		if (topic->loans[i].publisher == publisher)
+			add_loan(&topic->loans[i], now_ns, table);
+}
+
 static void add_row(const struct census *census, const struct census_row *row, struct table *table)
 {
 	const struct look_topic *topic = row->topic;
 
 	add_topic(row, table);
-	for (size_t i = 0; i < topic->publishers_count; i++)
+	for (size_t i = 0; i < topic->publishers_count; i++) {
 		add_publisher(&topic->publishers[i], census_publisher_rate(census, row, i), table);
+		add_loans(topic, topic->publishers[i].index, census->now_ns, table);
+	}
 	for (size_t i = 0; i < topic->subscribers_count; i++)
 		add_subscriber(&topic->subscribers[i], census_subscriber_rate(census, row, i),
 			       table);

@@ -153,6 +153,11 @@ struct floe_publisher_options {
 	 * none travels inside its slot, and a block of yours must be aligned so as well. Not with
 	 * FLOE_ELASTIC. */
 	size_t alignment;
+	/* Told once that loans_max loans are out, and again after floe_publisher_limit_loans: by the
+	 * floe_loan that says -ENOBUFS, in its thread. `sentence` is good until it returns; it makes no
+	 * call on this publisher but floe_publisher_loans and floe_publisher_count. NULL: nobody is. */
+	void (*notice)(void *user, const char *sentence);
+	void *notice_user;
 };
 
 /* floe_subscriber_options.policy: what happens when this subscriber lags a whole ring behind */
@@ -259,8 +264,68 @@ FLOE_PUBLIC FLOE_DIRECT int floe_publish(struct floe_publisher *pub, struct floe
  * floe_publish says of it. */
 FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *loans, size_t count);
 
+/* A loan that is out. */
+struct floe_loan_info {
+	uint64_t size; /* that was asked for */
+	/* CLOCK_MONOTONIC: when it was lent, if `exact`; else when it was missed, because loans_max
+	 * loans were out; 0: neither is known */
+	uint64_t since_ns;
+	uint32_t exact;
+	uint32_t line; /* of the program where it was lent; 0: unknown, see file */
+	char file[32]; /* the end of its name; or PROGRAM+0xOFFSET, for addr2line; or "" */
+};
+
+/*
+ * Which loans are out: fills up to `count` elements of `size` bytes (sizeof the struct) and returns how
+ * many there are. Sizes are always known. Since when and where, if the program is traced: if it is
+ * compiled with FLOE_TRACE_LOANS defined before this header is included (file and line), or runs with
+ * FLOE_TRACE_LOANS=1 in its environment (an offset for addr2line -e PROGRAM). Then loan and publish
+ * take some 100 ns more. Other processes see what is traced, and what was missed when no loan was
+ * left, with floe_view_loans. -EINVAL
+ */
+FLOE_PUBLIC int floe_publisher_loans(struct floe_publisher *pub, struct floe_loan_info *ret,
+				     size_t size, size_t count);
+
+/* Loans out at the same time from now on: 1 to the loans_max that it was opened with.
+ *   0; -EINVAL; -EBUSY more are out now, and nothing is changed */
+FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max);
+
+/* floe_loan, and it is told where: what FLOE_TRACE_LOANS makes of floe_loan. Who calls it once is
+ * traced from then on. file: NULL or text that need not last. */
+FLOE_PUBLIC int floe_loan_traced(struct floe_publisher *pub, size_t size, struct floe_loan *ret,
+				 const char *file, uint32_t line);
+
+#ifdef FLOE_TRACE_LOANS
+#define floe_loan(pub, size, ret) floe_loan_traced(pub, size, ret, __FILE__, __LINE__)
+#endif
+
 /* Gives the loan back unsent and empties it. An empty loan is fine. */
 FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan);
+
+#if defined(__GNUC__)
+/*
+ * Declares an empty loan of this name that is discarded when its scope ends, however that is left,
+ * unless it was published: it cannot be forgotten. gcc and clang, C and C++.
+ *
+ *	FLOE_LOAN_SCOPE(pub, loan);
+ *	if (floe_loan(pub, 100, &loan) == 1 && fill(loan.data, loan.size))
+ *		floe_publish(pub, &loan);
+ */
+#define FLOE_LOAN_SCOPE(pub, name) \
+	struct floe_loan name = {0, 0, 0}; \
+	__attribute__((cleanup(floe_loan_scope_end), \
+		       unused)) struct floe_loan_scope name##_scope = {(pub), &name}
+
+struct floe_loan_scope {
+	struct floe_publisher *publisher;
+	struct floe_loan *loan;
+};
+
+__attribute__((unused)) static inline void floe_loan_scope_end(struct floe_loan_scope *scope)
+{
+	floe_discard(scope->publisher, scope->loan);
+}
+#endif
 
 /* Waits until floe_publish would not block. deadline_ns: CLOCK_MONOTONIC, -1 for ever.
  *   1 it would not; 0 deadline; -EINVAL; -EINTR a signal; or what floe_publish would say. */

@@ -71,9 +71,10 @@ struct floe_publisher_info {
 	uint64_t generation; /* how often it was adopted */
 	char type[128];
 	char process[64];
-	uint64_t spilled; /* loans from a larger pool than the best */
-	uint64_t solid;   /* elastic: bytes of chunks that have memory */
-	uint64_t quota;   /* elastic: of these at most */
+	uint64_t spilled;       /* loans from a larger pool than the best */
+	uint64_t solid;         /* elastic: bytes of chunks that have memory */
+	uint64_t quota;         /* elastic: of these at most */
+	uint64_t loans_refused; /* because loans_max loans were out */
 };
 
 struct floe_subscriber_info {
@@ -140,6 +141,12 @@ FLOE_PUBLIC int floe_view_subscribers(struct floe_view *view, const char *topic,
 /* Notifiers and board writers. */
 FLOE_PUBLIC int floe_view_seats(struct floe_view *view, const char *topic,
 				struct floe_seat_info *ret, size_t size, size_t count);
+
+/* The same for the loans of one publisher (floe_publisher_info.index) that are known: of one that is
+ * traced all, of others those that were out when no loan was left and still are. Of a dead one those
+ * that died with it. */
+FLOE_PUBLIC int floe_view_loans(struct floe_view *view, const char *topic, uint32_t publisher,
+				struct floe_loan_info *ret, size_t size, size_t count);
 
 /* The schema text of a topic: returns its length without the final NUL (0: none), writes at most
  * `size` bytes including a final NUL. */

@@ -28,6 +28,8 @@ struct publication {
 	bool drops;
 	int (*would_block)(void *user);
 	void *user;
+	void (*notice)(void *user, const char *sentence);
+	void *notice_user;
 };
 
 /*

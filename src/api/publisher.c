@@ -6,7 +6,9 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +104,37 @@ static int punch(void *user, uint64_t offset, size_t size)
 	return ring_file_punch(&p->file, offset, size);
 }
 
+static void describe_loans(const struct publisher *pub, char *ret_text, size_t size)
+{
+	struct floe_loan_info oldest = {0}, info;
+
+	for (uint32_t i = 0; i < pub->loans_table; i++)
+		if (publisher_describe_loan(pub, i, &info) &&
+		    (!oldest.size || info.since_ns < oldest.since_ns))
+			oldest = info;
+	if (oldest.line)
+		(void)snprintf(ret_text, size, "the oldest, %" PRIu64 " bytes, was lent at %s:%u",
+			       oldest.size, oldest.file, oldest.line);
+	else if (oldest.file[0])
+		(void)snprintf(ret_text, size, "the oldest, %" PRIu64 " bytes, was lent at %s",
+			       oldest.size, oldest.file);
+	else
+		(void)snprintf(ret_text, size, "FLOE_TRACE_LOANS=1 tells where they were lent");
+}
+
+static void tell_limit(void *user, struct publisher *pub)
+{
+	struct publication *p = user;
+	char text[512], oldest[128];
+
+	if (!p->notice)
+		return;
+	describe_loans(pub, oldest, sizeof(oldest));
+	(void)snprintf(text, sizeof(text), "topic '%.60s': all %u loans are out; %s", p->topic.name,
+		       pub->loans_max, oldest);
+	p->notice(p->notice_user, text);
+}
+
 static const struct elastic_calls memory_calls = {
 	.reserve = reserve,
 	.punch = punch,
@@ -112,6 +145,7 @@ static const struct publisher_calls calls = {
 	.is_alive = is_alive,
 	.watch = watch,
 	.would_block = would_block,
+	.tell_limit = tell_limit,
 };
 
 /* Most of it is never touched: fresh zeros of the system cost nothing. */
@@ -227,6 +261,13 @@ static int start_anew(struct publication *p, const struct floe_publisher_options
 	return set_up(p, &p->file.plan);
 }
 
+static bool is_traced(void)
+{
+	const char *wish = os->get_variable("FLOE_TRACE_LOANS");
+
+	return wish && *wish && strcmp(wish, "0") != 0;
+}
+
 static int open_publication(struct publication *p, const char *topic,
 			    const struct floe_publisher_options *o, uint64_t sender)
 {
@@ -251,12 +292,16 @@ static int open_publication(struct publication *p, const char *topic,
 	p->user = o->user;
 	p->spill = o->flags & FLOE_SPILL;
 	p->chunks_only = o->alignment > FLOE_CACHELINE;
+	p->notice = o->notice;
+	p->notice_user = o->notice_user;
 	r = join(p, topic, o, &wanted);
 	if (r < 0)
 		return r;
 	r = set_up(p, &p->file.plan);
 	if (r == -EPROTO && p->file.adopted)
 		r = start_anew(p, o, &wanted);
+	if (r == 0 && is_traced())
+		publisher_trace(&p->publisher);
 	topic_settle(&p->topic);
 	return r;
 }
@@ -384,6 +429,21 @@ FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_l
 	return publisher_loan(p, size, ret);
 }
 
+FLOE_PUBLIC int floe_loan_traced(struct floe_publisher *pub, size_t size, struct floe_loan *ret,
+				 const char *file, uint32_t line)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct loan_place place = {file, line};
+	int r = ret ? 1 : -EINVAL;
+
+	if (r > 0 && !p)
+		r = refuse(pub);
+	if (r < 0)
+		return r;
+	return p ? publisher_loan_traced(p, size, ret, &place)
+		 : floe_loan_traced(pub, size, ret, file, line);
+}
+
 FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
@@ -441,6 +501,48 @@ FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *l
 	while (sent < count && (r = publisher_publish(p, &loans[sent])) == 1)
 		sent++;
 	return sent || r >= 0 ? (int)sent : r;
+}
+
+FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	int r = p ? 1 : refuse(pub);
+
+	if (r < 0)
+		return r;
+	return p ? publisher_limit_loans(p, loans_max) : floe_publisher_limit_loans(pub, loans_max);
+}
+
+static int list_loans(const struct publisher *p, struct floe_loan_info *ret, size_t size,
+		      size_t count)
+{
+	unsigned char *at = (unsigned char *)ret;
+	struct floe_loan_info info;
+	size_t found = 0;
+
+	for (uint32_t i = 0; i < p->loans_table; i++) {
+		if (!publisher_describe_loan(p, i, &info))
+			continue;
+		if (found++ >= count)
+			continue;
+		memset(at, 0, size);
+		memcpy(at, &info, size < sizeof(info) ? size : sizeof(info));
+		at += size;
+	}
+	return (int)found;
+}
+
+FLOE_PUBLIC int floe_publisher_loans(struct floe_publisher *pub, struct floe_loan_info *ret,
+				     size_t size, size_t count)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	int r = size && (ret || !count) ? 1 : -EINVAL;
+
+	if (r > 0 && !p)
+		r = refuse(pub);
+	if (r < 0)
+		return r;
+	return p ? list_loans(p, ret, size, count) : floe_publisher_loans(pub, ret, size, count);
 }
 
 static void count_elastic(const struct elastic *e, struct floe_publisher_counts *counts)

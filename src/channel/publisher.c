@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/arith.h"
+#include "channel/receipt.h"
 #include "channel/segment.h"
 #include "os/os.h"
 
@@ -125,6 +126,9 @@ static int take_up(struct publisher *pub, const struct segment_shared *seen)
 	start_at(pub, segment, seen, last + 1);
 	store_relaxed(&segment->discarded, 0);
 	store_relaxed(&segment->lent, last);
+	store_relaxed(&segment->loans_limit, pub->loans_table);
+	for (uint32_t i = 0; i < pub->loans_table; i++)
+		receipt_erase(&pub->receipts[i]);
 	store_release(&segment->head, last);
 	return 0;
 }
@@ -152,6 +156,8 @@ static size_t choose_straight_max(const struct publisher *pub)
 {
 	size_t chunk_size = pub->manager.pool[0].chunk_size;
 
+	if (pub->traced)
+		return 0;
 	if (pub->stretch)
 		return stretch_is_calm(pub->stretch) ? pub->inline_max : 0;
 	return pub->payload_max < chunk_size ? pub->payload_max : chunk_size;
@@ -182,6 +188,9 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.index = seen.index,
 		.inline_max = choose_inline_max(&seen, plan),
 		.payload_max = seen.payload_max,
+		.receipts = (struct loan_shared *)(void *)((char *)segment + seen.slots_offset) +
+			    seen.depth,
+		.loans_table = seen.loans_max,
 		.loans_max = seen.loans_max,
 		.loans_mask = count_round_up(seen.loans_max) - 1,
 		.lent = (struct lent *)(void *)memory,
@@ -205,7 +214,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		pub->retired_bottom = pub->stretch->retired;
 		pub->retired = pub->stretch->retired + 1;
 	}
-	for (uint32_t i = 0; i < pub->loans_max; i++)
+	for (uint32_t i = 0; i < pub->loans_table; i++)
 		pub->lent[i].ticket = TICKET_ALWAYS | i;
 	start_at(pub, segment, &seen, 1);
 	store_relaxed(&segment->sleeping, 0);
@@ -397,7 +406,7 @@ static struct lent *find_blocked(struct publisher *pub)
 {
 	struct lent *oldest = NULL;
 
-	for (uint32_t i = 0; i < pub->loans_max; i++) {
+	for (uint32_t i = 0; i < pub->loans_table; i++) {
 		struct lent *lent = &pub->lent[i];
 
 		/* Another ticket than the blocked one's is a later loan in the same place. */
@@ -421,7 +430,7 @@ static int take_free(struct publisher *pub, size_t size, uint64_t *ret_chunk)
 	struct chunk chunk;
 	int r;
 
-	if (size <= pub->straight_max && *pub->ready != CHUNK_NONE) {
+	if (size <= pub->manager.pool[0].chunk_size && *pub->ready != CHUNK_NONE) {
 		*ret_chunk = *pub->ready--;
 		return 1;
 	}
@@ -534,7 +543,51 @@ static void raise_loans(struct publisher *pub)
 	store_relaxed(&pub->ring.segment->loans_high, pub->loans_high);
 }
 
-int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
+/* So long as there are receipts publishing is slow: there they are erased. */
+static void tell(struct publisher *pub, struct lent *lent, const struct loan_place *place)
+{
+	struct floe_loan_info info = {
+		.size = lent->size,
+		.since_ns = (uint64_t)os->now_ns(),
+		.line = place->line,
+		.exact = pub->traced,
+	};
+
+	receipt_write(&pub->receipts[lent - pub->lent], lent->ticket, &info, place->file);
+	pub->told += !lent->told;
+	lent->told = true;
+	pub->limit = 0;
+}
+
+static void untell(struct publisher *pub, struct lent *lent)
+{
+	if (!lent->told)
+		return;
+	receipt_erase(&pub->receipts[lent - pub->lent]);
+	lent->told = false;
+	/* The last one: what may go straight is found out again. */
+	if (--pub->told == 0)
+		pub->limit = pub->allowed = 0;
+}
+
+/* All that are out and were not told: now it is known that they are missing. */
+static void tell_limit(struct publisher *pub)
+{
+	static const struct loan_place unknown = {0};
+
+	bump(&pub->ring.segment->loans_refused, 1);
+	if (pub->limit_told)
+		return;
+	pub->limit_told = true;
+	for (uint32_t i = 0; i < pub->loans_table; i++)
+		if (pub->lent[i].data && !pub->lent[i].told)
+			tell(pub, &pub->lent[i], &unknown);
+	if (pub->calls->tell_limit)
+		pub->calls->tell_limit(pub->user, pub);
+}
+
+static int loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan,
+		     const struct loan_place *place)
 {
 	uint64_t chunk = CHUNK_NONE;
 	struct lent *lent;
@@ -544,8 +597,10 @@ int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *re
 		return -EINVAL;
 	if (publisher_count_loans(pub) == pub->loans_max) {
 		lent = find_blocked(pub);
-		if (!lent)
+		if (!lent) {
+			tell_limit(pub);
 			return -ENOBUFS;
+		}
 		take_back(pub, lent);
 	}
 	r = find_room(pub, size, &chunk);
@@ -556,6 +611,72 @@ int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *re
 	lent = *pub->loan;
 	publisher_lend(pub, lent, chunk ? (void *)((char *)pub->ring.segment + chunk) : lent->words,
 		       chunk, size, ret_loan);
+	if (pub->traced)
+		tell(pub, lent, place);
+	return 1;
+}
+
+/* What a traced program calls without its macro tells where by its return address: the straight path
+ * ends with a jump to here. */
+int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
+{
+	char text[32] = "";
+	struct loan_place place = {.file = text};
+
+	if (pub->traced)
+		receipt_place(__builtin_return_address(0), text, sizeof(text));
+	return loan_slow(pub, size, ret_loan, &place);
+}
+
+void publisher_trace(struct publisher *pub)
+{
+	pub->traced = true;
+	pub->limit = 0;
+	pub->straight_max = choose_straight_max(pub);
+}
+
+int publisher_loan_traced(struct publisher *pub, size_t size, struct floe_loan *ret_loan,
+			  const struct loan_place *place)
+{
+	if (!pub->traced)
+		publisher_trace(pub);
+	return loan_slow(pub, size, ret_loan, place);
+}
+
+/* Places that were used and are free, up to the limit; behind them NULL. */
+static void list_free(struct publisher *pub)
+{
+	struct lent **place = pub->loan;
+
+	for (uint32_t i = 0; i < pub->loans_high && place < pub->loans + pub->loans_max; i++)
+		if (!pub->lent[i].data)
+			*place++ = &pub->lent[i];
+	while (place <= pub->loans + pub->loans_table)
+		*place++ = NULL;
+}
+
+int publisher_limit_loans(struct publisher *pub, size_t loans_max)
+{
+	if (loans_max == 0 || loans_max > pub->loans_table)
+		return -EINVAL;
+	if (publisher_count_loans(pub) > loans_max)
+		return -EBUSY;
+	pub->loans_max = (uint32_t)loans_max;
+	pub->limit_told = false;
+	list_free(pub);
+	store_relaxed(&pub->ring.segment->loans_limit, loans_max);
+	return 0;
+}
+
+int publisher_describe_loan(const struct publisher *pub, uint32_t n,
+			    struct floe_loan_info *ret_info)
+{
+	const struct lent *lent = &pub->lent[n];
+
+	if (!lent->data)
+		return 0;
+	if (!lent->told || !receipt_read(&pub->receipts[n], ret_info))
+		*ret_info = (struct floe_loan_info){.size = lent->size};
 	return 1;
 }
 
@@ -614,6 +735,7 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 	if (r > 0) {
 		uint64_t time_ns = pub->timed ? (uint64_t)os->now_ns() : 0;
 
+		untell(pub, lent);
 		return pub->fenced ? send_fenced(pub, lent, loan, time_ns)
 				   : publisher_send(pub, lent, loan, time_ns);
 	}
@@ -628,6 +750,7 @@ void publisher_discard(struct publisher *pub, struct floe_loan *loan)
 
 	if (!lent)
 		return;
+	untell(pub, lent);
 	if (lent->chunk != CHUNK_NONE)
 		give(pub, lent->chunk);
 	publisher_unlend(pub, lent, loan);
@@ -659,6 +782,12 @@ static uint64_t limit_left_behind(const struct publisher *pub, struct member *me
 	return member->left_behind || limit > soon ? soon : limit;
 }
 
+/* Every message takes the slow path. */
+static bool is_slow(const struct publisher *pub)
+{
+	return pub->timed || pub->fenced || pub->traced || pub->told;
+}
+
 /* The reliable subscriber that lags most, or NULL. */
 static struct member *find_slowest(struct publisher *pub)
 {
@@ -679,7 +808,7 @@ static struct member *find_slowest(struct publisher *pub)
 			slowest = member;
 		}
 	}
-	pub->limit = pub->timed || pub->fenced ? 0 : pub->allowed;
+	pub->limit = is_slow(pub) ? 0 : pub->allowed;
 	return slowest;
 }
 
@@ -751,6 +880,7 @@ static int send_marked(struct publisher *pub, struct lent *lent, struct floe_loa
 		store_relaxed(&slot->word[SLOT_CHUNK_MARK], mark);
 	}
 	publisher_rename(pub, ring_commit(&pub->ring, slot, next), chunk);
+	untell(pub, lent);
 	publisher_unlend(pub, lent, loan);
 	if (pub->fenced)
 		fence_seq_cst();
@@ -965,7 +1095,7 @@ int publisher_check(const struct publisher *pub, const char **ret_wrong)
 		used = pub->stretch->elastic.live;
 	for (uint32_t i = 0; i < pub->ring.depth; i++)
 		ring += pub->slot_chunk[i] != CHUNK_NONE;
-	for (uint32_t i = 0; i < pub->loans_max; i++)
+	for (uint32_t i = 0; i < pub->loans_table; i++)
 		lent += pub->lent[i].data && pub->lent[i].chunk != CHUNK_NONE;
 	idle = (size_t)(pub->ready - pub->ready_bottom) +
 	       (size_t)(pub->retired - pub->retired_bottom - 1);

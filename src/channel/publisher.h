@@ -42,6 +42,7 @@ struct lent {
 	uint64_t chunk;          /* CHUNK_NONE: the payload is in words[] and travels inline */
 	uint64_t blocked;        /* when it last met "would block"; a count, not a time */
 	uint64_t blocked_ticket; /* and as which loan */
+	bool told;               /* there is a receipt */
 	FLOE_CACHELINE_ALIGNED uint64_t words[SLOT_WORDS];
 };
 static_assert(sizeof(struct lent) == 128, "found by a shift");
@@ -73,6 +74,9 @@ struct publisher_calls {
 	void (*watch)(void *user);
 	/* A message would block: FLOE_BLOCK, FLOE_AGAIN, FLOE_DROP. May be NULL. */
 	int (*would_block)(void *user);
+	/* The loan limit was met for the first time since it was set; receipts have been written. May
+	 * be NULL. */
+	void (*tell_limit)(void *user, struct publisher *pub);
 };
 
 struct publisher {
@@ -96,10 +100,15 @@ struct publisher {
 	uint64_t *retired_bottom;
 
 	struct manager manager;
-	struct stretch *stretch; /* elastic: instead of pools */
-	uint64_t *slot_chunk;    /* [depth]: what each slot names */
-	struct lent **loans;     /* [loans_max + 1]: those out, those that were, NULL */
-	uint32_t loans_max;
+	struct stretch *stretch;      /* elastic: instead of pools */
+	uint64_t *slot_chunk;         /* [depth]: what each slot names */
+	struct lent **loans;          /* [loans_max + 1]: those out, those that were, NULL */
+	struct loan_shared *receipts; /* [loans_table] */
+	uint32_t told;                /* receipts that are written */
+	bool traced; /* each loan gets one. Then straight_max stays 0, and limit too */
+	bool limit_told;
+	uint32_t loans_table; /* places for loans */
+	uint32_t loans_max;   /* of them may be used now */
 	uint32_t loans_high;
 	uint64_t allowed; /* may be published without looking at cursors */
 	bool spill;
@@ -154,6 +163,24 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan);
 
 /* Replaces the list of subscribers, by at most member_max. */
 void publisher_set_members(struct publisher *pub, struct member *members, uint32_t count);
+
+/* From here on each loan gets a receipt: every call is slow. */
+void publisher_trace(struct publisher *pub);
+
+/* Where in the program a loan is made; file: NULL: it is not known. */
+struct loan_place {
+	const char *file;
+	uint32_t line;
+};
+int publisher_loan_traced(struct publisher *pub, size_t size, struct floe_loan *ret_loan,
+			  const struct loan_place *place);
+
+/* At most so many out from now on: 0; -EINVAL 0, or more than at first; -EBUSY more are out */
+int publisher_limit_loans(struct publisher *pub, size_t loans_max);
+
+/* What is out now, the n-th of the table: 1; 0 nothing is. */
+int publisher_describe_loan(const struct publisher *pub, uint32_t n,
+			    struct floe_loan_info *ret_info);
 
 /* The straight paths below call nothing but, as their last act, one of these. */
 int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan);

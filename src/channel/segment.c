@@ -52,6 +52,7 @@ struct segment_sizes segment_lay_out(struct segment_plan *plan)
 						schema_size(plan->type) + 1,
 					FLOE_CACHELINE);
 	end = size_add(sizes.slots_offset, size_mul(plan->depth, sizeof(struct slot_shared)));
+	end = size_add(end, size_mul(plan->loans_max, sizeof(struct loan_shared)));
 	for (uint32_t i = 0; i < plan->pool_count; i++) {
 		plan->pool[i].offset = pool_begin(plan, &plan->pool[i], end);
 		end = pool_end(&plan->pool[i], plan->pool[i].chunk_count_max);
@@ -76,12 +77,15 @@ void type_format(struct type_shared *ret_type, const struct floe_type *type)
 void segment_format(struct segment_shared *segment, const struct segment_plan *plan,
 		    const struct segment_sizes *sizes)
 {
-	memset(segment, 0, sizes->slots_offset + (size_t)plan->depth * sizeof(struct slot_shared));
+	memset(segment, 0,
+	       sizes->slots_offset + (size_t)plan->depth * sizeof(struct slot_shared) +
+		       (size_t)plan->loans_max * sizeof(struct loan_shared));
 	segment->identity = identity_make(SEGMENT_MAGIC, SEGMENT_SIGNATURE);
 	segment->size = sizes->size_max;
 	segment->topic_id = plan->topic_id;
 	segment->depth = plan->depth;
 	segment->loans_max = plan->loans_max;
+	store_relaxed(&segment->loans_limit, plan->loans_max);
 	segment->flags = plan->flags;
 	segment->pool_count = plan->pool_count;
 	segment->payload_max = plan->payload_max;
@@ -148,7 +152,8 @@ static const char *find_wrong(const struct segment_shared *seen, size_t reserved
 	if (begin % FLOE_CACHELINE || begin < offsetof(struct segment_shared, schema) ||
 	    seen->type.schema_size >= begin - offsetof(struct segment_shared, schema))
 		return "place of the slots";
-	begin += (size_t)seen->depth * sizeof(struct slot_shared);
+	begin += (size_t)seen->depth * sizeof(struct slot_shared) +
+		 (size_t)seen->loans_max * sizeof(struct loan_shared);
 	if (begin > reserved)
 		return "size: it is truncated";
 	if (seen->pool_count == 0 || seen->pool_count > FLOE_POOLS_MAX)

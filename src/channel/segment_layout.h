@@ -13,9 +13,11 @@
  *   +256    sleeping               the publisher waits for a reliable subscriber
  *   +264    unwanted               bit r: the client does not want request r answered any more
  *   +296    dropped                for people
+ *   +304    loans_limit, refused   for people
  *   +320    pools                  where chunks are; chunk_count grows. Elastic: one, the area
  *   +576    type, schema
  *   ...     slot[depth]            one cache line each
+ *   ...     loan[loans_max]        receipts of loans that are out, one cache line each
  *   ...     chunks                 by pools, or anywhere in the area
  *
  * Message s lives in slot[s % depth]. The word `sequence` of a slot is 2s while message s can be
@@ -70,6 +72,16 @@ struct slot_shared {
 static_assert(sizeof(struct slot_shared) == 64, "a slot is a cache line");
 static_assert(SLOT_WORDS * 8 == FLOE_INLINE_MAX, "the public header promises this");
 
+/* What people are told about one loan; see receipt.h. */
+struct loan_shared {
+	FLOE_CACHELINE_ALIGNED shared_u64 ticket; /* which loan; 0: none, or it changes just now */
+	shared_u64 size;                          /* that was asked for */
+	shared_u64 since_ns;                      /* CLOCK_MONOTONIC */
+	shared_u64 place;   /* the line, 0: unknown; bit 32: since_ns is when it was lent */
+	shared_u64 file[4]; /* text with its NUL */
+};
+static_assert(sizeof(struct loan_shared) == 64, "found by a shift");
+
 struct pool_shared {
 	uint64_t offset;
 	uint64_t chunk_size;
@@ -117,6 +129,8 @@ struct segment_shared {
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
 	shared_u64 unwanted[UNWANTED_WORDS];
 	shared_u64 dropped; /* of those that were discarded: because a reliable subscriber lagged */
+	shared_u64 loans_limit;   /* loans out at the same time; at first loans_max */
+	shared_u64 loans_refused; /* because so many were out */
 
 	FLOE_CACHELINE_ALIGNED struct pool_shared pool[FLOE_POOLS_MAX];
 

@@ -36,12 +36,13 @@ struct feed {
 	bool leaving;       /* its file is gone: dropped when empty and not held */
 	bool broken;        /* it was not what it must be: it reads as empty from then on */
 	bool lent;          /* it lies in a block of this process */
-	bool elastic;    /* memory that nobody holds may go at any time, and reads as zeros then */
-	bool seen;       /* when the folder was read last */
-	uint32_t index;  /* which publisher of the topic */
-	uint64_t file;   /* which file it is: its inode */
-	uint64_t sender; /* the client or server behind it, or 0 */
-	void *user;      /* whatever the layer above thinks of it */
+	bool elastic;   /* memory that nobody holds may go at any time, and reads as zeros then */
+	bool seen;      /* when the folder was read last */
+	uint32_t index; /* which publisher of the topic */
+	uint32_t loans_max; /* of it */
+	uint64_t file;      /* which file it is: its inode */
+	uint64_t sender;    /* the client or server behind it, or 0 */
+	void *user;         /* whatever the layer above thinks of it */
 	shared_u64 nowhere;
 	struct region region;  /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */

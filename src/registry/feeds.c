@@ -50,6 +50,7 @@ static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret
 		return r;
 	ret_feed->index = seen.index;
 	ret_feed->sender = seen.sender;
+	ret_feed->loans_max = seen.loans_max;
 	*ret_type = seen.type;
 	ring_reader_init(&ret_feed->reader, (const struct segment_shared *)head, seen.slots_offset,
 			 seen.depth);

@@ -10,6 +10,7 @@
 #include "base/name.h"
 #include "channel/board_layout.h"
 #include "channel/event_layout.h"
+#include "channel/receipt.h"
 #include "os/os.h"
 #include "registry/feeds.h"
 #include "registry/file.h"
@@ -161,7 +162,8 @@ static void describe_segment(const struct segment_shared *segment, struct floe_p
 	info->depth = segment->depth;
 	info->payload_max = segment->payload_max;
 	info->loans = segment_loans(segment);
-	info->loans_max = segment->loans_max;
+	info->loans_max = load_relaxed(&segment->loans_limit);
+	info->loans_refused = load_relaxed(&segment->loans_refused);
 	info->would_block = load_relaxed(&segment->would_block);
 	info->wakes = load_relaxed(&segment->wakes);
 	info->spilled = load_relaxed(&segment->spilled);
@@ -272,6 +274,38 @@ int view_publishers(const struct domain *domain, const char *topic, struct floe_
 		    size_t count)
 {
 	return list_publishers(domain, topic, ret, count, NULL);
+}
+
+/* feed_attach has checked that receipts lie between the slots and what follows. */
+int view_loans(const struct domain *domain, const char *topic, uint32_t publisher,
+	       struct floe_loan_info *ret, size_t count)
+{
+	floe_cleanup(os_close_fdp) int dir = -1;
+	const struct loan_shared *receipts;
+	char path[DOMAIN_NAME_MAX], name[PLACE_NAME_MAX];
+	struct type_shared type;
+	struct feed feed;
+	int found = 0;
+	int r;
+
+	domain_path(domain, "topics", topic, path);
+	dir = file_open_dir(AT_FDCWD, path, NULL);
+	if (dir < 0)
+		return dir;
+	place_name(name, "pub.", publisher);
+	r = feed_attach(&feed, domain, dir, name, &type, NULL);
+	if (r < 0)
+		return r;
+	receipts = (const struct loan_shared *)(const void *)(feed.reader.slots +
+							      feed.reader.depth);
+	for (uint32_t i = 0; i < feed.loans_max; i++) {
+		struct floe_loan_info info;
+
+		if (receipt_read(&receipts[i], &info) && (size_t)found++ < count)
+			ret[found - 1] = info;
+	}
+	feed_detach(&feed);
+	return found;
 }
 
 static void describe_port(const struct port_shared *port, uint32_t holds_max,

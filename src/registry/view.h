@@ -17,6 +17,8 @@
 int view_nodes(const struct domain *domain, struct floe_node_info *ret, size_t count);
 int view_publishers(const struct domain *domain, const char *topic, struct floe_publisher_info *ret,
 		    size_t count);
+int view_loans(const struct domain *domain, const char *topic, uint32_t publisher,
+	       struct floe_loan_info *ret, size_t count);
 int view_subscribers(const struct domain *domain, const char *topic,
 		     struct floe_subscriber_info *ret, size_t count);
 
