@@ -9,8 +9,10 @@
  *   - who lived beside the dead one goes on;
  *   - one clean-up leaves nothing of him: no name, no file without a name, no byte.
  *
- * By turns newcomers come first and who cleans comes first. FLOE_SWEEP_EVERY=1 kills at each
- * point, and both ways; without it some twenty points of each life are tried. FLOE, if it is set, is the
+ * By turns newcomers come first and who cleans comes first. `floe doctor` looks, and somebody cleans,
+ * while the victim stands at its point; and it is `floe doctor` and `floe clean` that look and clean
+ * after the kill. FLOE_SWEEP_EVERY=1 kills at each point, and both ways, and does all of this;
+ * without it some twenty points of each life are tried, with one of it. FLOE, if it is set, is the
  * command line.
  */
 
@@ -54,6 +56,7 @@ static struct {
 	uint64_t unusable;
 	uint64_t left;
 	uint64_t at;
+	uint64_t every;
 	int64_t slowest_ns; /* of the newcomers */
 	uint64_t slept;
 } sweep;
@@ -239,6 +242,20 @@ static void execute_tool(const char *command)
 	_exit(errno);
 }
 
+/* Its exit status; 128 and more: a signal. */
+static int run_tool(const char *command)
+{
+	int status;
+	pid_t pid = fork();
+
+	expect(pid >= 0);
+	if (pid == 0)
+		execute_tool(command);
+	while (waitpid(pid, &status, 0) < 0)
+		expect_equal(errno, EINTR);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
 static void live_as_floe_clean(void)
 {
 	execute_tool("clean");
@@ -371,13 +388,50 @@ static void list_names(void)
 		(void)fprintf(stderr, "  %s\n", folder.entry[i].path);
 }
 
+/* Which of three further looks come at this point. */
+static bool is_turn(uint64_t turn)
+{
+	return sweep.at && (sweep.every == 1 || sweep.at / sweep.every % 3 == turn);
+}
+
+/* 1: it has found something. */
+static void let_doctor_look(const char *when)
+{
+	int status = tool < 0 ? 0 : run_tool("doctor");
+
+	sweep.unusable += status > 1 && !complain(when, status);
+}
+
+/* It is alive and stays where it is: nobody waits for it without end. */
+static void look_meanwhile(void)
+{
+	int r = clean();
+
+	sweep.unusable += r < 0 && !complain("cleaning fails while it stands there", r);
+	let_doctor_look("doctor fails while it stands there");
+}
+
+/* What was removed, or 0 where that cannot be told. */
+static int clean_once(void)
+{
+	int status;
+
+	if (tool < 0 || !is_turn(1))
+		return clean();
+	status = run_tool("clean");
+	return status ? -EIO : 0;
+}
+
 /* One clean-up, and then nothing is left, so that a second one has nothing to do. */
 static void look_whether_clean(void)
 {
 	struct ground now;
 	bool good = true;
-	int r = clean();
+	int r;
 
+	if (is_turn(2))
+		let_doctor_look("doctor fails");
+	r = clean_once();
 	if (r < 0)
 		good = complain("cleaning fails", r);
 	now = ground_count();
@@ -403,7 +457,7 @@ static bool kill_at(uint64_t at, bool clean_first)
 	sweep.at = at;
 	if (sweep.life->set_scene)
 		sweep.life->set_scene();
-	if (!victim_run(sweep.life->live, at, &passed) && at)
+	if (!victim_run(sweep.life->live, at, is_turn(0) ? look_meanwhile : NULL, &passed) && at)
 		return false;
 	if (passed > sweep.passed)
 		sweep.passed = passed;
@@ -452,7 +506,7 @@ static void prepare(const struct life *life)
 	}
 	if (life->set_scene)
 		life->set_scene();
-	(void)victim_run(life->live, 0, &sweep.passed);
+	(void)victim_run(life->live, 0, NULL, &sweep.passed);
 	expect(open_and_talk());
 	if (life->beside)
 		expect_equal(ask(sweep.neighbour.wire, 1), 1);
@@ -466,7 +520,7 @@ static void run(const struct life *life, bool as_user)
 	uint64_t every, from;
 
 	prepare(life);
-	every = get_every();
+	every = sweep.every = get_every();
 	from = as_user ? every / 2 : 0;
 	(void)kill_at(0, true);
 	for (int way = 0; way < (every == 1 ? 2 : 1); way++)
@@ -509,20 +563,21 @@ static const struct life lives[] = {
 
 static void run_as(size_t i, bool as_user)
 {
+	const char *path = getenv("FLOE");
+
+	tool = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	expect(!path || tool >= 0);
 	ground_lay(as_user);
 	run(&lives[i], as_user);
+	if (tool >= 0)
+		close(tool);
 }
 
 static void run_tool_as(size_t i, bool as_user)
 {
-	const char *path = getenv("FLOE");
-
-	if (!path)
+	if (!getenv("FLOE"))
 		skip("the command line was not built");
-	tool = open(path, O_RDONLY);
-	expect(tool >= 0);
 	run_as(i, as_user);
-	close(tool);
 }
 
 #define RUN(name, call, i) \

@@ -76,7 +76,7 @@ static bool go_on(struct tracing *tracing)
 	return false;
 }
 
-bool victim_run(void (*live)(void), uint64_t at, uint64_t *ret_points)
+bool victim_run(void (*live)(void), uint64_t at, void (*meanwhile)(void), uint64_t *ret_points)
 {
 	struct tracing tracing = {.pid = start(live)};
 
@@ -88,6 +88,8 @@ bool victim_run(void (*live)(void), uint64_t at, uint64_t *ret_points)
 	while (go_on(&tracing)) {
 		if (++*ret_points != at)
 			continue;
+		if (meanwhile)
+			meanwhile();
 		expect_equal(kill(tracing.pid, SIGKILL), 0);
 		expect(WIFSIGNALED(wait_for(tracing.pid)));
 		return true;

@@ -17,8 +17,9 @@
 /*
  * Runs `live` in a process of its own and kills it at its point `at`, from 1. True: it was killed
  * and is gone, with all that the kernel does for the dead. False: it has fewer points and ended in
- * order; 0 lets it live in any case. *ret_points: how many it passed.
+ * order; 0 lets it live in any case. *ret_points: how many it passed. `meanwhile` is called before
+ * the kill, while it is stopped there; NULL: nothing.
  */
-bool victim_run(void (*live)(void), uint64_t at, uint64_t *ret_points);
+bool victim_run(void (*live)(void), uint64_t at, void (*meanwhile)(void), uint64_t *ret_points);
 
 #endif
