@@ -32,6 +32,7 @@ struct tally {
 struct board {
 	pthread_mutex_t lock;
 	size_t reported; /* lines of the report */
+	bool left_out;   /* some steps need more rights */
 	struct {
 		struct tally tally;
 		unsigned done; /* jobs that have finished this step */

@@ -2,6 +2,7 @@
 #include "message.h"
 
 #include "frame/frame.h"
+#include "world.h"
 
 static uint64_t word(uint64_t whose, uint64_t sequence, size_t i)
 {
@@ -38,6 +39,8 @@ void account_add(struct account *account, const struct floe_sample *sample)
 		expect_equal(account->received + account->lost, account->last);
 		*account = (struct account){.before = account->before + account->last};
 	}
+	if (whose == MESSAGE_VICTIM && stage)
+		expect_equal(sample->time_ns != 0, stage->stamped);
 	expect_equal(sample->sequence, account->last + 1 + sample->lost);
 	expect(account->whose == 0 || account->whose == whose);
 	account->whose = whose;

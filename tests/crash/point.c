@@ -94,7 +94,7 @@ static void start_anew(struct traced *victim)
 
 static bool open_world(const struct script *script)
 {
-	*stage = (struct stage){0};
+	*stage = (struct stage){.stamped = script->ring == RING_STAMPED};
 	if (!start_actors())
 		return false;
 	return script->alone || tell(&survivor, SURVIVOR_OPEN, script->survivor_policy);
@@ -335,6 +335,9 @@ static bool is_all_there(const struct point *point, int64_t found)
 
 	if (found == sent || (!point->goes_on && found == sent + 1))
 		return true;
+	/* It went with its process. */
+	if (found == 0 && point->round->script->ring == RING_BLOCK)
+		return true;
 	/* The rival may have adopted the ring and sent more. */
 	if (point->meeting == MEETING_RIVAL)
 		return true;
@@ -349,7 +352,7 @@ static bool is_all_there(const struct point *point, int64_t found)
 
 static int64_t chunks_of(const struct point *point)
 {
-	return point->round->script->ring == RING_FIXED ? WORLD_POOL : 4;
+	return world_is_fixed(point->round->script->ring) ? WORLD_POOL : 4;
 }
 
 /* The survivor has got them all, too. */
@@ -372,6 +375,9 @@ static bool adds_up(const struct point *point)
 		more += point->round->script->predecessors[i].script != NULL;
 	if (!actor_tell(&survivor, SURVIVOR_SEEN_ALL, 0, &came))
 		return false;
+	/* Nothing is read any more where nobody looked while it lived. */
+	if (point->round->script->ring == RING_BLOCK && came < sent)
+		return true;
 	return (came >= sent && came <= sent + more) || wrong("messages that came", came, sent);
 }
 
@@ -379,7 +385,8 @@ static bool adds_up(const struct point *point)
 static bool count_chunks(const struct point *point, bool lives)
 {
 	int64_t held = 0, all = chunks_of(point);
-	bool grows = point->round->script->ring != RING_FIXED;
+	enum ring_kind ring = point->round->script->ring;
+	bool is_another = !world_is_fixed(ring) || ring == RING_BLOCK;
 
 	if (!visitor_sends(point, VISITOR_FLUSH, WORLD_DEPTH + 1))
 		return false;
@@ -387,8 +394,8 @@ static bool count_chunks(const struct point *point, bool lives)
 		return ask(&visitor, VISITOR_COUNT, 0, all, "chunks that can be lent");
 	if (!tell(&survivor, SURVIVOR_TAKE, 0) || !actor_tell(&survivor, SURVIVOR_HELD, 0, &held))
 		return false;
-	/* A rival's ring may be the one that is held. */
-	if (grows || point->meeting == MEETING_RIVAL)
+	/* A rival's ring may be the one that is held; one in a block is its process's alone. */
+	if (is_another || point->meeting == MEETING_RIVAL)
 		held = 0;
 	else if (!ask(&visitor, VISITOR_COUNT, 0, all - held, "chunks that can be lent"))
 		return false;

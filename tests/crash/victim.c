@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "victim.h"
 
+#include <poll.h>
 #include <string.h>
 
 #include <floe/inspect.h>
@@ -255,6 +256,29 @@ static void wait_asleep(void)
 	expect(r >= 0);
 }
 
+/* From now on each take and release settles it. */
+static void make_descriptor(void)
+{
+	expect(floe_subscriber_fd(self.sub) >= 0);
+}
+
+static bool is_readable(void)
+{
+	struct pollfd entry = {.fd = floe_subscriber_fd(self.sub), .events = POLLIN};
+
+	return poll(&entry, 1, 0) == 1;
+}
+
+static void expect_readable(void)
+{
+	expect_usual(is_readable());
+}
+
+static void expect_silent(void)
+{
+	expect_usual(!is_readable());
+}
+
 static void close_subscriber(void)
 {
 	look();
@@ -304,6 +328,42 @@ const struct script scripts[] = {
 			{NULL, fill},
 			{"publish-refresh", publish, SURVIVOR_JOIN},
 			{NULL, loan_chunk, SURVIVOR_LEAVE},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "stamped",
+		.ring = RING_STAMPED,
+		.steps = {
+			{"open", open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish-chunk", publish},
+			{NULL, loan_inline},
+			{NULL, fill},
+			{"publish-inline", publish, SURVIVOR_HOLD},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish-wake", publish, SURVIVOR_NAP},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "block",
+		.ring = RING_BLOCK,
+		.needs_root = true,
+		.steps = {
+			{"open", open_publisher},
+			{"loan-chunk", loan_chunk},
+			{NULL, fill},
+			{"publish-chunk", publish},
+			{NULL, loan_inline},
+			{NULL, fill},
+			{"publish-inline", publish, SURVIVOR_HOLD},
+			{NULL, use_up_chunks, SURVIVOR_TAKE},
+			{"loan-reclaim", loan_chunk},
+			{NULL, fill},
+			{"publish-wake", publish, SURVIVOR_NAP},
 			{"close", close_publisher},
 		},
 	},
@@ -387,6 +447,23 @@ const struct script scripts[] = {
 			{NULL, look},
 			{NULL, take},
 			{NULL, look},
+			{"close", close_subscriber},
+		},
+	},
+	{
+		.name = "polled",
+		.steps = {
+			{NULL, open_subscriber, SURVIVOR_PUBLISH, WORLD_DEPTH},
+			{"descriptor", make_descriptor},
+			{NULL, expect_readable},
+			{"take-chunk", take},
+			{"release-chunk", release},
+			{NULL, take_all},
+			{"take-nothing", take_nothing},
+			{NULL, expect_silent},
+			{NULL, expect_readable, SURVIVOR_PUBLISH, 1},
+			{"take-last", take},
+			{"release-last", release},
 			{"close", close_subscriber},
 		},
 	},

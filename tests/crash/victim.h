@@ -38,6 +38,7 @@ struct script {
 	enum ring_kind ring;      /* of its publisher */
 	uint32_t survivor_policy; /* of the survivor's subscriber */
 	bool alone;               /* there is no survivor */
+	bool needs_root;          /* others map memory of its process */
 	struct predecessor predecessors[PREDECESSORS_MAX];
 };
 

@@ -33,6 +33,26 @@ void world_forbid_sleep(void)
 	os = &table;
 }
 
+bool world_is_fixed(enum ring_kind kind)
+{
+	return kind == RING_FIXED || kind == RING_STAMPED || kind == RING_BLOCK;
+}
+
+/* Shared, so that root may map it in other processes. One is enough for each process. */
+static int open_in_a_block(struct floe_publisher **ret, const struct floe_publisher_options *plan)
+{
+	static void *block;
+	struct floe_publisher_options options = *plan;
+
+	options.memory_size = (size_t)floe_publisher_memory_size(plan);
+	if (!block)
+		block = mmap(NULL, options.memory_size, PROT_READ | PROT_WRITE,
+			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	expect(block != MAP_FAILED);
+	options.memory = block;
+	return floe_publisher_open(ret, WORLD_TOPIC, &options);
+}
+
 int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind)
 {
 	static const struct floe_pool pool = {MESSAGE_CHUNK, WORLD_POOL};
@@ -46,9 +66,14 @@ int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind)
 					   PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
 						     .payload_max = MESSAGE_LARGE,
 						     .flags = FLOE_ELASTIC));
+	if (kind == RING_BLOCK)
+		return open_in_a_block(ret,
+				       PUBLISHER(.depth = WORLD_DEPTH, .loans_max = WORLD_POOL + 1,
+						 .pools = &pool, .pools_count = 1));
 	return floe_publisher_open(ret, WORLD_TOPIC,
 				   PUBLISHER(.depth = WORLD_DEPTH + (kind == RING_VISITOR),
 					     .loans_max = WORLD_POOL + 1, .pools = &pool,
+					     .flags = kind == RING_STAMPED ? FLOE_TIMESTAMPS : 0,
 					     .pools_count = 1));
 }
 

@@ -11,6 +11,7 @@
  */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <floe/floe.h>
@@ -34,6 +35,7 @@ struct stage {
 	_Atomic uint64_t all;    /* the same, of all rings that are like the victim's */
 	_Atomic uint32_t met;    /* others have stepped in: its steps may end differently */
 	_Atomic uint32_t stands; /* it is stopped somewhere just now */
+	bool stamped;            /* messages of its ring have a time */
 };
 
 extern struct stage *stage;
@@ -47,11 +49,15 @@ void world_forbid_sleep(void);
 /* A ring with a fixed pool, one that grows, one of any sizes; or another plan, which adopts neither. */
 enum ring_kind {
 	RING_FIXED,
+	RING_STAMPED, /* fixed, with timestamps */
+	RING_BLOCK,   /* fixed, in a block of its process, which ends with it: adopted by nobody */
 	RING_GROWING,
 	RING_ELASTIC,
 	RING_VISITOR
 };
 int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind);
+/* It has WORLD_POOL chunks, and no more. */
+bool world_is_fixed(enum ring_kind kind);
 
 /* How many chunks can be lent at once; all are given back. What floe_loan said last. */
 uint32_t world_count_loans(struct floe_publisher *pub, int *ret_last);

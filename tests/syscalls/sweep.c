@@ -12,7 +12,7 @@
  * By turns newcomers come first and who cleans comes first. `floe doctor` looks, and somebody cleans,
  * while the victim stands at its point; and it is `floe doctor` and `floe clean` that look and clean
  * after the kill. FLOE_SWEEP_EVERY=1 kills at each point, and both ways, and does all of this;
- * without it some twenty points of each life are tried, with one of it. FLOE, if it is set, is the
+ * without it some fifteen points of each life are tried, with one of it. FLOE, if it is set, is the
  * command line.
  */
 
@@ -38,7 +38,7 @@
 #define OTHER "other"
 #define CHUNK 1000
 #define SHORT_NS 500000
-#define KILLS_DEFAULT 24 /* in each life */
+#define KILLS_DEFAULT 16 /* in each life */
 
 struct life {
 	const char *name;
