@@ -3,6 +3,8 @@
 
 #include <pthread.h>
 
+#include "alloc/pages.h"
+
 static struct lock lock;
 static struct heap *first;
 static shared_u64 numbers;
@@ -35,8 +37,10 @@ static void after_fork(void)
 static void after_fork_in_child(void)
 {
 	after_fork();
-	for (struct heap *heap = first; heap; heap = heap->next)
+	for (struct heap *heap = first; heap; heap = heap->next) {
+		pages_return_dropping(heap);
 		thread_return_others(heap);
+	}
 }
 
 /*
