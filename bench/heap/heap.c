@@ -87,6 +87,7 @@ static const char *floe;
 static const char *work;
 static const char *input;
 static int check;
+static const char *json;
 
 /*
  * Running
@@ -342,6 +343,64 @@ static int print_targets(void)
 }
 
 /*
+ * For programs
+ */
+
+static void write_values(FILE *file, const char *name, const double *values)
+{
+	(void)fprintf(file, "\"%s\": [", name);
+	for (int i = 0; i < rounds; i++)
+		(void)fprintf(file, "%s%.6g", i ? ", " : "", values[i]);
+	(void)fprintf(file, "]");
+}
+
+static void write_figure(FILE *file, size_t p, size_t a, bool first)
+{
+	const struct figure *f = &figures[p][a];
+
+	(void)fprintf(file, "%s\n    {\"program\": \"%s\", \"allocator\": \"%s\", ",
+		      first ? "" : ",", programs[p].name, allocators[a].name);
+	write_values(file, "seconds", f->seconds);
+	(void)fprintf(file, ", ");
+	write_values(file, "ratio", f->ratio);
+	(void)fprintf(file, ", ");
+	write_values(file, "peak_mib", f->memory);
+	(void)fprintf(file, "}");
+}
+
+static void write_allocator(FILE *file, size_t a)
+{
+	(void)fprintf(file, "%s\n    {\"name\": \"%s\", \"measured\": %s", a ? "," : "",
+		      allocators[a].name, present[a] ? "true" : "false");
+	if (present[a])
+		(void)fprintf(file, ", \"mean_time\": %.4f, \"mean_peak\": %.4f", mean(a, time_of),
+			      mean(a, memory_of));
+	(void)fprintf(file, "}");
+}
+
+/* Everything that was measured, each value sorted. False: it could not be written. */
+static bool write_json(void)
+{
+	FILE *file = fopen(json, "we");
+	bool first = true;
+
+	if (!file)
+		return false;
+	(void)fprintf(file, "{\n  \"rounds\": %d,\n  \"allocators\": [", rounds);
+	for (size_t a = 0; a < ALLOCATORS; a++)
+		write_allocator(file, a);
+	(void)fprintf(file, "\n  ],\n  \"figures\": [");
+	for (size_t p = 0; p < COUNT(programs); p++)
+		for (size_t a = 0; a < ALLOCATORS; a++)
+			if (is_chosen(&programs[p]) && present[a]) {
+				write_figure(file, p, a, first);
+				first = false;
+			}
+	(void)fprintf(file, "\n  ]\n}\n");
+	return fclose(file) == 0;
+}
+
+/*
  * The command line
  */
 
@@ -364,6 +423,7 @@ static void read_arguments(int argc, const char **argv)
 	struct poptOption options[] = {
 		{"rounds", 'r', POPT_ARG_INT, &rounds, 0, "how often each runs, default 3", "N"},
 		{"only", 'o', POPT_ARG_STRING, &only, 0, "programs whose name begins so", "NAME"},
+		{"json", 'j', POPT_ARG_STRING, &json, 0, "all figures for programs", "FILE"},
 		{"check", 0, POPT_ARG_NONE, &check, 0, "exit status 1 when a target is missed",
 		 NULL},
 		POPT_AUTOHELP POPT_TABLEEND};
@@ -392,5 +452,9 @@ int main(int argc, char **argv)
 	print_times();
 	print_memory();
 	print_means();
+	if (json && !write_json()) {
+		perror(json);
+		return 1;
+	}
 	return print_targets() && check ? 1 : 0;
 }
