@@ -158,9 +158,11 @@ floe_inline uint8_t state_of_run(size_t count)
 /* The run in which a page is; its state is a class or the first of a large object. */
 floe_inline struct span *extent_span(const struct extent *extent, size_t page)
 {
-	struct span *span = &extent->span[page];
+	uintptr_t start = extent->span[page].start;
+	size_t is_inner = (size_t)0 - (start & 1);
 
-	return span->start & 1 ? &extent->span[span->start >> 1] : span;
+	/* No branch: half of them would be guessed wrong in spans of two pages. */
+	return &extent->span[(start >> 1 & is_inner) | (page & ~is_inner)];
 }
 
 floe_inline size_t extent_page(const struct extent *extent, const void *p)
