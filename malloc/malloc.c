@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "alloc/caches.h"
 #include "alloc/pages.h"
 #include "base/arith.h"
 #include "heap.h"
@@ -138,7 +139,7 @@ FLOE_PUBLIC int malloc_trim(size_t keep)
 
 	(void)keep;
 	if (heap) {
-		heap_gather(heap);
+		caches_gather(heap);
 		released = pages_release(heap, SIZE_MAX);
 	}
 	errno = before;

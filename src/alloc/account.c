@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "alloc/account.h"
 
+#include "alloc/caches.h"
 #include "alloc/hardened.h"
 #include "alloc/pages.h"
 
@@ -130,7 +131,7 @@ int account_walk(struct heap *heap, int (*visit)(void *user, void *memory, size_
 {
 	int r = 0;
 
-	heap_gather(heap);
+	caches_gather(heap);
 	heap_lock_all(heap);
 	for (const struct extent *e = heap->extents; e && r == 0; e = e->next)
 		r = walk_extent(e, visit, user);

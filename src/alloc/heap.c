@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "alloc/caches.h"
 #include "alloc/hardened.h"
 #include "alloc/heaps.h"
 #include "alloc/large.h"
@@ -17,10 +18,6 @@
 /* In a block of the caller's there is an entry for each 64 KiB, but not fewer than these. */
 #define ENTRIES_MIN 4
 #define ENTRIES_MAX 4096
-/* Below, each object counts, and there are no caches; up to the other, caches are small. */
-#define CACHING_SIZE ((size_t)256 << 10)
-#define CACHING_FULL_SIZE ((size_t)8 << 20)
-#define SMALL_CACHE_SHIFT 2
 #define RUN_SIZE_MAX (RUN_PAGES_MAX * HEAP_PAGE)
 #define SPACE_FIRST ((size_t)64 << 30)
 /* Of the first piece of a source. */
@@ -180,7 +177,7 @@ int heap_create(struct heap **ret_heap, const struct heap_plan *plan, struct flo
 		return r;
 	if (is_hardened(heap) && os->get_random(&heap->secret, sizeof(heap->secret)) < 0)
 		heap->secret = (uintptr_t)heap * heap->id;
-	heap_consider_caches(heap);
+	caches_consider(heap);
 	/* Before heaps_add, which may allocate in the drop-in malloc. */
 	*ret_heap = heap;
 	heaps_add(heap);
@@ -188,33 +185,8 @@ int heap_create(struct heap **ret_heap, const struct heap_plan *plan, struct flo
 }
 
 /*
- * Caches
+ * Its own pages
  */
-
-static size_t count_bytes(const struct heap *heap)
-{
-	size_t size = 0;
-
-	for (const struct extent *e = heap->extents; e; e = e->next)
-		size += e->memory_size;
-	return size;
-}
-
-void heap_consider_caches(struct heap *heap)
-{
-	size_t size;
-
-	if (heap->flags & (FLOE_HEAP_BOUNDED | FLOE_HEAP_HARDENED))
-		return;
-	lock_take(&heap->cache_lock);
-	lock_take(&heap->page_lock);
-	size = heap->system || heap->source.calls ? SIZE_MAX : count_bytes(heap);
-	lock_give(&heap->page_lock);
-	heap->cache_shift = size < CACHING_FULL_SIZE ? SMALL_CACHE_SHIFT : 0;
-	if (size >= CACHING_SIZE)
-		store_relaxed(&heap->caching, 1);
-	lock_give(&heap->cache_lock);
-}
 
 void *heap_take_own(struct heap *heap, size_t size)
 {
@@ -230,124 +202,6 @@ void heap_give_own(struct heap *heap, void *memory)
 	struct extent *extent = directory_find(&heap->directory, memory);
 
 	(void)pages_give(heap, extent, &extent->span[extent_page(extent, memory)]);
-}
-
-/* Only a second thread has use for it. */
-static void make_transfer(struct heap *heap)
-{
-	size_t count = 0;
-	void **memory;
-
-	for (unsigned class = 1; class < CLASS_COUNT; class ++)
-		count += central_transfer_max(class);
-	memory = heap_take_own(heap, count * sizeof(void *));
-	heap->transfer = memory;
-	for (unsigned class = 1; memory && class < CLASS_COUNT; class ++) {
-		lock_take(&heap->central[class].lock);
-		heap->central[class].transfer = memory;
-		lock_give(&heap->central[class].lock);
-		memory += central_transfer_max(class);
-	}
-}
-
-static struct cache *take_spare(struct heap *heap)
-{
-	struct cache *cache = heap->spare;
-
-	if (cache)
-		heap->spare = cache->next;
-	return cache;
-}
-
-struct cache *heap_make_cache(struct heap *heap)
-{
-	struct cache *cache;
-
-	lock_take(&heap->cache_lock);
-	cache = take_spare(heap);
-	if (!cache) {
-		cache = heap_take_own(heap, cache_size(heap->cache_shift));
-		if (cache)
-			cache_init(cache, heap, heap->cache_shift);
-		else
-			store_relaxed(&heap->caching, 0);
-	}
-	if (cache) {
-		cache_set_sampled(cache, load_relaxed(&heap->sample_every));
-		if (heap->caches && !heap->transfer && heap->cache_shift == 0)
-			make_transfer(heap);
-		cache->next = heap->caches;
-		heap->caches = cache;
-	}
-	lock_give(&heap->cache_lock);
-	return cache;
-}
-
-void heap_return_cache(struct heap *heap, struct cache *cache)
-{
-	struct cache **at = &heap->caches;
-
-	cache_retire(cache);
-	lock_take(&heap->cache_lock);
-	while (*at != cache)
-		at = &(*at)->next;
-	*at = cache->next;
-	if (heap_is_draining(heap, cache)) {
-		heap_give_own(heap, cache);
-	} else {
-		cache->next = heap->spare;
-		heap->spare = cache;
-	}
-	lock_give(&heap->cache_lock);
-}
-
-/* Spare caches, and transfer[] if something is to become free below it. */
-static void give_tables(struct heap *heap)
-{
-	struct cache *cache;
-
-	lock_take(&heap->cache_lock);
-	while ((cache = take_spare(heap)))
-		heap_give_own(heap, cache);
-	if (heap->transfer && load_relaxed(&heap->draining)) {
-		for (unsigned class = 1; class < CLASS_COUNT; class ++) {
-			lock_take(&heap->central[class].lock);
-			heap->central[class].transfer = NULL;
-			lock_give(&heap->central[class].lock);
-		}
-		heap_give_own(heap, heap->transfer);
-		heap->transfer = NULL;
-	}
-	lock_give(&heap->cache_lock);
-}
-
-static void gather_rest(struct heap *heap)
-{
-	for (unsigned class = 1; class < CLASS_COUNT; class ++)
-		central_gather(heap, class);
-	sample_gather(heap);
-	give_tables(heap);
-}
-
-void heap_gather(struct heap *heap)
-{
-	if (is_hardened(heap))
-		hardened_flush(heap);
-	thread_leave(heap);
-	gather_rest(heap);
-}
-
-/* False: there is nothing to gather. A bounded heap keeps nothing back. */
-static bool gather_keeping_cache(struct heap *heap)
-{
-	struct cache *cache = thread_cache(heap);
-
-	if (heap->flags & FLOE_HEAP_BOUNDED)
-		return false;
-	if (cache)
-		cache_flush(cache);
-	gather_rest(heap);
-	return true;
 }
 
 bool heap_is_draining(const struct heap *heap, const void *p)
@@ -367,7 +221,7 @@ static void *alloc_large(struct heap *heap, size_t alignment, size_t size, bool 
 
 	if (floe_likely(p))
 		return p;
-	if (gather_keeping_cache(heap))
+	if (caches_gather_here(heap))
 		p = large_alloc(heap, alignment, size, ret_clean);
 	if (!p)
 		errno = ENOMEM;
@@ -396,7 +250,7 @@ static void *alloc_class_or_gather(struct heap *heap, unsigned class)
 	if (floe_likely(p))
 		return p;
 	/* What rests in caches may be what is missing. */
-	if (gather_keeping_cache(heap))
+	if (caches_gather_here(heap))
 		p = alloc_class(heap, class);
 	if (!p)
 		errno = ENOMEM;

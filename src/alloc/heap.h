@@ -120,9 +120,6 @@ size_t heap_destroy(struct heap *heap);
 /* Objects that are the program's; exact while no other thread is inside. */
 size_t heap_count_allocated(const struct heap *heap);
 
-/* After memory came: whether threads may have caches, and how large. */
-void heap_consider_caches(struct heap *heap);
-
 void *heap_alloc_slow(struct heap *heap, size_t size);
 void heap_free_slow(struct heap *heap, void *p);
 
@@ -195,16 +192,8 @@ int heap_check(struct heap *heap);
 void *heap_take_own(struct heap *heap, size_t size);
 void heap_give_own(struct heap *heap, void *memory);
 
-/* For thread.c: a cache for the calling thread, NULL: none; back it goes, what it holds as well. */
-struct cache *heap_make_cache(struct heap *heap);
-void heap_return_cache(struct heap *heap, struct cache *cache);
-
 /* Whether `p` lies in an extent that is being drained. */
 bool heap_is_draining(const struct heap *heap, const void *p);
-
-/* Everything that rests in caches of this thread, in transfer and in spare caches becomes free
- * pages, as far as it can. */
-void heap_gather(struct heap *heap);
 
 /* All locks of the heap, in their order: nothing is half done. */
 void heap_lock_all(struct heap *heap);

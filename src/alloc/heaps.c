@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "alloc/caches.h"
 #include "alloc/pages.h"
 
 static struct lock lock;
@@ -78,6 +79,6 @@ void heaps_return(uint64_t id, struct cache *cache)
 	lock_take(&lock);
 	for (struct heap *heap = first; heap; heap = heap->next)
 		if (heap->id == id)
-			heap_return_cache(heap, cache);
+			caches_return(heap, cache);
 	lock_give(&lock);
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "alloc/caches.h"
 #include "alloc/heaps.h"
 #include "alloc/pages.h"
 #include "memory/mapped.h"
@@ -52,7 +53,7 @@ int inject_add(struct heap *heap, void *memory, size_t size, bool releasable)
 	r = add(heap, memory, size, releasable);
 	lock_give(&heap->page_lock);
 	if (r == 0)
-		heap_consider_caches(heap);
+		caches_consider(heap);
 	return r;
 }
 
@@ -87,7 +88,7 @@ int inject_drain(struct heap *heap, const void *memory)
 	int r = set_draining(heap, memory, true);
 
 	if (r == 0)
-		heap_gather(heap);
+		caches_gather(heap);
 	return r;
 }
 

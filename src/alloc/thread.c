@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 
+#include "alloc/caches.h"
 #include "alloc/heaps.h"
 
 __attribute__((
@@ -72,7 +73,7 @@ static struct cache *make_cache(struct heap *heap)
 
 	making = true;
 	if (watch_end())
-		cache = heap_make_cache(heap);
+		cache = caches_make(heap);
 	making = false;
 	if (!cache)
 		return NULL;
@@ -141,6 +142,6 @@ void thread_return_others(struct heap *heap)
 	for (struct cache *cache = heap->caches; cache; cache = next) {
 		next = cache->next;
 		if (!is_mine(cache))
-			heap_return_cache(heap, cache);
+			caches_return(heap, cache);
 	}
 }

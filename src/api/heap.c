@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "alloc/caches.h"
 #include "alloc/inject.h"
 #include "alloc/pages.h"
 #include "api/heap.h"
@@ -190,7 +191,7 @@ FLOE_PUBLIC size_t floe_heap_release_free(struct floe_heap *heap)
 
 	if (!h)
 		return 0;
-	heap_gather(h);
+	caches_gather(h);
 	return pages_release(h, SIZE_MAX);
 }
 

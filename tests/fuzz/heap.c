@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 
 #include "alloc/heap.h"
+#include "alloc/caches.h"
 #include "alloc/inject.h"
 #include "alloc/pages.h"
 
@@ -194,7 +195,7 @@ static void keep_house(uint8_t code)
 		heap_leave(heap);
 		break;
 	case 1:
-		heap_gather(heap);
+		caches_gather(heap);
 		break;
 	case 2:
 		(void)pages_release(heap, SIZE_MAX);

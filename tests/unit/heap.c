@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "alloc/caches.h"
 #include "alloc/inject.h"
 #include "alloc/pages.h"
 #include "frame/frame.h"
@@ -187,7 +188,7 @@ static void keep_house(void)
 		heap_leave(heap);
 		break;
 	case 2:
-		heap_gather(heap);
+		caches_gather(heap);
 		break;
 	default:
 		break;
@@ -234,8 +235,8 @@ static void end_all_objects(void)
 static void expect_all_free(void)
 {
 	end_all_objects();
-	heap_gather(heap);
-	heap_gather(heap);
+	caches_gather(heap);
+	caches_gather(heap);
 	compare();
 	for (const struct extent *e = heap->extents; e; e = e->next)
 		expect_equal((size_t)(e->page_count - e->free_count) << e->shift,
@@ -559,7 +560,7 @@ static void a_hardened_heap_finds_every_wrong_free(void)
 	expect_misfree(large, 6);
 	expect(!heap_resize(heap, small, 10));
 	expect_equal(told, 7);
-	heap_gather(heap);
+	caches_gather(heap);
 	expect_misfree(small, 8);
 	expect_misfree(large, 9);
 	expect_equal(heap_destroy(heap), 0);
@@ -578,7 +579,7 @@ static void a_hardened_heap_finds_who_writes_to_what_was_freed(void)
 		heap_free(heap, p);
 		expect(heap_alloc(heap, size) != p);
 		p[size / 2] ^= 1;
-		heap_gather(heap);
+		caches_gather(heap);
 		expect_equal(told, before + 1);
 		expect_equal(heap_check(heap), 0);
 	}
@@ -605,7 +606,7 @@ static void behind_a_large_object_nothing_can_be_touched(void)
 	expect(waitpid(child, &status, 0) == child);
 	expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
 	heap_free(heap, (char *)(uintptr_t)p);
-	heap_gather(heap);
+	caches_gather(heap);
 	p = heap_alloc(heap, 300000);
 	memset((char *)(uintptr_t)p, 1, 300000);
 	heap_free(heap, (char *)(uintptr_t)p);
@@ -954,7 +955,7 @@ static void a_heap_on_a_source_gives_all_of_it_back(void)
 	play(10000);
 	expect_equal(failing_os.mapped, 0);
 	end_all_objects();
-	heap_gather(heap);
+	caches_gather(heap);
 	expect(arena.out > 2 << 20);
 	expect(pages_release(heap, SIZE_MAX) > 0);
 	expect_equal(arena.out, 1 << 20);
