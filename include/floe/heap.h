@@ -194,11 +194,12 @@ struct floe_heap_counts {
 		released; /* given back to the system since the beginning, as far as it took them */
 	uint64_t limit;
 	uint64_t limit_soft;
-	uint64_t objects;  /* number */
-	uint64_t blocks;   /* number, injected */
-	uint64_t caches;   /* number of threads with one */
-	uint64_t misfrees; /* number of wrong frees found */
-	uint64_t failures; /* number of requests that found no memory */
+	uint64_t objects;      /* number */
+	uint64_t blocks;       /* number, injected */
+	uint64_t caches;       /* number of threads with one */
+	uint64_t misfrees;     /* number of wrong frees found */
+	uint64_t failures;     /* number of requests that found no memory */
+	uint64_t free_longest; /* of free_pages, the longest piece: what one object could have */
 };
 
 /* Writes `ret_size` bytes at most: pass sizeof the struct. Takes all locks of the heap. 0 or
@@ -233,6 +234,22 @@ FLOE_PUBLIC int floe_heap_set_sampling(struct floe_heap *heap, size_t bytes);
  */
 FLOE_PUBLIC int floe_heap_walk(struct floe_heap *heap,
 			       int (*visit)(void *user, void *memory, size_t size), void *user);
+
+struct floe_heap_block {
+	void *memory; /* as it was injected */
+	size_t size;
+	size_t free;       /* bytes of its pages that hold nothing */
+	uint32_t flags;    /* FLOE_INJECT_... */
+	uint32_t draining; /* 1: nothing new is allocated from it; 0 */
+};
+
+/*
+ * Calls `visit` for each injected block, in the order in which they are used, until it returns other
+ * than 0, which is returned. `visit` is called inside the heap and must not use it. -EINVAL.
+ */
+FLOE_PUBLIC int floe_heap_walk_blocks(struct floe_heap *heap,
+				      int (*visit)(void *user, const struct floe_heap_block *block),
+				      void *user);
 
 /* Walks everything that the heap knows about its memory. 0; -EPROTO: something is broken. Other
  * threads should rest meanwhile. Slow. */

@@ -58,6 +58,8 @@ static void count_extent(const struct extent *e, struct floe_heap_counts *ret)
 
 		if (state_is_class(state))
 			count_span(e, &e->span[at], state, ret);
+		else if (state == PAGE_FREE && span_size(e, &e->span[at]) > ret->free_longest)
+			ret->free_longest = span_size(e, &e->span[at]);
 	}
 }
 

@@ -97,6 +97,33 @@ int inject_undrain(struct heap *heap, const void *memory)
 	return set_draining(heap, memory, false);
 }
 
+static struct floe_heap_block describe(const struct extent *e)
+{
+	return (struct floe_heap_block){
+		.memory = e->memory,
+		.size = e->memory_size,
+		.free = (size_t)e->free_count << e->shift,
+		.flags = e->releasable ? FLOE_INJECT_RELEASE : 0,
+		.draining = load_relaxed(&e->draining),
+	};
+}
+
+int inject_walk(struct heap *heap, int (*visit)(void *user, const struct floe_heap_block *block),
+		void *user)
+{
+	int r = 0;
+
+	lock_take(&heap->page_lock);
+	for (const struct extent *e = heap->extents; e && r == 0; e = e->next) {
+		struct floe_heap_block block = describe(e);
+
+		if (e->kind == EXTENT_INJECTED)
+			r = visit(user, &block);
+	}
+	lock_give(&heap->page_lock);
+	return r;
+}
+
 static bool is_empty(const struct extent *e)
 {
 	return e->free_count == e->page_count;

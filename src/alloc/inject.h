@@ -21,6 +21,11 @@ int inject_add(struct heap *heap, void *memory, size_t size, bool releasable);
 int inject_drain(struct heap *heap, const void *memory);
 int inject_undrain(struct heap *heap, const void *memory);
 
+/* Calls visit for each injected block until that is not 0, which is then returned; else 0. Under the
+ * page lock. */
+int inject_walk(struct heap *heap, int (*visit)(void *user, const struct floe_heap_block *block),
+		void *user);
+
 /* 1 it is the caller's again; 0 busy: it drains and something is left in it; -ENOENT. */
 int inject_remove(struct heap *heap, const void *memory);
 

@@ -121,6 +121,15 @@ FLOE_PUBLIC int floe_heap_remove(struct floe_heap *heap, void *memory)
 	return h ? inject_remove(h, memory) : -EINVAL;
 }
 
+FLOE_PUBLIC int floe_heap_walk_blocks(struct floe_heap *heap,
+				      int (*visit)(void *user, const struct floe_heap_block *block),
+				      void *user)
+{
+	struct heap *h = heap_find(heap);
+
+	return h && visit ? inject_walk(h, visit, user) : -EINVAL;
+}
+
 FLOE_PUBLIC void *floe_heap_alloc(struct floe_heap *heap, size_t size)
 {
 	struct heap *h = heap_find(heap);

@@ -42,6 +42,7 @@ static const struct counter counters[] = {
 	COUNTER(caches, false, "threads with a cache"),
 	COUNTER(misfrees, false, "wrong frees"),
 	COUNTER(failures, false, "requests that found no memory"),
+	COUNTER(free_longest, true, "longest piece of free pages"),
 };
 
 FLOE_PUBLIC int floe_heap_count(struct floe_heap *heap, struct floe_heap_counts *ret,

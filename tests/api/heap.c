@@ -181,6 +181,55 @@ static void what_cannot_be_injected_is_refused(void)
 	munmap(memory, 8 * PAGE);
 }
 
+struct listed {
+	struct floe_heap_block block[4];
+	int count;
+	int stop; /* after so many */
+};
+
+static int list_block(void *user, const struct floe_heap_block *block)
+{
+	struct listed *listed = user;
+
+	listed->block[listed->count++] = *block;
+	return listed->count == listed->stop ? 7 : 0;
+}
+
+static void blocks_are_listed(void)
+{
+	struct floe_heap_options options = exclusive();
+	unsigned char *memory = map(2 * MIB);
+	struct listed listed = {.stop = -1};
+	struct floe_heap_counts c;
+	size_t before;
+
+	expect_equal(floe_heap_create(&heap, &options), 0);
+	expect_equal(floe_heap_walk_blocks(heap, list_block, &listed), 0);
+	expect_equal(listed.count, 0);
+	expect_equal(floe_heap_inject(heap, memory, MIB), 0);
+	expect_equal(floe_heap_inject_with(heap, memory + MIB, MIB, FLOE_INJECT_RELEASE), 0);
+	expect_equal(floe_heap_walk_blocks(heap, list_block, &listed), 0);
+	expect_equal(listed.count, 2);
+	expect(listed.block[0].memory == memory && listed.block[1].memory == memory + MIB);
+	expect(listed.block[0].size == MIB && listed.block[0].free > MIB * 9 / 10);
+	expect(listed.block[0].flags == 0 && listed.block[1].flags == FLOE_INJECT_RELEASE);
+	expect(!listed.block[0].draining && !listed.block[1].draining);
+	expect_equal(floe_heap_count(heap, &c, sizeof(c)), 0);
+	expect_equal(c.free_longest, listed.block[0].free);
+	before = listed.block[0].free;
+	expect(floe_heap_alloc(heap, 512 << 10));
+	expect_equal(floe_heap_drain(heap, memory), 0);
+	listed = (struct listed){.stop = 1};
+	expect_equal(floe_heap_walk_blocks(heap, list_block, &listed), 7);
+	expect_equal(listed.count, 1);
+	expect_equal(listed.block[0].free, before - (512 << 10));
+	expect_equal(listed.block[0].draining, 1);
+	expect_equal(floe_heap_walk_blocks(heap, NULL, NULL), -EINVAL);
+	expect_equal(floe_heap_walk_blocks(NULL, list_block, &listed), -EINVAL);
+	floe_heap_destroy(heap);
+	munmap(memory, 2 * MIB);
+}
+
 static void a_block_is_drained_and_removed(void)
 {
 	struct floe_heap_options options = exclusive();
@@ -772,6 +821,7 @@ int main(int argc, char **argv)
 		TEST(a_heap_in_a_block_says_its_exact_size),
 		TEST(options_are_checked),
 		TEST(what_cannot_be_injected_is_refused),
+		TEST(blocks_are_listed),
 		TEST(a_block_is_drained_and_removed),
 		TEST(huge_pages_are_used_and_given_back_whole),
 		TEST(every_way_to_allocate),
