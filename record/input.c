@@ -2,7 +2,6 @@
 #include "input.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -60,12 +59,6 @@ static int read_all(struct input *input, uint64_t offset, unsigned char *to, siz
 		size -= (size_t)r;
 	}
 	return 0;
-}
-
-void input_expect(struct input *input, uint64_t offset, uint64_t size)
-{
-	if (offset < input->size)
-		(void)posix_fadvise(input->fd, (off_t)offset, (off_t)size, POSIX_FADV_WILLNEED);
 }
 
 static bool is_in_window(const struct input *input, uint64_t offset, size_t size)

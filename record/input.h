@@ -38,9 +38,6 @@ struct record {
 int input_open(struct input *ret_input, int fd, struct fault *fault);
 void input_close(struct input *input);
 
-/* What lies there will be read soon: the kernel may begin with it. */
-void input_expect(struct input *input, uint64_t offset, uint64_t size);
-
 /* 0; -EPROTO: the file ends before; -errno */
 int input_read(struct input *input, uint64_t offset, void *to, size_t size);
 

@@ -7,7 +7,7 @@
 #include "mcap_layout.h"
 #include "walk.h"
 
-/* So much the kernel is told to read ahead. */
+/* So much is read ahead. */
 #define AHEAD_SIZE (UINT64_C(16) << 20)
 
 struct reader_chunk {
@@ -111,6 +111,7 @@ static void drop_active(struct reader *reader, struct reader_chunk **at)
 
 void reader_close(struct reader *reader)
 {
+	warm_end(&reader->warm);
 	while (reader->active)
 		drop_active(reader, &reader->active);
 	input_close(&reader->input);
@@ -257,13 +258,14 @@ int reader_next(struct reader *reader, struct message *ret)
 	}
 }
 
-/* The kernel reads on while we do other things. */
-static void expect_more(struct reader *reader, uint64_t offset)
+static void warm_up(struct reader *reader, uint64_t offset)
 {
-	if (offset + AHEAD_SIZE / 2 < reader->expected && offset + AHEAD_SIZE > reader->expected)
+	if (offset + AHEAD_SIZE / 2 < reader->warmed && offset + AHEAD_SIZE > reader->warmed)
 		return;
-	input_expect(&reader->input, offset, AHEAD_SIZE);
-	reader->expected = offset + AHEAD_SIZE;
+	if (!reader->warm.is_there)
+		warm_begin(&reader->warm, reader->input.fd);
+	warm_ask(&reader->warm, offset, AHEAD_SIZE);
+	reader->warmed = offset + AHEAD_SIZE;
 }
 
 int reader_ahead(struct reader *reader, uint64_t time)
@@ -274,10 +276,10 @@ int reader_ahead(struct reader *reader, uint64_t time)
 	if (reader->next == reader->catalog.chunks_count)
 		return 0;
 	chunk = &reader->catalog.chunks[reader->next];
+	warm_up(reader, chunk->offset);
 	if (chunk->start > time || chunk->expanded > reader->memory_max / 2 ||
 	    reader->memory > reader->memory_max / 2)
 		return 0;
-	expect_more(reader, chunk->offset);
 	r = activate(reader);
 	return r < 0 ? r : 1;
 }

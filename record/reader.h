@@ -14,6 +14,7 @@
 #include "input.h"
 #include "summary.h"
 #include "unpack.h"
+#include "warm.h"
 
 #define READER_MEMORY_MAX (UINT64_C(1) << 30)
 
@@ -33,7 +34,8 @@ struct reader {
 	uint64_t memory_max;
 	uint64_t from;
 	uint64_t to;
-	uint64_t expected; /* where what the kernel was told to read ends */
+	struct warm warm; /* once reader_ahead was called */
+	uint64_t warmed;  /* where what it was asked for ends */
 };
 
 /*
@@ -52,7 +54,8 @@ int reader_next(struct reader *reader, struct message *ret);
 
 /*
  * For who has time now and will have none later: loads the next chunk if it begins up to `time`. A
- * message stays valid. 1; 0 there is none, or no memory for it; < 0 as reader_next will say
+ * message stays valid. What follows is read into the page cache meanwhile, by a thread of the
+ * reader's. 1; 0 there is none, or no memory for it; < 0 as reader_next will say
  */
 int reader_ahead(struct reader *reader, uint64_t time);
 

@@ -763,6 +763,18 @@ static int start(struct tape *tape)
 	return r;
 }
 
+/* Who takes messages may have a higher priority than who writes them, and lends it to him while he
+ * has the lock. */
+static void init_lending(pthread_mutex_t *mutex)
+{
+	pthread_mutexattr_t attributes;
+
+	(void)pthread_mutexattr_init(&attributes);
+	(void)pthread_mutexattr_setprotocol(&attributes, PTHREAD_PRIO_INHERIT);
+	(void)pthread_mutex_init(mutex, &attributes);
+	(void)pthread_mutexattr_destroy(&attributes);
+}
+
 static void init_clocked(pthread_cond_t *cond)
 {
 	pthread_condattr_t attributes;
@@ -785,8 +797,8 @@ int tape_open(struct tape **ret, const struct tape_plan *plan, struct tape_error
 	tape->plan.chunk_size = (plan->chunk_size + OUTPUT_ALIGN_MAX - 1) &
 				~(uint64_t)(OUTPUT_ALIGN_MAX - 1);
 	tape->last = &tape->first;
-	(void)pthread_mutex_init(&tape->lock, NULL);
-	(void)pthread_mutex_init(&tape->watching, NULL);
+	init_lending(&tape->lock);
+	init_lending(&tape->watching);
 	(void)pthread_cond_init(&tape->work, NULL);
 	init_clocked(&tape->less);
 	tape->path = strdup(plan->path);
