@@ -22,6 +22,10 @@ struct costs {
 	const struct instructions_work *work;
 	struct floe_publisher *pub;
 	struct floe_subscriber *sub;
+	struct floe_notifier *notifier;
+	struct floe_board_writer *writer;
+	struct floe_board_reader *reader;
+	int key;
 	size_t payload;
 	struct series batches; /* of a slice */
 	struct series alone;   /* those of them that had the core to themselves */
@@ -74,6 +78,37 @@ static void run_empty_take(void *state, uint64_t operations)
 	for (uint64_t i = 0; i < operations; i++)
 		if (topic_take(costs->sub, &sample))
 			fail("a topic without messages had one");
+}
+
+static void run_notify(void *state, uint64_t operations)
+{
+	struct costs *costs = state;
+
+	for (uint64_t i = 0; i < operations; i++)
+		if (floe_notify(costs->notifier, 0) != 0)
+			fail("nobody listens, and somebody was woken");
+}
+
+static void run_board_look(void *state, uint64_t operations)
+{
+	struct costs *costs = state;
+	uint64_t sequence;
+
+	for (uint64_t i = 0; i < operations; i++)
+		if (floe_board_look(costs->reader, costs->key, &sequence) || sequence != 1)
+			fail("a value that nobody wrote has changed");
+}
+
+static void run_board_round(void *state, uint64_t operations)
+{
+	struct costs *costs = state;
+	uint64_t value;
+
+	for (uint64_t i = 0; i < operations; i++)
+		if (floe_board_write(costs->writer, 0, &i, sizeof(i), NULL) ||
+		    floe_board_read(costs->reader, costs->key, &value, sizeof(value), NULL) != 1 ||
+		    value != i)
+			fail("value %llu did not arrive", (unsigned long long)i);
 }
 
 static void run_call(void *state, uint64_t operations)
@@ -134,6 +169,17 @@ static void open_subscriber(struct costs *costs, const char *part)
 	costs->sub = topic_subscriber(costs->c->name, part, &(struct floe_subscriber_options){0});
 }
 
+static void open_board_ends(struct costs *costs, const char *part)
+{
+	uint64_t value = 0;
+
+	costs->writer = topic_board_writer(costs->c->name, part);
+	costs->reader = topic_board_reader(costs->c->name, part);
+	costs->key = floe_board_find(costs->reader, "value", NULL, NULL);
+	if (costs->key < 0 || floe_board_write(costs->writer, 0, &value, sizeof(value), NULL))
+		fail("the board has no value");
+}
+
 /* A counted child opens ends of its own: after fork the others stay the parent's. */
 static void *open_stepped_publish(const void *argument)
 {
@@ -154,6 +200,29 @@ static void *open_stepped_both(const void *argument)
 	return costs;
 }
 
+static void *open_stepped_notify(const void *argument)
+{
+	const struct costs *parent = argument;
+	struct costs *costs = open_costs(parent->c, parent->work);
+
+	costs->notifier = topic_notifier(costs->c->name, "stepped");
+	return costs;
+}
+
+static void *open_stepped_board(const void *argument)
+{
+	const struct costs *parent = argument;
+	struct costs *costs = open_costs(parent->c, parent->work);
+
+	open_board_ends(costs, "stepped");
+	return costs;
+}
+
+static const struct instructions_work work_notify = {open_stepped_notify, run_notify, run_nothing};
+static const struct instructions_work work_board_look = {open_stepped_board, run_board_look,
+							 run_nothing};
+static const struct instructions_work work_board_round = {open_stepped_board, run_board_round,
+							  run_nothing};
 static const struct instructions_work work_publish = {open_stepped_publish, run_publish,
 						      run_nothing};
 static const struct instructions_work work_round = {open_stepped_both, run_round, run_nothing};
@@ -198,6 +267,32 @@ static void *open_empty(const struct bench_case *c, const struct bench_setup *se
 	struct costs *costs = open_round(c, setup);
 
 	costs->work = &work_empty;
+	return costs;
+}
+
+static void *open_notify(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_costs(c, &work_notify);
+
+	(void)setup;
+	costs->notifier = topic_notifier(c->name, "hot");
+	return costs;
+}
+
+static void *open_board_look(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_costs(c, &work_board_look);
+
+	(void)setup;
+	open_board_ends(costs, "hot");
+	return costs;
+}
+
+static void *open_board_round(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_board_look(c, setup);
+
+	costs->work = &work_board_round;
 	return costs;
 }
 
@@ -253,6 +348,9 @@ static void close_costs(void *state)
 
 	floe_subscriber_close(costs->sub);
 	floe_publisher_close(costs->pub);
+	floe_notifier_close(costs->notifier);
+	floe_board_reader_close(costs->reader);
+	floe_board_writer_close(costs->writer);
 	free(costs);
 }
 
@@ -272,3 +370,6 @@ KIND(call, NULL);
 KIND(round, instructions);
 KIND(publish, instructions);
 KIND(empty, instructions);
+KIND(notify, instructions);
+KIND(board_look, instructions);
+KIND(board_round, instructions);

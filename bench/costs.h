@@ -23,4 +23,11 @@ extern const struct bench_kind costs_publish;
 /* take of an empty topic */
 extern const struct bench_kind costs_empty;
 
+/* floe_notify; nobody listens */
+extern const struct bench_kind costs_notify;
+
+/* floe_board_look at a value that does not change; and 8 bytes written and read */
+extern const struct bench_kind costs_board_look;
+extern const struct bench_kind costs_board_round;
+
 #endif

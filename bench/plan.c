@@ -20,6 +20,7 @@
 #define FD_RATIO 1.3
 #define EVENT_RATIO 1.2
 #define CALL_RATIO 1.1
+#define BOARD_LOOK_NS 10
 #define ROUND_NS 60
 #define ROUND_INSTRUCTIONS 300
 #define PUBLISH_NS 15
@@ -165,6 +166,19 @@ const struct bench_case plan[] = {
 	 .floor = "cost/call",
 	 .payload = 8,
 	 .value_max = EMPTY_NS},
+	{.name = "cost/notify",
+	 .what = "notify, nobody listens",
+	 .kind = &costs_notify,
+	 .floor = "cost/call"},
+	{.name = "cost/board/look",
+	 .what = "is the value still the same?",
+	 .kind = &costs_board_look,
+	 .floor = "cost/call",
+	 .value_max = BOARD_LOOK_NS},
+	{.name = "cost/board/round",
+	 .what = "write and read 8 bytes of a board",
+	 .kind = &costs_board_round,
+	 .floor = "cost/call"},
 
 	FANOUT("idle", "256 bytes, nobody takes", 1, 256),
 	FANOUT("idle", "256 bytes, nobody takes", 2, 256),

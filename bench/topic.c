@@ -113,6 +113,36 @@ struct floe_server *topic_server(const char *case_name, size_t payload_max)
 	return server;
 }
 
+struct floe_board_writer *topic_board_writer(const char *case_name, const char *part)
+{
+	static const struct floe_board_key key = {.name = "value", .size = sizeof(uint64_t)};
+	struct floe_error error = {""};
+	struct floe_board_writer_options options = {
+		.size = sizeof(options), .keys = &key, .keys_count = 1, .error = &error};
+	struct floe_board_writer *writer;
+	char name[NAME_SIZE];
+
+	make_name(name, case_name, part);
+	options.dir = session_dir();
+	if (floe_board_writer_open(&writer, name, &options) < 0)
+		fail("cannot open a writer of %s: %s", name, error.text);
+	return writer;
+}
+
+struct floe_board_reader *topic_board_reader(const char *case_name, const char *part)
+{
+	struct floe_error error = {""};
+	struct floe_board_reader_options options = {.size = sizeof(options), .error = &error};
+	struct floe_board_reader *reader;
+	char name[NAME_SIZE];
+
+	make_name(name, case_name, part);
+	options.dir = session_dir();
+	if (floe_board_reader_open(&reader, name, &options) < 0)
+		fail("cannot open a reader of %s: %s", name, error.text);
+	return reader;
+}
+
 size_t topic_depth(size_t payload)
 {
 	return payload < LARGE_PAYLOAD ? 16 : 2;

@@ -6,6 +6,7 @@
  * floe's calls where any failure ends the program. The fast ones are inline: they are measured.
  */
 
+#include <floe/board.h>
 #include <floe/event.h>
 #include <floe/floe.h>
 #include <floe/service.h>
@@ -28,6 +29,10 @@ struct floe_listener *topic_listener(const char *case_name, const char *part);
 
 struct floe_client *topic_client(const char *case_name, size_t payload_max);
 struct floe_server *topic_server(const char *case_name, size_t payload_max);
+
+/* A board's, with one key, "value", of 8 bytes. */
+struct floe_board_writer *topic_board_writer(const char *case_name, const char *part);
+struct floe_board_reader *topic_board_reader(const char *case_name, const char *part);
 
 /* Messages of a megabyte and more get a ring of 2, so that a case fits into memory. */
 size_t topic_depth(size_t payload);

@@ -13,6 +13,8 @@ extern const struct command pub_command;
 extern const struct command echo_command;
 extern const struct command notify_command;
 extern const struct command listen_command;
+extern const struct command get_command;
+extern const struct command set_command;
 extern const struct command ls_command;
 extern const struct command info_command;
 extern const struct command call_command;

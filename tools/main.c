@@ -17,9 +17,10 @@ static const struct command help_command;
 static const struct command version_command;
 
 static const struct command *const commands[] = {
-	&pub_command,  &echo_command,  &notify_command, &listen_command, &ls_command,
-	&info_command, &call_command,  &hz_command,     &bw_command,     &delay_command,
-	&top_command,  &clean_command, &doctor_command, &help_command,   &version_command,
+	&pub_command,  &echo_command,    &notify_command, &listen_command, &get_command,
+	&set_command,  &call_command,    &ls_command,     &info_command,   &hz_command,
+	&bw_command,   &delay_command,   &top_command,    &clean_command,  &doctor_command,
+	&help_command, &version_command,
 };
 
 /* Programs of their own, floe-NAME: they are linked with libraries that the others do not need, and

@@ -49,7 +49,7 @@ static int explain(int r, struct floe_error *error)
 	return 0;
 }
 
-static int check_type(const struct floe_type *type, struct floe_error *error)
+int options_check_type(const struct floe_type *type, struct floe_error *error)
 {
 	int r;
 
@@ -177,7 +177,7 @@ int options_read_publisher(struct floe_publisher_options *ret,
 	if (r == 0)
 		r = check_flags(o);
 	if (r == 0)
-		r = check_type(o->type, o->error);
+		r = options_check_type(o->type, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->depth, DEPTH_DEFAULT);
@@ -208,7 +208,7 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 
 	r = explain(r, o->error);
 	if (r == 0)
-		r = check_type(o->type, o->error);
+		r = options_check_type(o->type, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->holds_max, SUBSCRIBER_HOLDS_DEFAULT);
@@ -246,9 +246,9 @@ int options_read_client(struct floe_client_options *ret, const struct floe_clien
 
 	r = explain(r, o->error);
 	if (r == 0)
-		r = check_type(o->request, o->error);
+		r = options_check_type(o->request, o->error);
 	if (r == 0)
-		r = check_type(o->response, o->error);
+		r = options_check_type(o->response, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->payload_max, PAYLOAD_DEFAULT);
@@ -274,9 +274,9 @@ int options_read_server(struct floe_server_options *ret, const struct floe_serve
 
 	r = explain(r, o->error);
 	if (r == 0)
-		r = check_type(o->request, o->error);
+		r = options_check_type(o->request, o->error);
 	if (r == 0)
-		r = check_type(o->response, o->error);
+		r = options_check_type(o->response, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->payload_max, PAYLOAD_DEFAULT);
@@ -352,6 +352,60 @@ int options_read_listener(struct floe_listener_options *ret,
 	if (ret->flags || ret->reserved)
 		return error_set(ret->error, -EINVAL, "flags has bits that mean nothing");
 	return 0;
+}
+
+static int check_key(const struct floe_board_writer_options *o, size_t i)
+{
+	const struct floe_board_key *key = &o->keys[i];
+	int r = name_check(key->name, "key's name", FLOE_BOARD_KEY_NAME_MAX, o->error);
+
+	if (r == 0)
+		r = options_check_type(key->type, o->error);
+	if (r < 0)
+		return r;
+	if (key->size == 0 || key->size > FLOE_BOARD_VALUE_MAX)
+		return error_set(o->error, -EINVAL, "key '%.100s' has no possible size", key->name);
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(o->keys[k].name, key->name))
+			return error_set(o->error, -EINVAL, "there are two keys '%.100s'",
+					 key->name);
+	return 0;
+}
+
+int options_read_board_writer(struct floe_board_writer_options *ret,
+			      const struct floe_board_writer_options *from)
+{
+	struct floe_board_writer_options *o = ret;
+	int r = copy(o, sizeof(*o), from);
+
+	r = explain(r, o->error);
+	if (r < 0)
+		return r;
+	set_default(&o->slots, 2);
+	o->mode = default_mode(o->mode);
+	if (!o->keys || !o->keys_count)
+		return error_set(o->error, -EINVAL, "a board's writer has at least one key");
+	if (o->flags)
+		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
+	if (o->slots < 2)
+		return error_set(o->error, -EINVAL, "slots is 1, at least 2 are needed");
+	r = check_range(o->slots, FLOE_BOARD_SLOTS_MAX, "slots", o->error);
+	if (r == 0)
+		r = check_range(o->keys_count, FLOE_BOARD_KEYS_MAX, "keys_count", o->error);
+	for (size_t i = 0; i < o->keys_count && r == 0; i++)
+		r = check_key(o, i);
+	return r;
+}
+
+int options_read_board_reader(struct floe_board_reader_options *ret,
+			      const struct floe_board_reader_options *from)
+{
+	int r = copy(ret, sizeof(*ret), from);
+
+	r = explain(r, ret->error);
+	if (r == 0 && ret->flags)
+		r = error_set(ret->error, -EINVAL, "flags has bits that mean nothing");
+	return r;
 }
 
 static int compare_pools(const struct pool_plan *a, const struct pool_plan *b)

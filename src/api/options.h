@@ -6,6 +6,7 @@
  * Options: what the caller wrote, checked, with defaults filled in.
  */
 
+#include <floe/board.h>
 #include <floe/event.h>
 #include <floe/floe.h>
 #include <floe/inspect.h>
@@ -41,6 +42,13 @@ int options_read_notifier(struct floe_notifier_options *ret,
 			  const struct floe_notifier_options *from);
 int options_read_listener(struct floe_listener_options *ret,
 			  const struct floe_listener_options *from);
+int options_read_board_writer(struct floe_board_writer_options *ret,
+			      const struct floe_board_writer_options *from);
+int options_read_board_reader(struct floe_board_reader_options *ret,
+			      const struct floe_board_reader_options *from);
+
+/* A type as an application gives it; NULL is fine. -EINVAL with a sentence */
+int options_check_type(const struct floe_type *type, struct floe_error *error);
 
 /* The plan of a publisher's segment. `fixed`: in a caller's block, or with the caller's pools: it
  * does not grow. */

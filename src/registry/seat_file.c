@@ -58,6 +58,18 @@ void seat_file_close(struct seat_file *file, struct hints_shared *hints)
 	*file = SEAT_FILE_NULL;
 }
 
+void seat_file_discard(struct seat_file *file, const struct seat_kind *kind,
+		       const struct topic *topic)
+{
+	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, NULL);
+	char name[PLACE_NAME_MAX];
+
+	place_name(name, kind->prefix, file->index);
+	if (file->region.base && dir >= 0 && file_id_at(dir, name) == file->file)
+		(void)os->unlink(dir, name);
+	seat_file_close(file, topic->hints);
+}
+
 /*
  * Looking at it
  */
@@ -188,14 +200,14 @@ static int try_adopt(struct seat_file *ret_file, const struct seat_plan *plan,
 }
 
 /* Nobody who wants another one can use it, and its owner is gone. Mappings of it stay. */
-static void remove_stale(const struct seat_plan *plan, const struct node *node, int dir,
-			 uint32_t index)
+void seat_file_remove(const struct seat_kind *kind, const struct node *node, int dir,
+		      uint32_t index)
 {
 	floe_cleanup(os_close_fdp) int fd = -1;
 	char name[PLACE_NAME_MAX];
 	uint64_t owner;
 
-	place_name(name, plan->kind->prefix, index);
+	place_name(name, kind->prefix, index);
 	fd = file_open(dir, name, O_RDWR, NULL);
 	/* With the lock nobody takes it over any more. */
 	if (fd < 0 || os->try_lock(fd, OS_LOCK_EXCLUSIVE) != 1)
@@ -249,7 +261,7 @@ static int link_somewhere(struct seat_file *file, const struct seat_plan *plan,
 	if (r != -EMFILE)
 		return r;
 	for (uint32_t i = 0; i < SEATS_MAX; i++)
-		remove_stale(plan, node, dir, i);
+		seat_file_remove(plan->kind, node, dir, i);
 	r = link_name(file, plan, fd, dir, error);
 	if (r == -EMFILE)
 		return error_set(error, r, "there are %d %ss of this name already", SEATS_MAX,

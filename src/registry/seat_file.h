@@ -58,6 +58,14 @@ int seat_file_open(struct seat_file *ret_file, const struct seat_plan *plan,
 /* Gives it up; the file stays for who reads it until the topic goes. SEAT_FILE_NULL is fine. */
 void seat_file_close(struct seat_file *file, struct hints_shared *hints);
 
+/* The same for one that nobody shall read: its name goes, too. */
+void seat_file_discard(struct seat_file *file, const struct seat_kind *kind,
+		       const struct topic *topic);
+
+/* Takes the name of one away whose owner is gone. */
+void seat_file_remove(const struct seat_kind *kind, const struct node *node, int dir,
+		      uint32_t index);
+
 /* Maps the one of this index for reading and checks its head: all its bytes have memory. -ENOENT;
  * -EPROTO with a sentence */
 int seat_attach(struct region *ret_region, const struct seat_kind *kind, int dir, uint32_t index,
