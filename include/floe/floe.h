@@ -22,7 +22,7 @@
  * while nobody sleeps and nobody joins or leaves.
  *
  * The library never prints, never ends the process, starts no thread and installs no signal
- * handler, unless it is told to (floe_guard_install).
+ * handler, unless it is told to (floe_waitset_start, floe_guard_install).
  */
 
 #include <stddef.h>

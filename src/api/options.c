@@ -397,6 +397,13 @@ int options_read_board_writer(struct floe_board_writer_options *ret,
 	return r;
 }
 
+int options_read_waitset(struct floe_waitset_options *ret, const struct floe_waitset_options *from)
+{
+	int r = copy(ret, sizeof(*ret), from);
+
+	return r == 0 && ret->flags ? -EINVAL : r;
+}
+
 int options_read_board_reader(struct floe_board_reader_options *ret,
 			      const struct floe_board_reader_options *from)
 {

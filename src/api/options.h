@@ -10,6 +10,7 @@
 #include <floe/event.h>
 #include <floe/floe.h>
 #include <floe/inspect.h>
+#include <floe/waitset.h>
 #include <floe/service.h>
 
 #include <stdbool.h>
@@ -44,6 +45,7 @@ int options_read_listener(struct floe_listener_options *ret,
 			  const struct floe_listener_options *from);
 int options_read_board_writer(struct floe_board_writer_options *ret,
 			      const struct floe_board_writer_options *from);
+int options_read_waitset(struct floe_waitset_options *ret, const struct floe_waitset_options *from);
 int options_read_board_reader(struct floe_board_reader_options *ret,
 			      const struct floe_board_reader_options *from);
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <poll.h>
@@ -10,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -357,6 +360,58 @@ static int real_set_timer(int fd, int64_t ns)
 	return result(timerfd_settime(fd, 0, &span, NULL));
 }
 
+static int real_make_poll(void)
+{
+	return result(epoll_create1(EPOLL_CLOEXEC));
+}
+
+static int real_poll_add(int poll, int fd, uint32_t events, uint64_t tag)
+{
+	struct epoll_event event = {.events = events, .data = {.u64 = tag}};
+
+	return result(epoll_ctl(poll, EPOLL_CTL_ADD, fd, &event));
+}
+
+static int real_poll_remove(int poll, int fd)
+{
+	return result(epoll_ctl(poll, EPOLL_CTL_DEL, fd, NULL));
+}
+
+/* Linux 5.11 has epoll_pwait2; where it is missing, or forbidden, whole milliseconds, rounded up. */
+static int real_poll_wait(int poll, struct epoll_event *ret, int count, int64_t deadline_ns)
+{
+	int64_t left = deadline_ns < 0 ? -1 : deadline_ns - real_now_ns();
+	struct timespec span = to_timespec(left < 0 ? 0 : left);
+	long r = syscall(SYS_epoll_pwait2, poll, ret, count, deadline_ns < 0 ? NULL : &span, NULL,
+			 0);
+
+	if (r >= 0 || (errno != ENOSYS && errno != EPERM))
+		return result((int)r);
+	if (left > 0)
+		left = left / 1000000 < INT_MAX ? left / 1000000 + 1 : INT_MAX;
+	return result(epoll_wait(poll, ret, count,
+				 deadline_ns < 0 ? -1
+				 : left < 0      ? 0
+						 : (int)left));
+}
+
+/* The kernel's own set of signals has 64 bits, the C library's more. */
+static int real_make_signals(int fd, const uint64_t *set)
+{
+	return result(
+		(int)syscall(SYS_signalfd4, fd, set, sizeof(*set), SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+static int real_read_signal(int fd)
+{
+	struct signalfd_siginfo info;
+	ssize_t size = read(fd, &info, sizeof(info));
+
+	if (size < 0)
+		return -errno;
+	return size == (ssize_t)sizeof(info) ? (int)info.ssi_signo : -EIO;
+}
+
 static int real_set_action(int signal_number, const struct sigaction *action,
 			   struct sigaction *ret_before)
 {
@@ -447,6 +502,12 @@ const struct os os_real = {
 	.wait_hangup = real_wait_hangup,
 	.make_timer = real_make_timer,
 	.set_timer = real_set_timer,
+	.make_poll = real_make_poll,
+	.poll_add = real_poll_add,
+	.poll_remove = real_poll_remove,
+	.poll_wait = real_poll_wait,
+	.make_signals = real_make_signals,
+	.read_signal = real_read_signal,
 	.set_action = real_set_action,
 	.get_pid = real_get_pid,
 	.get_tid = real_get_tid,

@@ -17,6 +17,7 @@
 
 #include "base/compiler.h"
 
+struct epoll_event;      /* sys/epoll.h */
 struct robust_list_head; /* linux/futex.h */
 struct sigaction;        /* signal.h */
 
@@ -96,6 +97,16 @@ struct os {
 	int (*wait_hangup)(int fd, int64_t ns); /* 1 the other end is closed, 0 not in this time */
 	int (*make_timer)(void);
 	int (*set_timer)(int fd, int64_t ns); /* from now; at least 1 */
+
+	/* Waiting for many descriptors: epoll(7). `tag` comes back with what is ready. poll_wait:
+	 * deadline_ns as wait_any; how many, 0 at the deadline. */
+	int (*make_poll)(void);
+	int (*poll_add)(int poll, int fd, uint32_t events, uint64_t tag);
+	int (*poll_remove)(int poll, int fd);
+	int (*poll_wait)(int poll, struct epoll_event *ret, int count, int64_t deadline_ns);
+	/* A signalfd(2), O_NONBLOCK; fd -1: a new one. read_signal: its number, -EAGAIN none. */
+	int (*make_signals)(int fd, const uint64_t *set);
+	int (*read_signal)(int fd);
 
 	/* This process. */
 	int (*set_action)(int signal_number, const struct sigaction *action,

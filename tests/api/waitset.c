@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Wait sets: what is ready is said, nothing else, whatever it is; who stops it is heard; its thread, if
+ * there is one, ends before join returns.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <floe/board.h>
+#include <floe/waitset.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "peer.h"
+#include "steps.h"
+
+#define FOREVER (-1)
+#define MILLISECONDS ((int64_t)1000000)
+#define SECONDS (1000 * MILLISECONDS)
+
+#define ATTACHED(...) \
+	(&(struct floe_waitset_options){.size = sizeof(struct floe_waitset_options), __VA_ARGS__})
+
+static struct floe_waitset *waitset(void)
+{
+	struct floe_waitset *opened = NULL;
+
+	expect_equal(floe_waitset_open(&opened), 0);
+	return opened;
+}
+
+static struct floe_ready next(struct floe_waitset *w)
+{
+	struct floe_ready ready = {0};
+
+	expect_equal(floe_waitset_wait(w, now_ns() + 15 * SECONDS, &ready, 1), 1);
+	return ready;
+}
+
+static void expect_quiet(struct floe_waitset *w)
+{
+	struct floe_ready ready;
+
+	expect_equal(floe_waitset_wait(w, now_ns() + MILLISECONDS, &ready, 1), 0);
+}
+
+static void what_is_ready_is_said(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_subscriber *sub = subscriber("topic", NULL);
+	struct floe_publisher *pub = publisher("topic", NULL);
+	struct floe_listener *listener = NULL;
+	struct floe_notifier *notifier = NULL;
+	struct floe_event event;
+	struct floe_ready ready;
+	int ends[2], ids[3], mark;
+
+	expect_equal(pipe(ends), 0);
+	expect_equal(floe_notifier_open(&notifier, "event", NULL), 0);
+	expect_equal(floe_listener_open(&listener, "event", NULL), 0);
+	ids[0] = floe_waitset_add_subscriber(w, sub, ATTACHED(.user = &mark));
+	ids[1] = floe_waitset_add_listener(w, listener, NULL);
+	ids[2] = floe_waitset_add_fd(w, ends[0], POLLIN, NULL);
+	expect(ids[0] >= 0 && ids[1] >= 0 && ids[2] >= 0);
+	expect_equal(floe_waitset_add_fd(w, ends[0], POLLIN, NULL), -EEXIST);
+	while (floe_waitset_wait(w, 0, &ready, 1) == 1) /* a new descriptor may ring once */
+		expect_nothing(sub);
+	expect_quiet(w);
+
+	publish(pub, 8, 1);
+	ready = next(w);
+	expect_equal(ready.id, ids[0]);
+	expect_equal(ready.kind, FLOE_READY_SUBSCRIBER);
+	expect(ready.user == &mark);
+	receive(sub, 8, 1);
+	expect_nothing(sub);
+	expect_quiet(w);
+
+	expect(floe_notify(notifier, 3) >= 0);
+	ready = next(w);
+	expect_equal(ready.id, ids[1]);
+	expect_equal(ready.kind, FLOE_READY_LISTENER);
+	expect_equal(floe_listener_take(listener, &event), 1);
+	expect_equal(floe_listener_take(listener, &event), 0);
+	expect_quiet(w);
+
+	expect_equal(write(ends[1], "x", 1), 1);
+	ready = next(w);
+	expect_equal(ready.id, ids[2]);
+	expect_equal(ready.kind, FLOE_READY_FD);
+	expect_equal(ready.value, POLLIN);
+	expect_equal(floe_waitset_remove(w, (uint32_t)ids[2]), 0);
+	expect_equal(floe_waitset_remove(w, (uint32_t)ids[2]), -EINVAL);
+	expect_quiet(w);
+	expect_equal(floe_waitset_add_fd(w, ends[0], POLLIN, NULL), ids[2]);
+	expect_equal(next(w).id, ids[2]);
+
+	floe_waitset_close(w);
+	floe_listener_close(listener);
+	floe_notifier_close(notifier);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void timers_go_off_and_are_counted(void)
+{
+	struct floe_waitset *w = waitset();
+	int64_t start = now_ns();
+	int once = floe_waitset_add_timer(w, start + 10 * MILLISECONDS, 0, NULL);
+	int often = floe_waitset_add_timer(w, start + 20 * MILLISECONDS, 5 * MILLISECONDS, NULL);
+	struct floe_ready ready = next(w);
+	uint64_t times = 0;
+
+	expect(once >= 0 && often >= 0);
+	expect_equal(ready.id, once);
+	expect_equal(ready.kind, FLOE_READY_TIMER);
+	expect_equal(ready.value, 1);
+	expect(now_ns() >= start + 10 * MILLISECONDS);
+	while (times < 10) {
+		ready = next(w);
+		expect_equal(ready.id, often);
+		times += ready.value;
+	}
+	expect(now_ns() >= start + 65 * MILLISECONDS);
+	expect_equal(floe_waitset_remove(w, (uint32_t)often), 0);
+	expect_quiet(w);
+	floe_waitset_close(w);
+}
+
+static void signals_come_as_what_is_ready(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_ready ready;
+	sigset_t set, before;
+	int id;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	pthread_sigmask(SIG_BLOCK, &set, &before);
+	id = floe_waitset_add_signal(w, SIGUSR1, NULL);
+	expect(id >= 0);
+	expect_equal(floe_waitset_add_signal(w, SIGUSR1, NULL), -EEXIST);
+	expect(floe_waitset_add_signal(w, SIGUSR2, ATTACHED(.priority = 1)) >= 0);
+	expect_quiet(w);
+	kill(getpid(), SIGUSR1);
+	ready = next(w);
+	expect_equal(ready.id, id);
+	expect_equal(ready.kind, FLOE_READY_SIGNAL);
+	expect_equal(ready.value, 1);
+	/* Two at once, said one by one, by priority; and the descriptor says that there is more. */
+	kill(getpid(), SIGUSR1);
+	kill(getpid(), SIGUSR2);
+	expect(next(w).id != (uint32_t)id);
+	expect_equal(poll(&(struct pollfd){.fd = floe_waitset_fd(w), .events = POLLIN}, 1, 15000),
+		     1);
+	expect_equal(next(w).id, id);
+	expect_quiet(w);
+	floe_waitset_close(w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void the_highest_priority_comes_first(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_ready ready[8];
+	int ends[5][2];
+
+	for (int i = 0; i < 5; i++) {
+		expect_equal(pipe(ends[i]), 0);
+		expect_equal(write(ends[i][1], "x", 1), 1);
+		expect_equal(
+			floe_waitset_add_fd(w, ends[i][0], POLLIN, ATTACHED(.priority = i % 3 - 1)),
+			i);
+	}
+	expect_equal(floe_waitset_wait(w, 0, ready, 8), 5);
+	expect_equal(ready[0].id, 2);
+	expect(ready[1].id % 3 == 1 && ready[2].id % 3 == 1);
+	expect(ready[3].id % 3 == 0 && ready[4].id % 3 == 0);
+	expect_equal(floe_waitset_wait(w, 0, ready, 1), 1);
+	expect_equal(ready[0].id, 2);
+	floe_waitset_close(w);
+	for (int i = 0; i < 5; i++) {
+		close(ends[i][0]);
+		close(ends[i][1]);
+	}
+}
+
+static void a_thousand_topics_and_one_that_speaks(void)
+{
+	enum {
+		TOPICS = 1000
+	};
+	static struct floe_subscriber *subs[TOPICS];
+	struct rlimit limit;
+	struct floe_waitset *w;
+	struct floe_publisher *pub;
+	struct floe_ready ready;
+	char name[32];
+	int id;
+
+	expect_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur < 3 * TOPICS)
+		skip("a process may have too few descriptors here");
+	w = waitset();
+	for (int i = 0; i < TOPICS; i++) {
+		(void)snprintf(name, sizeof(name), "topic%d", i);
+		subs[i] = subscriber(name, SUBSCRIBER(.holds_max = 1));
+		expect(floe_waitset_add_subscriber(w, subs[i], NULL) >= 0);
+	}
+	while (floe_waitset_wait(w, 0, &ready, 1) == 1)
+		expect_nothing(subs[ready.id]);
+	id = 777;
+	pub = publisher("topic777", PUBLISHER(.depth = 1, .payload_max = 8));
+	publish(pub, 8, 1);
+	expect_equal(next(w).id, id);
+	receive(subs[id], 8, 1);
+	expect_nothing(subs[id]);
+	expect_quiet(w);
+	floe_waitset_close(w);
+	for (int i = 0; i < TOPICS; i++)
+		floe_subscriber_close(subs[i]);
+	floe_publisher_close(pub);
+}
+
+/*
+ * Stopping
+ */
+
+static struct floe_waitset *to_stop;
+
+static void *stop_soon(void *argument)
+{
+	(void)argument;
+	usleep(20000);
+	expect_equal(floe_waitset_stop(to_stop), 0);
+	return NULL;
+}
+
+static void another_thread_stops_it(void)
+{
+	struct floe_ready ready;
+	pthread_t thread;
+
+	to_stop = waitset();
+	expect_equal(pthread_create(&thread, NULL, stop_soon, NULL), 0);
+	expect_equal(floe_waitset_wait(to_stop, FOREVER, &ready, 1), -ECANCELED);
+	expect_equal(floe_waitset_wait(to_stop, FOREVER, &ready, 1), -ECANCELED);
+	pthread_join(thread, NULL);
+	floe_waitset_close(to_stop);
+}
+
+static void stop_now(int number)
+{
+	(void)number;
+	(void)floe_waitset_stop(to_stop);
+}
+
+static void a_signal_handler_stops_it(void)
+{
+	struct floe_ready ready;
+	struct sigaction action = {.sa_handler = stop_now};
+	int r;
+
+	to_stop = waitset();
+	sigaction(SIGALRM, &action, NULL);
+	ualarm(20000, 0);
+	r = floe_waitset_wait(to_stop, FOREVER, &ready, 1);
+	expect(r == -EINTR || r == -ECANCELED);
+	expect_equal(floe_waitset_wait(to_stop, FOREVER, &ready, 1), -ECANCELED);
+	floe_waitset_close(to_stop);
+}
+
+/*
+ * The thread
+ */
+
+static struct floe_subscriber *heard_by;
+static _Atomic unsigned heard;
+static _Atomic int foreign; /* what a call in the thread was told about the set */
+
+static void hear_one(struct floe_waitset *w, const struct floe_ready *ready)
+{
+	struct floe_sample sample;
+
+	expect(ready->user == &heard);
+	while (floe_take(heard_by, &sample) == 1) {
+		floe_release(heard_by, &sample);
+		heard++;
+	}
+	foreign = floe_waitset_join(w);
+}
+
+static void a_thread_calls_what_was_attached(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_publisher *pub = publisher("topic", PUBLISHER(.depth = 64));
+	struct floe_ready ready;
+	int64_t end;
+
+	heard_by = subscriber("topic", NULL);
+	expect(floe_waitset_add_subscriber(w, heard_by,
+					   ATTACHED(.user = &heard, .call = hear_one)) >= 0);
+	expect_equal(floe_waitset_start(w), 0);
+	expect_equal(floe_waitset_start(w), -EALREADY);
+	expect_equal(floe_waitset_wait(w, 0, &ready, 1), -EBUSY);
+	expect_equal(floe_waitset_add_fd(w, 0, POLLIN, NULL), -EBUSY);
+	for (unsigned i = 0; i < 50; i++)
+		publish(pub, 8, i);
+	end = now_ns() + 15 * SECONDS;
+	while (heard < 50 && now_ns() < end)
+		usleep(1000);
+	expect_equal(heard, 50);
+	expect_equal(foreign, -EDEADLK);
+	expect_equal(floe_waitset_join(w), 0);
+	expect_equal(floe_waitset_join(w), 0);
+	publish(pub, 8, 1);
+	expect_equal(heard, 50);
+	floe_waitset_close(w);
+	floe_subscriber_close(heard_by);
+	floe_publisher_close(pub);
+}
+
+static void close_joins_the_thread(void)
+{
+	struct floe_waitset *w = waitset();
+
+	expect_equal(floe_waitset_start(w), 0);
+	floe_waitset_close(w);
+}
+
+static void bad_arguments_are_refused(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_waitset *none = (struct floe_waitset *)(void *)subscriber("topic", NULL);
+	struct floe_subscriber *sub = (struct floe_subscriber *)(void *)none;
+	struct floe_ready ready;
+	int file = open("/proc/self/exe", O_RDONLY);
+
+	expect_equal(floe_waitset_open(NULL), -EINVAL);
+	expect_equal(floe_waitset_add_subscriber(w, NULL, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_subscriber(NULL, sub, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_subscriber(none, sub, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_listener(w, (struct floe_listener *)(void *)sub, NULL),
+		     -EINVAL);
+	expect_equal(floe_waitset_add_fd(w, -1, POLLIN, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_fd(w, 99999, POLLIN, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_fd(w, file, POLLIN, NULL), -EPERM);
+	expect_equal(floe_waitset_add_fd(w, 0, 0, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_fd(w, 0, 0x40000000, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_timer(w, -1, 0, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_timer(w, 0, -1, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_timer(w, 0, 0, ATTACHED(.flags = 1)), -EINVAL);
+	expect_equal(floe_waitset_add_signal(w, 0, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_signal(w, SIGKILL, NULL), -EINVAL);
+	expect_equal(floe_waitset_add_signal(w, 65, NULL), -EINVAL);
+	expect_equal(floe_waitset_wait(w, 0, NULL, 1), -EINVAL);
+	expect_equal(floe_waitset_wait(w, 0, &ready, 0), -EINVAL);
+	expect_equal(floe_waitset_wait(none, 0, &ready, 1), -EINVAL);
+	expect_equal(floe_waitset_remove(w, 0), -EINVAL);
+	expect_equal(floe_waitset_fd(none), -EINVAL);
+	expect_equal(floe_waitset_stop(NULL), -EINVAL);
+	expect_equal(floe_waitset_start(none), -EINVAL);
+	expect_equal(floe_waitset_join(none), -EINVAL);
+	floe_waitset_close(NULL);
+	floe_waitset_close(none);
+	floe_waitset_close(w);
+	expect_equal(floe_waitset_wait(w, 0, &ready, 1), -EINVAL);
+	floe_subscriber_close(sub);
+	close(file);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(what_is_ready_is_said),
+		TEST(timers_go_off_and_are_counted),
+		TEST(signals_come_as_what_is_ready),
+		TEST(the_highest_priority_comes_first),
+		TEST(a_thousand_topics_and_one_that_speaks),
+		TEST(another_thread_stops_it),
+		TEST(a_signal_handler_stops_it),
+		TEST(a_thread_calls_what_was_attached),
+		TEST(close_joins_the_thread),
+		TEST(bad_arguments_are_refused),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
