@@ -52,7 +52,6 @@ struct peer_sender *peer_sender_open(const struct peer_channel *channel, unsigne
 		.size = sizeof(options),
 		.depth = channel->depth,
 		.payload_max = channel->payload,
-		.loans_max = 1,
 		.dir = session_dir(),
 		.error = &error,
 	};
@@ -71,7 +70,6 @@ struct peer_receiver *peer_receiver_open(const struct peer_channel *channel, uns
 	struct floe_subscriber_options options = {
 		.size = sizeof(options),
 		.history = channel->depth,
-		.holds_max = 1,
 		.policy = FLOE_POLICY_RELIABLE,
 		.spin_ns = 1, /* who waits here wants to sleep */
 		.dir = session_dir(),

@@ -19,10 +19,11 @@ class LeftOut(Exception):
 class Bench:
     """Where the programs are, and how long they may take."""
 
-    def __init__(self, programs, quick, cores=None):
+    def __init__(self, programs, quick, cores=None, realtime=False):
         self.programs = programs
         self.quick = quick
         self.cores = cores
+        self.before = ["chrt", "-f", "50"] if realtime else []
 
     def program(self, peer):
         path = os.path.join(self.programs, f"peer-{peer.name}")
@@ -34,7 +35,7 @@ class Bench:
         budget = case.budget_ms if not self.quick else min(case.budget_ms, 30)
         if case.work == "video" and self.quick:
             budget = 1000
-        command = [self.program(peer), case.work, "--payload", case.payload, "--dir", folder,
+        command = [*self.before, self.program(peer), case.work, "--payload", case.payload, "--dir", folder,
                    "--budget", budget, *case.arguments, *arguments]
         if case.sleeps or peer.sleeps:
             command.append("--sleep")

@@ -229,6 +229,11 @@ def write_markdown(store, results, lines_behind, drawn, path):
             out += [markdown_table(*table(result))]
         out += [f"- {row.peer.title}: left out, {row.reason}." for row in result.left_out]
         out += [""] if result.left_out else []
+    for name, title in (("heap", "Allocators"), ("record", "Recording")):
+        text_path = os.path.join(os.path.dirname(path), f"{name}.txt")
+        if os.path.exists(text_path):
+            with open(text_path, encoding="utf-8") as file:
+                out += [f"## {title}: ./run bench {name}", "", "```", file.read().rstrip(), "```", ""]
     out += ["## Settings", "", markdown_table(["peer", "settings", "after"],
             [[peer.title, peer.settings, peer.source] for peer in plan.PEERS])]
     with open(path, "w", encoding="utf-8") as file:
