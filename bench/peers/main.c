@@ -18,11 +18,14 @@
 static const struct {
 	const char *name;
 	void (*run)(const struct task *task);
+	bool pins; /* to the two cores */
 } works[] = {
-	{"latency", work_latency}, {"request", work_request}, {"rate", work_rate},
-	{"publish", work_publish}, {"wake", work_wake},       {"video", work_video},
-	{"first", work_first},     {"stay", work_stay},       {"alone", work_alone},
-	{"memcpy", work_memcpy},   {"send", work_send},       {"receive", work_receive},
+	{"latency", work_latency, true}, {"request", work_request, true},
+	{"rate", work_rate, true},       {"publish", work_publish, true},
+	{"wake", work_wake, true},       {"video", work_video, true},
+	{"memcpy", work_memcpy, true},   {"first", work_first, false},
+	{"stay", work_stay, false},      {"alone", work_alone, false},
+	{"send", work_send, false},      {"receive", work_receive, false},
 };
 
 static const char help[] =
@@ -160,11 +163,11 @@ int main(int argc, char **argv)
 		session_join(name, dir);
 	else
 		session_open(name);
-	if (task.cores[0] < 0)
-		choose_cores(&task);
 	for (size_t i = 0; i < sizeof(works) / sizeof(*works); i++) {
 		if (strcmp(works[i].name, argv[optind]) != 0)
 			continue;
+		if (works[i].pins && task.cores[0] < 0)
+			choose_cores(&task);
 		works[i].run(&task);
 		return 0;
 	}
