@@ -8,6 +8,7 @@ _floe_run() {
 	case $COMP_CWORD:${COMP_WORDS[1]} in
 	1:*) words="demo test build bench sweep record fuzz lint clean help" ;;
 	*:test) words="--help --quick --list $("${COMP_WORDS[0]}" test --list 2>/dev/null)" ;;
+	2:bench) words="--help heap peers record static" ;;
 	*) words=--help ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")

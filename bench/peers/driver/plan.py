@@ -16,7 +16,7 @@ class Peer:
     floor: bool = False
     lends: bool = False  # memory that the receiver reads; otherwise it copies
     works: tuple = ()  # the only ones it is for; empty: all
-    lossless: bool = True
+    realtime: bool = True  # may run so, if asked for; not with more busy threads than cores
 
 
 PEERS = [
@@ -40,7 +40,7 @@ PEERS = [
     Peer("cyclone-shm", "Cyclone DDS 0.10, shared memory", "types of fixed size, samples are lent, "
          "reliable, keep last, iox-roudi with a pool for the work; its thread delivers, so "
          "who waits sleeps", "its docs/manual/shared_memory.rst", sleeps=True, daemon=True,
-         package="cyclonedds-dev and cyclonedds-tools", lends=True, lossless=False),
+         package="cyclonedds-dev and cyclonedds-tools", lends=True),
     Peer("cyclone", "Cyclone DDS 0.10, loopback", "datagrams of 65,500 bytes, receive buffer of 8 MiB, "
          "reliable, keep all; its threads deliver, so who waits sleeps",
          "its docs/manual/config.rst", sleeps=True, package="cyclonedds-dev and cyclonedds-tools"),
@@ -67,7 +67,7 @@ PEERS = [
          "data does not pass through it and there are two cores; term buffers of 64 MiB, MTU 65504, "
          "tryClaim where the payload fits, else offer; nobody is pinned; one second of warm-up",
          "its wiki: Best Practices Guide, Configuration Options",
-         works=("latency", "rate"), package="a JDK and mvn (io.aeron:aeron-all)"),
+         works=("latency", "rate"), realtime=False, package="a JDK and mvn (io.aeron:aeron-all)"),
 ]
 
 
