@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "ends.h"
 
 #define ROUNDS_PER_LOOK 32u
+#define SLEEP_US 20
 
 /* The number says who sends it: the sender counts in steps. */
 static uint64_t number_of(unsigned sender, uint64_t turn)
@@ -82,6 +84,16 @@ static bool has_all(const struct second *second)
 	return true;
 }
 
+/* Nobody can sleep on many receivers by the same call with all peers. While one sleeps on the first,
+ * the sender may be waiting for room in another. */
+static void sleep_a_little(struct second *second)
+{
+	if (second->receivers.count == 1)
+		peer_wait(second->receivers.all[0]);
+	else
+		usleep(SLEEP_US);
+}
+
 /* Sleeping is for peers with threads of their own that need the core; what is there is taken first,
  * from all in turn. */
 static void serve_second(void *state)
@@ -98,9 +110,8 @@ static void serve_second(void *state)
 			any |= take_one(second, i);
 		if (any)
 			patience = (struct patience){0};
-		else if (second->task->channel.sleeps && second->receivers.count == 1 &&
-			 !has_all(second))
-			peer_wait(second->receivers.all[0]);
+		else if (second->task->channel.sleeps)
+			sleep_a_little(second);
 		else
 			look_again(&patience);
 	}

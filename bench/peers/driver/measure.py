@@ -35,7 +35,9 @@ class Bench:
         budget = case.budget_ms if not self.quick else min(case.budget_ms, 30)
         if case.work == "video" and self.quick:
             budget = 1000
-        command = [*(self.before if peer.realtime else []), self.program(peer), case.work, "--payload", case.payload, "--dir", folder,
+        if self.before and not peer.realtime:
+            raise LeftOut("it has more busy threads than there may be cores, so not with --realtime")
+        command = [*self.before, self.program(peer), case.work, "--payload", case.payload, "--dir", folder,
                    "--budget", budget, *case.arguments, *arguments]
         if case.sleeps or peer.sleeps:
             command.append("--sleep")

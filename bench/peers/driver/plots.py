@@ -61,6 +61,7 @@ def draw_bars(pyplot, result, path):
     colours = [STYLE.get(row.peer.name, ("black", "-"))[0] for row in rows]
     axes.barh(names, values, xerr=errors, color=colours, ecolor="black", capsize=2)
     axes.set_xscale("log")
+    axes.set_xlim(left=min(row.least or row.median for row in rows) / 3)
     axes.set_xlabel(f"{result.case.unit}; median, least and most"
                     + ("; more is better" if result.case.more_is_better else ""))
     axes.set_title(result.case.title, fontsize=10)

@@ -202,6 +202,9 @@ def preface(store):
         "- Packages: " + ", ".join(f"{name} {version}" for name, version in head["versions"].items())
         + ".", "",
     ]
+    if "--realtime" in head["command"]:
+        lines += ["The programs ran as SCHED_FIFO, so that other work on the machine did not take their "
+                  "cores; what shares caches and memory with them was still there.", ""]
     if head["machine"]["load"] > 0.5:
         lines += ["**The machine was busy with other work while this was measured.** Compare figures of "
                   "one case with each other, not with those of other reports.", ""]
