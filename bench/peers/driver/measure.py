@@ -243,13 +243,14 @@ def count_instructions(bench, peer, case, folder):
     counts = []
     for messages in (200, 1200):
         inner = tempfile.mkdtemp(dir=folder)
-        command = bench.command(peer, case, inner, ["--count", messages])
+        command = bench.command(peer, case, inner, ["--count", messages])[len(bench.before):]
         said = subprocess.run(
             ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command], text=True,
             capture_output=True, timeout=180, check=False)
         found = re.search(r"Collected : (\d+)", said.stderr)
         if said.returncode or not found:
-            raise LeftOut(f"it does not run in valgrind: {said_first(said.stderr)[:80]}")
+            own = re.findall(r"^(?!==).+$", said.stderr, re.M)
+            raise LeftOut(f"it does not run in valgrind: {(own or ['no reason was said'])[0][:80]}")
         counts.append(int(found[1]))
     return {"value": (counts[1] - counts[0]) / 1000, "unit": ""}
 
