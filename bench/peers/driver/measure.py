@@ -89,11 +89,16 @@ class Daemon:
             file.write(f"[[segment.mempool]]\nsize = {size}\ncount = {count}\n")
         self.process = subprocess.Popen(["iox-roudi", "-c", self.config], stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, text=True, start_new_session=True)
-        for line in self.process.stdout:
-            if "ready" in line:
-                return
-        self.stop()
-        raise LeftOut("iox-roudi does not start")
+        if not self.becomes_ready():
+            self.stop()
+            raise LeftOut("iox-roudi does not start")
+
+    def becomes_ready(self):
+        try:
+            return any("ready" in line for line in self.process.stdout)
+        except BaseException:
+            self.stop()
+            raise
 
     def cpu_s(self):
         with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:

@@ -71,7 +71,7 @@ class Result:
         self.floor = next((row for row in self.measured if row.peer.name == case.floor), None)
 
     def rivals(self):
-        """Peers that are ahead of floe; floors are none. A tenth is within what one run can tell."""
+        """Peers that are ahead of floe, by however little; floors are none."""
         if not self.floe or self.case.kind == "kill":
             return []
         ahead = []
@@ -148,12 +148,17 @@ def markdown_table(heads, lines):
     return "\n".join(out) + "\n"
 
 
+SPREAD = "The rounds of the two overlap: this run cannot tell."
+
+
 def behind(results):
     """(case, who is ahead, ratio, reason) wherever floe is not first."""
     found = []
     for result in results:
         for row, ratio in result.rivals():
-            found.append((result.case, row, ratio, reason_of(result.case, row.peer)))
+            overlaps = row.least <= result.floe.most and result.floe.least <= row.most
+            found.append((result.case, row, ratio,
+                          SPREAD if overlaps else reason_of(result.case, row.peer)))
     return found
 
 
