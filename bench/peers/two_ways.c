@@ -13,7 +13,7 @@ static struct peer_channel named(const struct peer_channel *channel, const char 
 {
 	struct peer_channel way = *channel;
 
-	snprintf(name, size, "%s.%s", channel->name, part);
+	snprintf(name, size, "%s_%s", channel->name, part);
 	way.name = name;
 	return way;
 }

@@ -193,7 +193,9 @@ def machine_text(head):
 
 def preface(store):
     head = store.head
-    rounds = 1 + max((number for _, _, number in store.rows), default=0)
+    counted = [sum(1 for c, p, _ in store.rows if (c, p) == pair)
+               for pair in {(c, p) for c, p, _ in store.rows}] or [0]
+    rounds = f"{min(counted)} to {max(counted)}" if min(counted) < max(counted) else max(counted)
     lines = [
         "<!-- SPDX-License-Identifier: Apache-2.0 -->",
         "# floe side by side with its peers", "",
@@ -203,7 +205,7 @@ def preface(store):
         f"- Disturbance: load {head['machine']['load']} before the run"
         + (f", {head['load_end']} after it; {head['stolen_s']} s taken by the host"
            if "load_end" in head else "") + ".",
-        f"- floe {head['floe']}, {head['started']}, {rounds} round{'s' if rounds > 1 else ''}.",
+        f"- floe {head['floe']}, {head['started']}, rounds of each case: {rounds}.",
         "- Packages: " + ", ".join(f"{name} {version}" for name, version in head["versions"].items())
         + ".", "",
     ]
