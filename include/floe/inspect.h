@@ -37,7 +37,7 @@ struct floe_node_info {
 struct floe_topic_info {
 	char name[FLOE_TOPIC_NAME_MAX + 1];
 	uint32_t state;       /* ALIVE: has a living participant; HIDDEN: may have one; DEAD: only
-			       * leftovers; BROKEN */
+			       * leftovers; CLOSED: nobody, but a coordinator keeps it; BROKEN */
 	uint32_t publishers;  /* living */
 	uint32_t subscribers; /* living */
 	uint32_t leftovers;   /* publishers and subscribers that are dead, closed or broken */

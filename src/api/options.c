@@ -159,15 +159,11 @@ static size_t largest_pool(const struct floe_publisher_options *o)
 	return largest;
 }
 
-int options_read_publisher(struct floe_publisher_options *ret,
-			   const struct floe_publisher_options *from)
+/* Checks what was given and fills in the rest. */
+static int complete_publisher(struct floe_publisher_options *o)
 {
-	struct floe_publisher_options *o = ret;
-	int r = copy(o, sizeof(*o), from);
+	int r;
 
-	r = explain(r, o->error);
-	if (r < 0)
-		return r;
 	set_default(&o->alignment, FLOE_CACHELINE);
 	r = check_pools(o);
 	if (r == 0)
@@ -198,6 +194,65 @@ int options_read_publisher(struct floe_publisher_options *ret,
 		r = check_range(o->holds_max, (size_t)FLOE_HOLDS_MAX * FLOE_SUBSCRIBERS_MAX,
 				"holds_max", o->error);
 	return r;
+}
+
+int options_read_publisher(struct floe_publisher_options *ret,
+			   const struct floe_publisher_options *from)
+{
+	int r = copy(ret, sizeof(*ret), from);
+
+	r = explain(r, ret->error);
+	return r < 0 ? r : complete_publisher(ret);
+}
+
+static void fill_in(struct floe_publisher_options *o, const struct terms_shared *terms,
+		    struct options_room *room)
+{
+	set_default(&o->depth, terms->depth);
+	set_default(&o->loans_max, terms->loans_max);
+	if (!o->pools && terms->pool_count) {
+		for (uint32_t i = 0; i < terms->pool_count; i++)
+			room->pool[i] = (struct floe_pool){terms->pool[i].chunk_size,
+							   terms->pool[i].chunk_count};
+		o->pools = room->pool;
+		o->pools_count = terms->pool_count;
+	} else if (!o->pools) {
+		set_default(&o->payload_max, terms->payload_max);
+	}
+}
+
+static int check_memory_max(const struct floe_publisher_options *o, const char *topic,
+			    const struct terms_shared *terms)
+{
+	struct segment_plan plan;
+	bool fixed;
+	int r = options_plan(o, &plan, &fixed);
+
+	if (r < 0 || terms->memory_max == 0)
+		return r;
+	if (segment_lay_out(&plan).size > terms->memory_max)
+		return error_set(o->error, -EDQUOT,
+				 "topic '%.80s': a publisher of %zu bytes, its coordinator allows "
+				 "%zu (floed.conf): ask for less depth or payload_max",
+				 topic, segment_lay_out(&plan).size, (size_t)terms->memory_max);
+	return 0;
+}
+
+int options_read_publisher_under(struct floe_publisher_options *ret,
+				 const struct floe_publisher_options *from, const char *topic,
+				 const struct terms_shared *terms, struct options_room *room)
+{
+	int r = copy(ret, sizeof(*ret), from);
+
+	r = explain(r, ret->error);
+	if (r < 0)
+		return r;
+	if (!ret->memory)
+		fill_in(ret, terms, room);
+	if (ret->mode == 0)
+		ret->mode = terms->mode;
+	r = complete_publisher(ret);
+	return r < 0 ? r : check_memory_max(ret, topic, terms);
 }
 
 int options_read_subscriber(struct floe_subscriber_options *ret,

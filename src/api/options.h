@@ -17,6 +17,7 @@
 
 #include "channel/segment.h"
 #include "memory/region.h"
+#include "registry/terms_layout.h"
 
 #define DEPTH_DEFAULT 16
 #define LOANS_DEFAULT 4
@@ -32,6 +33,16 @@
 /* `from` may be NULL. All: -EINVAL, -E2BIG with a sentence in from->error, if that can be read. */
 int options_read_publisher(struct floe_publisher_options *ret,
 			   const struct floe_publisher_options *from);
+
+/* The same under terms of the topic: what is zero comes from them; -EDQUOT: more memory than they allow. The pools lie in `room` then. A caller's block was sized without them and keeps
+ * its own geometry. */
+struct options_room {
+	struct floe_pool pool[FLOE_POOLS_MAX];
+};
+int options_read_publisher_under(struct floe_publisher_options *ret,
+				 const struct floe_publisher_options *from, const char *topic,
+				 const struct terms_shared *terms, struct options_room *room);
+
 int options_read_subscriber(struct floe_subscriber_options *ret,
 			    const struct floe_subscriber_options *from);
 int options_read_client(struct floe_client_options *ret, const struct floe_client_options *from);

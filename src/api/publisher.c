@@ -21,6 +21,7 @@
 #include "os/os.h"
 #include "registry/census.h"
 #include "registry/cleanup.h"
+#include "registry/terms.h"
 
 static uint32_t total_chunks(const struct segment_plan *plan)
 {
@@ -239,7 +240,8 @@ static int join(struct publication *p, const char *topic, const struct floe_publ
 	if (r < 0)
 		return error_system(o->error, r, "read the subscribers of", topic);
 	type_format(&type, o->type);
-	return census_check(&p->topic, &type, &p->members, o->error);
+	r = census_check(&p->topic, &type, &p->members, o->error);
+	return r < 0 ? r : terms_admit(&p->topic, TERMS_PUBLISHER, &type, o->error);
 }
 
 /* The ring that a dead publisher left is damaged: it goes, and a new one takes its place. */
@@ -306,18 +308,37 @@ static int open_publication(struct publication *p, const char *topic,
 	return r;
 }
 
+/* What a coordinator has laid down for this topic fills what the options leave open. */
+static int read_options(struct floe_publisher_options *ret, const char *topic,
+			const struct floe_publisher_options *options, struct options_room *room)
+{
+	struct domain domain;
+	struct terms_shared terms;
+	int r = options_read_publisher(ret, options);
+
+	if (r == 0)
+		r = name_check(topic, "topic name", FLOE_TOPIC_NAME_MAX, ret->error);
+	if (r == 0)
+		r = domain_init(&domain, ret->dir, ret->domain, ret->error);
+	if (r < 0)
+		return r;
+	error_clear(ret->error);
+	r = terms_read(&terms, &domain, topic, ret->error);
+	if (r == 1)
+		r = options_read_publisher_under(ret, options, topic, &terms, room);
+	return r;
+}
+
 int publication_open(struct publication **ret, const char *topic,
 		     const struct floe_publisher_options *options, uint64_t sender)
 {
 	struct floe_publisher_options o;
+	struct options_room room;
 	struct publication *p;
-	int r = options_read_publisher(&o, options);
+	int r = read_options(&o, topic, options, &room);
 
-	if (r == 0)
-		r = name_check(topic, "topic name", FLOE_TOPIC_NAME_MAX, o.error);
 	if (r < 0)
 		return r;
-	error_clear(o.error);
 
 	p = aligned_alloc(FLOE_CACHELINE, size_align(sizeof(*p), FLOE_CACHELINE));
 	if (!p)

@@ -20,6 +20,7 @@
 #include "registry/census.h"
 #include "registry/cleanup.h"
 #include "registry/place.h"
+#include "registry/terms.h"
 
 static int refresh(void *user, struct subscriber *sub)
 {
@@ -161,6 +162,8 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 	 * now, so that the head we start from is not older than that. */
 	(void)os->barrier_all();
 	r = check_type(s, o);
+	if (r == 0)
+		r = terms_admit(&s->topic, TERMS_SUBSCRIBER, &s->type, o->error);
 	if (r == 0)
 		r = set_up(s, o);
 	return r < 0 ? r : read_publishers(s);

@@ -16,6 +16,7 @@
 #include "registry/owner.h"
 #include "registry/peer.h"
 #include "registry/seat_file.h"
+#include "registry/terms.h"
 
 /* Cleaning a topic takes some ten system calls. */
 #define LOCK_STEP_NS 200000
@@ -269,8 +270,9 @@ static int remove_file(void *user, const char *name)
 	return 0;
 }
 
-/* Rings and seats first, the file that is locked then, the folder last: what is left half done still has
- * the file that leads the next one here. */
+/* Rings and seats first, what a coordinator laid down, the file that is locked then, the folder last:
+ * what is left half done still has the file that leads the next one here. A coordinator that lives
+ * holds the lock, and is never met here. */
 static int remove_topic(const struct domain *domain, const char *topic, struct walk *walk)
 {
 	char path[DOMAIN_NAME_MAX];
@@ -284,6 +286,7 @@ static int remove_topic(const struct domain *domain, const char *topic, struct w
 	(void)snprintf(file, sizeof(file), "%s/topic", path);
 	if (!found(walk->cleanup, "topic '%s' has no living participant", topic))
 		return 1;
+	terms_remove(domain, topic);
 	(void)os->unlink(AT_FDCWD, file);
 	(void)os->remove_dir(AT_FDCWD, path);
 	return 1;

@@ -106,15 +106,29 @@ int domain_create(struct domain *domain, struct floe_error *error)
 	return r < 0 ? r : 0;
 }
 
+static bool remove_folder(const struct domain *domain, const char *folder)
+{
+	char path[DOMAIN_NAME_MAX];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "%s%s", domain->path, folder);
+	r = os->remove_dir(AT_FDCWD, path);
+	return r == 0 || r == -ENOENT;
+}
+
 void domain_remove_empty(const struct domain *domain)
 {
-	static const char *const folders[] = {"/nodes", "/topics", ""};
 	char path[DOMAIN_NAME_MAX];
+	bool nobody = remove_folder(domain, "/nodes");
 
-	for (size_t i = 0; i < FLOE_COUNT(folders); i++) {
-		(void)snprintf(path, sizeof(path), "%s%s", domain->path, folders[i]);
-		(void)os->remove_dir(AT_FDCWD, path);
-	}
+	nobody &= remove_folder(domain, "/topics");
+	if (!nobody || remove_folder(domain, ""))
+		return;
+	/* What a dead coordinator left. A living one has a node; one that starts just now looks
+	 * whether its file is still there. */
+	(void)snprintf(path, sizeof(path), "%s/quotas", domain->path);
+	(void)os->unlink(AT_FDCWD, path);
+	(void)remove_folder(domain, "");
 }
 
 void domain_path(const struct domain *domain, const char *folder, const char *name, char *ret_path)

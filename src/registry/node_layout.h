@@ -40,7 +40,9 @@ struct node_shared {
 	uint64_t reserved[3];
 
 	FLOE_CACHELINE_ALIGNED char process[64];
-	uint64_t reserved2[8];
+	/* Of a coordinator's node: what it has done, see floed/status.h. The first one is when it
+	 * began; 0: no coordinator. */
+	shared_u64 count[8];
 	FLOE_CACHELINE_ALIGNED shared_u64 used;
 	shared_u32 omen;
 

@@ -74,6 +74,14 @@ int topic_map(struct region *ret_region, int fd, const char *path, uint64_t *ret
 	return 0;
 }
 
+/* A coordinator may have made the folder, for others than the domain's. */
+static mode_t file_mode(const struct topic *topic, int dir)
+{
+	struct stat seen;
+
+	return os->stat(dir, &seen) < 0 ? topic->domain->file_mode : seen.st_mode & 0666;
+}
+
 /* Opens the topic file, made if missing. -EAGAIN: the folder went away meanwhile. */
 static int open_file(const struct topic *topic, struct floe_error *error)
 {
@@ -93,7 +101,7 @@ static int open_file(const struct topic *topic, struct floe_error *error)
 	if (fd != -ENOENT)
 		return fd;
 
-	r = make_file(dir, topic->domain->file_mode, error);
+	r = make_file(dir, file_mode(topic, dir), error);
 	if (r < 0 && r != -EEXIST && r != -ENOENT)
 		return r;
 	fd = file_open(AT_FDCWD, path, O_RDWR, error);

@@ -556,6 +556,15 @@ int view_each_topic(const struct domain *domain, int (*each)(void *user, const c
 	return file_list(dir, pass_name, &names);
 }
 
+/* A coordinator keeps it for who may come. */
+static bool has_terms(const char *path)
+{
+	char file[DOMAIN_NAME_MAX + 16];
+
+	(void)snprintf(file, sizeof(file), "%s/terms", path);
+	return file_id_at(AT_FDCWD, file) != 0;
+}
+
 static void describe_type(struct floe_topic_info *ret, const struct type_shared *type)
 {
 	ret->type.size = type->size;
@@ -619,8 +628,12 @@ int view_topic(const struct domain *domain, const char *topic, struct view_room 
 	domain_path(domain, "topics", topic, path);
 	if (read_topic_id(path))
 		ret->state = hidden ? FLOE_STATE_HIDDEN : FLOE_STATE_DEAD;
+	/* A coordinator keeps it, and uses it for no other end. */
+	if (ret->state == FLOE_STATE_DEAD && has_terms(path))
+		ret->state = FLOE_STATE_CLOSED;
 	if (ret->state != FLOE_STATE_BROKEN &&
-	    (ret->publishers + ret->subscribers + ret->notifiers + ret->writers || is_used(path)))
+	    (ret->publishers + ret->subscribers + ret->notifiers + ret->writers ||
+	     (ret->state != FLOE_STATE_CLOSED && is_used(path))))
 		ret->state = FLOE_STATE_ALIVE;
 	describe_type(ret, sent.name[0] ? &sent : &wanted);
 	return 0;

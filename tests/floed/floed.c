@@ -1,0 +1,834 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* floed comes, goes and is killed at any time, in any order with programs: they go on and new ones
+ * start, the dead are cleaned away, and nothing is left. Each way in which other coordinators are
+ * known to take their programs down with them is one of these tests. */
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <floe/inspect.h>
+
+#include "folder.h"
+#include "frame/frame.h"
+#include "keeper.h"
+#include "peer.h"
+#include "steps.h"
+
+#define LONG_NS 15000000000
+
+/* floed.conf in the test's own folder, one above that of the domains. */
+static const char *const *configure(const char *text)
+{
+	static char path[512];
+	static const char *arguments[] = {"--config", path, NULL};
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s.conf", getenv("FLOE_DIR"));
+	file = fopen(path, "w");
+	expect(file != NULL);
+	expect(fputs(text, file) >= 0);
+	expect_equal(fclose(file), 0);
+	return arguments;
+}
+
+static void unconfigure(void)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s.conf", getenv("FLOE_DIR"));
+	unlink(path);
+}
+
+static const char *const *no_linger(void)
+{
+	return configure("[floed]\nlinger = 0\n");
+}
+
+static int64_t deadline(void)
+{
+	return now_ns() + LONG_NS;
+}
+
+/* Asks again until it is so, or the test has failed. */
+#define expect_soon(condition) \
+	do { \
+		int64_t expect_until_ns = deadline(); \
+		while (!(condition)) { \
+			expect(now_ns() < expect_until_ns); \
+			usleep(500); \
+		} \
+	} while (0)
+
+static int count_publishers(const char *topic, uint32_t state)
+{
+	struct floe_publisher_info info[FLOE_PUBLISHERS_MAX];
+	struct floe_view *view;
+	int count;
+	int found = 0;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	count = floe_view_publishers(view, topic, info, sizeof(info[0]), COUNT(info));
+	floe_view_close(view);
+	for (int i = 0; i < count; i++)
+		found += info[i].state == state;
+	return found;
+}
+
+static int count_subscribers(const char *topic)
+{
+	struct floe_view *view;
+	int count;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	count = floe_view_subscribers(view, topic, NULL, 0, 0);
+	floe_view_close(view);
+	return count;
+}
+
+static int count_nodes(void)
+{
+	struct floe_view *view;
+	int count;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	count = floe_view_nodes(view, NULL, 0, 0);
+	floe_view_close(view);
+	return count;
+}
+
+static void expect_end(struct keeper *keeper)
+{
+	int status = keeper_end(keeper, SIGTERM);
+
+	expect(WIFEXITED(status));
+	expect_equal(WEXITSTATUS(status), 0);
+	keeper_forget(keeper);
+	unconfigure();
+}
+
+static void expect_nothing_left(void)
+{
+	struct floe_view *view;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect(floe_view_clean(view, 0, NULL, NULL) >= 0);
+	floe_view_close(view);
+	expect_folder_empty();
+}
+
+/*
+ * Lives of others
+ */
+
+static void publish_when_asked(int wire, void *argument)
+{
+	struct floe_publisher *pub = publisher(argument, NULL);
+
+	tell(wire, 1);
+	for (uint64_t seed; (seed = hear(wire)) != 0;) {
+		publish(pub, 64, seed);
+		tell(wire, seed);
+	}
+	floe_publisher_close(pub);
+	tell(wire, 0);
+}
+
+static void hold_until_killed(int wire, void *argument)
+{
+	struct floe_subscriber *sub = subscriber(argument, SUBSCRIBER(.holds_max = 100));
+	struct floe_sample sample;
+
+	tell(wire, 1);
+	for (uint64_t i = 0; i < 100; i++) {
+		while (floe_take(sub, &sample) != 1)
+			expect(floe_wait(sub, -1) == 1);
+		tell(wire, i);
+	}
+	pause();
+}
+
+static void be_reliable_and_take_nothing(int wire, void *argument)
+{
+	(void)subscriber(argument, SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE));
+	tell(wire, 1);
+	pause();
+}
+
+static void publish_for_ever(int wire, void *argument)
+{
+	struct floe_publisher *pub = publisher(argument, NULL);
+
+	tell(wire, 1);
+	for (uint64_t i = 1;; i++)
+		(void)try_publish(pub, 64, i);
+}
+
+static void take_for_ever(int wire, void *argument)
+{
+	struct floe_subscriber *sub = subscriber(argument,
+						 SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE));
+	struct floe_sample sample;
+
+	tell(wire, 1);
+	for (;;) {
+		if (floe_take(sub, &sample) == 1)
+			floe_release(sub, &sample);
+		else
+			(void)floe_wait(sub, -1);
+	}
+}
+
+static struct peer start(void (*life)(int wire, void *argument), const char *topic)
+{
+	struct peer peer = peer_start(life, (void *)(uintptr_t)topic);
+
+	expect_equal(hear(peer.wire), 1);
+	return peer;
+}
+
+/* A program that begins, exchanges a message with itself and leaves. */
+static void live_once(int wire, void *argument)
+{
+	struct floe_publisher *pub = publisher(argument, NULL);
+	struct floe_subscriber *sub = subscriber(argument, NULL);
+
+	publish(pub, 64, 5);
+	expect(receive(sub, 64, 5) > 0);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	tell(wire, 1);
+}
+
+/*
+ * What it says of itself
+ */
+
+static void it_tells_when_it_is_ready_and_when_it_ends(void)
+{
+	struct keeper keeper = keeper_start(no_linger());
+	char told[256];
+
+	keeper_hear(&keeper, told, sizeof(told));
+	expect(!strcmp(told, "READY=1"));
+	kill(keeper.pid, SIGHUP);
+	keeper_hear(&keeper, told, sizeof(told));
+	expect(!strncmp(told, "RELOADING=1\nMONOTONIC_USEC=", 27));
+	keeper_hear(&keeper, told, sizeof(told));
+	expect(!strcmp(told, "READY=1"));
+	kill(keeper.pid, SIGTERM);
+	keeper_hear(&keeper, told, sizeof(told));
+	expect(!strcmp(told, "STOPPING=1"));
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void a_second_one_is_told_of_the_first(void)
+{
+	static const char *const arguments[] = {"--wait", "0", NULL};
+	struct keeper first = keeper_start_ready(NULL);
+	struct keeper second = keeper_start(arguments);
+	char said[4096];
+	char expected[64];
+	int status = keeper_wait(&second);
+
+	expect(WIFEXITED(status));
+	expect_equal(WEXITSTATUS(status), 1);
+	keeper_read(&second, said, sizeof(said));
+	snprintf(expected, sizeof(expected), "another floed (process %d) coordinates", first.pid);
+	expect(strstr(said, expected) != NULL);
+	keeper_forget(&second);
+	expect_end(&first);
+	expect_folder_empty();
+}
+
+static uint64_t count_switches(pid_t pid)
+{
+	char path[64];
+	char line[128];
+	uint64_t count = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "r");
+	expect(file != NULL);
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, "voluntary_ctxt_switches:", 24))
+			count = strtoull(line + 24, NULL, 10);
+	fclose(file);
+	return count;
+}
+
+/* With everybody quiet it sleeps without a time, and a death is what wakes it. */
+static void it_looks_at_nothing_until_something_happens(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+	struct peer peer = start(hold_until_killed, "quiet");
+	uint64_t before;
+
+	usleep(200000);
+	before = count_switches(keeper.pid);
+	usleep(300000);
+	expect_equal(count_switches(keeper.pid), before);
+	expect_equal(count_nodes(), 2);
+	peer_kill(&peer);
+	expect_soon(count_nodes() == 1);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void with_monitoring_off_the_dead_are_left_alone(void)
+{
+	static const char *const arguments[] = {"--monitoring", "off", NULL};
+	struct keeper keeper = keeper_start_ready(arguments);
+	struct peer peer = start(hold_until_killed, "quiet");
+
+	peer_kill(&peer);
+	usleep(100000);
+	expect_equal(count_nodes(), 2);
+	expect_end(&keeper);
+	expect_nothing_left();
+}
+
+static void it_says_little_when_much_happens(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+
+	for (int i = 0; i < 150; i++) {
+		struct peer peer = start(hold_until_killed, "many");
+
+		peer_kill(&peer);
+	}
+	expect_soon(count_nodes() == 1);
+	expect(keeper_count_lines(&keeper) < 150);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+/*
+ * Programs die
+ */
+
+static void a_publisher_that_is_killed_and_started_again_is_heard(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct floe_subscriber *sub;
+
+	for (uint64_t i = 0; i < 3; i++) {
+		struct peer peer = start(publish_when_asked, "again");
+
+		/* Opened by the test after its fork: nothing of it is inherited. */
+		if (i == 0)
+			sub = subscriber("again", NULL);
+		expect_equal(ask(peer.wire, i + 7), i + 7);
+		expect_equal(floe_wait(sub, deadline()), 1);
+		expect_equal(receive(sub, 64, i + 7), i + 1);
+		peer_kill(&peer);
+	}
+	floe_subscriber_close(sub);
+	expect_end(&keeper);
+	expect_nothing_left();
+}
+
+static void what_a_killed_subscriber_held_is_free_at_once(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct peer peer = start(hold_until_killed, "held");
+	struct floe_publisher *pub = publisher("held", NULL);
+
+	for (uint64_t i = 0; i < 100; i++) {
+		publish(pub, 64, i + 1);
+		expect_equal(hear(peer.wire), i);
+	}
+	expect_equal(count_subscribers("held"), 1);
+	peer_kill(&peer);
+	/* Nobody opens, publishes or cleans here but floed. */
+	expect_soon(count_subscribers("held") == 0);
+	floe_publisher_close(pub);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void who_was_blocked_by_a_killed_subscriber_goes_on(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct peer peer = start(be_reliable_and_take_nothing, "blocked");
+	struct floe_publisher *pub = publisher("blocked", PUBLISHER(.depth = 2));
+	int r = 1;
+
+	for (uint64_t i = 1; r == 1; i++)
+		r = try_publish(pub, 64, i);
+	expect_equal(r, 0);
+	peer_kill(&peer);
+	expect_equal(floe_publisher_wait(pub, deadline()), 1);
+	publish(pub, 64, 99);
+	floe_publisher_close(pub);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void a_busy_publisher_is_killed_often(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct floe_subscriber *sub = NULL;
+	struct floe_sample sample;
+	uint64_t lost;
+
+	for (int i = 0; i < 20; i++) {
+		struct peer peer = start(publish_for_ever, "busy");
+
+		if (!sub)
+			sub = subscriber("busy", NULL);
+		expect_equal(floe_wait(sub, deadline()), 1);
+		expect_equal(floe_take(sub, &sample), 1);
+		floe_release(sub, &sample);
+		peer_kill(&peer);
+		(void)drain(sub, &lost);
+	}
+	floe_subscriber_close(sub);
+	expect(kill(keeper.pid, 0) == 0);
+	expect_end(&keeper);
+	expect_nothing_left();
+}
+
+static void a_busy_subscriber_is_killed_often(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct floe_publisher *pub = NULL;
+
+	for (uint64_t i = 0; i < 30; i++) {
+		struct peer peer = start(take_for_ever, "busy");
+
+		if (!pub)
+			pub = publisher("busy", PUBLISHER(.depth = 4));
+		for (uint64_t k = 1; k < 50; k++)
+			if (try_publish(pub, 64, k) == 0)
+				expect_equal(floe_publisher_wait(pub, deadline()), 1);
+		peer_kill(&peer);
+	}
+	for (uint64_t k = 1; k < 10; k++) {
+		expect_equal(floe_publisher_wait(pub, deadline()), 1);
+		publish(pub, 64, k);
+	}
+	floe_publisher_close(pub);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+#define SMALL_POOL \
+	PUBLISHER(.depth = 4, .loans_max = 16, \
+		  .pools = &(struct floe_pool){.chunk_size = 64, .chunk_count = 20}, \
+		  .pools_count = 1)
+
+static void loan_for_ever(int wire, void *argument)
+{
+	struct floe_publisher *pub = publisher(argument, SMALL_POOL);
+	struct floe_loan loan;
+
+	tell(wire, 1);
+	for (;;)
+		if (floe_loan(pub, 64, &loan) == 1)
+			floe_discard(pub, &loan);
+}
+
+static void a_small_pool_survives_all_deaths_in_it(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct floe_publisher *pub;
+	struct floe_loan loan[16];
+
+	for (int i = 0; i < 40; i++) {
+		struct peer peer = start(loan_for_ever, "pool");
+
+		peer_kill(&peer);
+	}
+	pub = publisher("pool", SMALL_POOL);
+	for (size_t i = 0; i < COUNT(loan); i++)
+		expect_equal(floe_loan(pub, 64, &loan[i]), 1);
+	floe_publisher_close(pub);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void crash(int wire, void *argument)
+{
+	char topic[64];
+
+	snprintf(topic, sizeof(topic), "crash.%d", getpid() % 10);
+	(void)argument;
+	(void)publisher(topic, PUBLISHER(.depth = 1, .payload_max = 64));
+	tell(wire, 1);
+	kill(getpid(), SIGKILL);
+}
+
+static void three_hundred_crash_and_nothing_is_left(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+
+	for (int i = 0; i < 300; i++) {
+		struct peer peer = start(crash, NULL);
+
+		peer_kill(&peer);
+	}
+	expect_soon(count_nodes() == 1);
+	expect_soon(folder_count_files() == 1);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void nobody_gets_the_history_of_the_dead_when_the_linger_is_over(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+	struct peer peer = start(publish_when_asked, "ghost");
+	struct floe_subscriber *sub;
+
+	expect_equal(ask(peer.wire, 3), 3);
+	peer_kill(&peer);
+	expect_soon(count_publishers("ghost", FLOE_STATE_DEAD) == 0);
+	sub = subscriber("ghost", SUBSCRIBER(.history = 16));
+	expect_nothing(sub);
+	floe_subscriber_close(sub);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void until_then_everybody_does(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct peer peer = start(publish_when_asked, "ghost");
+	struct floe_subscriber *sub;
+
+	expect_equal(ask(peer.wire, 3), 3);
+	peer_kill(&peer);
+	/* floed has seen the death. */
+	expect_soon(count_nodes() == 1);
+	sub = subscriber("ghost", SUBSCRIBER(.history = 16));
+	expect_equal(receive(sub, 64, 3), 1);
+	floe_subscriber_close(sub);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void a_stopped_program_is_left_alone(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+	struct peer peer = start(publish_when_asked, "stopped");
+	struct peer other = start(hold_until_killed, "stopped");
+	struct floe_subscriber *sub = subscriber("stopped", NULL);
+
+	kill(peer.pid, SIGSTOP);
+	/* Somebody else dies meanwhile, so that floed looks at all of them. */
+	peer_kill(&other);
+	expect_soon(count_nodes() == 3);
+	usleep(100000);
+	expect_equal(count_publishers("stopped", FLOE_STATE_ALIVE), 1);
+	kill(peer.pid, SIGCONT);
+	expect_equal(ask(peer.wire, 3), 3);
+	expect_equal(receive(sub, 64, 3), 1);
+	floe_subscriber_close(sub);
+	expect_equal(ask(peer.wire, 0), 0);
+	peer_end(&peer);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+/*
+ * floed dies
+ */
+
+static void programs_go_on_without_it_and_new_ones_start(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct peer peer = start(publish_when_asked, "on");
+	struct floe_subscriber *sub = subscriber("on", NULL);
+	struct floe_subscriber *late;
+
+	(void)keeper_end(&keeper, SIGKILL);
+	keeper_forget(&keeper);
+	expect_equal(ask(peer.wire, 3), 3);
+	expect_equal(receive(sub, 64, 3), 1);
+	late = subscriber("on", NULL);
+	expect_equal(ask(peer.wire, 4), 4);
+	expect_equal(receive(late, 64, 4), 2);
+	floe_subscriber_close(late);
+	floe_subscriber_close(sub);
+	expect_equal(ask(peer.wire, 0), 0);
+	peer_end(&peer);
+	expect_folder_empty();
+}
+
+/* No split brain: what came before, between and after belongs together. */
+static void what_began_under_one_meets_what_begins_under_the_next(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+	struct peer before = start(publish_when_asked, "same");
+	struct peer after;
+	struct floe_subscriber *sub = subscriber("same", NULL);
+	struct floe_subscriber *late;
+	struct floe_publisher *more;
+
+	(void)keeper_end(&keeper, SIGKILL);
+	keeper_forget(&keeper);
+	keeper = keeper_start_ready(no_linger());
+	after = start(publish_when_asked, "same");
+	late = subscriber("same", NULL);
+	expect_equal(ask(before.wire, 3), 3);
+	expect_equal(ask(after.wire, 4), 4);
+	for (uint64_t seed = 3; seed < 5; seed++) {
+		(void)receive(sub, 64, seed);
+		(void)receive(late, 64, seed);
+	}
+	/* An old program opens another port. */
+	more = publisher("same", NULL);
+	publish(more, 64, 5);
+	(void)receive(late, 64, 5);
+	/* A death that the new one sees. */
+	peer_kill(&before);
+	expect_soon(count_publishers("same", FLOE_STATE_ALIVE) == 2);
+	expect_soon(count_nodes() == 3);
+	floe_publisher_close(more);
+	floe_subscriber_close(late);
+	floe_subscriber_close(sub);
+	peer_kill(&after);
+	expect_soon(folder_count_files() == 1);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void all_are_killed_and_come_back_in_any_order(void)
+{
+	for (int order = 0; order < 2; order++) {
+		struct keeper keeper = {0};
+		struct peer peer;
+		struct floe_subscriber *sub;
+
+		if (order == 0)
+			keeper = keeper_start_ready(NULL);
+		peer = start(publish_when_asked, "all");
+		if (order == 1)
+			keeper = keeper_start_ready(NULL);
+		sub = subscriber("all", NULL);
+		expect_equal(ask(peer.wire, 3), 3);
+		(void)receive(sub, 64, 3);
+		floe_subscriber_close(sub);
+		kill(peer.pid, SIGKILL);
+		(void)keeper_end(&keeper, SIGKILL);
+		keeper_forget(&keeper);
+		peer_kill(&peer);
+	}
+	expect_nothing_left();
+}
+
+/* The next one starts before the last one is gone, as service managers do. */
+static void it_is_killed_and_started_again_without_a_wait(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+	struct peer peer = start(publish_when_asked, "rounds");
+	struct floe_subscriber *sub = subscriber("rounds", NULL);
+
+	for (uint64_t i = 1; i <= 30; i++) {
+		struct keeper next;
+
+		kill(keeper.pid, i % 3 ? SIGKILL : SIGTERM);
+		next = keeper_start(i % 2 ? NULL : no_linger());
+		expect_equal(ask(peer.wire, i), i);
+		expect_equal(receive(sub, 64, i), i);
+		(void)keeper_wait(&keeper);
+		keeper_forget(&keeper);
+		expect(keeper_is_ready(&next));
+		expect(keeper_count_lines(&next) < 5);
+		keeper = next;
+	}
+	floe_subscriber_close(sub);
+	expect_equal(ask(peer.wire, 0), 0);
+	peer_end(&peer);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void programs_start_while_it_starts_and_ends(void)
+{
+	uint64_t state = random_seed();
+
+	for (int i = 0; i < 30; i++) {
+		struct keeper keeper = keeper_start(NULL);
+		struct peer peer;
+
+		usleep((useconds_t)(random_next(&state) % 6000));
+		kill(keeper.pid, i % 2 ? SIGKILL : SIGTERM);
+		peer = start(live_once, "while");
+		peer_end(&peer);
+		(void)keeper_wait(&keeper);
+		keeper_forget(&keeper);
+	}
+	expect_nothing_left();
+}
+
+static void its_end_is_no_end_for_others(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct peer peer = start(publish_when_asked, "end");
+
+	expect_end(&keeper);
+	expect_equal(ask(peer.wire, 3), 3);
+	expect_equal(count_publishers("end", FLOE_STATE_ALIVE), 1);
+	expect_equal(ask(peer.wire, 0), 0);
+	peer_end(&peer);
+	expect_folder_empty();
+}
+
+/*
+ * What it lays down
+ */
+
+static const char small_topic[] = "[floed]\nlinger = 0\n"
+				  "[topic small]\npublishers = 1\nsubscribers = 1\ndepth = 3\n"
+				  "payload = 100\nmemory = 64K\nreserve = 1\n";
+
+static void what_it_laid_down_outlives_it(void)
+{
+	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct peer peer = start(publish_when_asked, "small");
+
+	expect_equal(try_publisher("small", NULL, "1 publishers already"), -EDQUOT);
+	(void)keeper_end(&keeper, SIGKILL);
+	keeper_forget(&keeper);
+	expect_equal(try_publisher("small", NULL, "1 publishers already"), -EDQUOT);
+	expect_equal(try_publisher("small", PUBLISHER(.payload_max = 1 << 20), "floed.conf"),
+		     -EDQUOT);
+	/* The last one takes it away. */
+	expect_equal(ask(peer.wire, 0), 0);
+	peer_end(&peer);
+	unconfigure();
+	expect_folder_empty();
+}
+
+static void what_a_killed_one_laid_down_can_be_cleaned_away(void)
+{
+	struct keeper keeper = keeper_start_ready(configure(small_topic));
+
+	(void)keeper_end(&keeper, SIGKILL);
+	keeper_forget(&keeper);
+	expect(folder_count_files() > 2);
+	expect_nothing_left();
+	unconfigure();
+}
+
+static void a_topic_that_it_keeps_outlives_its_users(void)
+{
+	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct peer peer = start(publish_when_asked, "small");
+	struct floe_subscriber *sub;
+
+	expect_equal(ask(peer.wire, 3), 3);
+	peer_kill(&peer);
+	/* The dead ring is swept, and another one lies ready. */
+	expect_soon(count_publishers("small", FLOE_STATE_DEAD) == 0 &&
+		    count_publishers("small", FLOE_STATE_CLOSED) == 1);
+	expect_soon(count_nodes() == 1);
+	sub = subscriber("small", SUBSCRIBER(.history = 3));
+	expect_nothing(sub);
+	expect_equal(try_subscriber("small", NULL, "1 subscribers already"), -EDQUOT);
+	floe_subscriber_close(sub);
+	expect_soon(count_publishers("small", FLOE_STATE_CLOSED) == 1);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void a_ring_that_lies_ready_is_taken(void)
+{
+	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct floe_publisher *pub;
+	struct floe_publisher_info info;
+	struct floe_view *view;
+
+	expect_equal(count_publishers("small", FLOE_STATE_CLOSED), 1);
+	pub = publisher("small", NULL);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_view_publishers(view, "small", &info, sizeof(info), 1), 1);
+	floe_view_close(view);
+	expect_equal(info.state, FLOE_STATE_ALIVE);
+	expect_equal(info.generation, 2);
+	expect_equal(info.depth, 3);
+	expect_equal(info.payload_max, 100);
+	floe_publisher_close(pub);
+	expect_soon(count_publishers("small", FLOE_STATE_CLOSED) == 1);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+/* A bad one changes nothing. */
+static void reading_it_again_changes_what_is_laid_down(void)
+{
+	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct floe_publisher *pub = publisher("small", NULL);
+	char told[256];
+
+	configure("[topic small]\nsize = 7\n");
+	kill(keeper.pid, SIGHUP);
+	keeper_hear(&keeper, told, sizeof(told));
+	keeper_hear(&keeper, told, sizeof(told));
+	expect_equal(try_publisher("small", NULL, "1 publishers already"), -EDQUOT);
+	configure("[floed]\nlinger = 0\n[topic other]\n");
+	kill(keeper.pid, SIGHUP);
+	keeper_hear(&keeper, told, sizeof(told));
+	keeper_hear(&keeper, told, sizeof(told));
+	floe_publisher_close(publisher("small", NULL));
+	floe_publisher_close(pub);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+/* It has nothing to coordinate then: whoever starts it again finds a new folder. */
+static void it_ends_when_its_folder_is_taken_away(void)
+{
+	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	int status;
+
+	folder_wipe();
+	status = keeper_wait(&keeper);
+	expect(WIFEXITED(status));
+	expect_equal(WEXITSTATUS(status), 1);
+	keeper_forget(&keeper);
+	unconfigure();
+	expect_nothing_left();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(it_tells_when_it_is_ready_and_when_it_ends),
+		TEST(a_second_one_is_told_of_the_first),
+		TEST(it_looks_at_nothing_until_something_happens),
+		TEST(with_monitoring_off_the_dead_are_left_alone),
+		TEST(it_says_little_when_much_happens),
+		TEST(a_publisher_that_is_killed_and_started_again_is_heard),
+		TEST(what_a_killed_subscriber_held_is_free_at_once),
+		TEST(who_was_blocked_by_a_killed_subscriber_goes_on),
+		TEST(a_busy_publisher_is_killed_often),
+		TEST(a_busy_subscriber_is_killed_often),
+		TEST(a_small_pool_survives_all_deaths_in_it),
+		TEST(three_hundred_crash_and_nothing_is_left),
+		TEST(nobody_gets_the_history_of_the_dead_when_the_linger_is_over),
+		TEST(until_then_everybody_does),
+		TEST(a_stopped_program_is_left_alone),
+		TEST(programs_go_on_without_it_and_new_ones_start),
+		TEST(what_began_under_one_meets_what_begins_under_the_next),
+		TEST(all_are_killed_and_come_back_in_any_order),
+		TEST(it_is_killed_and_started_again_without_a_wait),
+		TEST(programs_start_while_it_starts_and_ends),
+		TEST(its_end_is_no_end_for_others),
+		TEST(what_it_laid_down_outlives_it),
+		TEST(what_a_killed_one_laid_down_can_be_cleaned_away),
+		TEST(a_topic_that_it_keeps_outlives_its_users),
+		TEST(a_ring_that_lies_ready_is_taken),
+		TEST(reading_it_again_changes_what_is_laid_down),
+		TEST(it_ends_when_its_folder_is_taken_away),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
