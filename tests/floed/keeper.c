@@ -103,14 +103,15 @@ void keeper_hear(struct keeper *keeper, char *ret, size_t size)
 struct keeper keeper_start_ready(const char *const *arguments)
 {
 	struct keeper keeper = keeper_start(arguments);
+	bool ready = keeper_is_ready(&keeper);
 
-	if (!keeper_is_ready(&keeper)) {
+	if (!ready) {
 		char said[4096];
 
 		keeper_read(&keeper, said, sizeof(said));
 		printf("%s", said);
-		expect(!"floed is ready");
 	}
+	expect(ready);
 	return keeper;
 }
 
