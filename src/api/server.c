@@ -27,8 +27,10 @@
 #include "registry/peer.h"
 
 #define LOOK_SOON_NS 1000000
-#define LOOKS 1024 /* that find nothing, for one that asks the kernel */
-#define TAKES 64   /* that find something, for one look around */
+/* As in client.c. */
+#define LOOKS 1024
+#define ASK_NS 1000000
+#define TAKES 64 /* that find something, for one look around */
 
 struct caller {
 	struct caller *next;
@@ -63,6 +65,7 @@ struct server {
 	uint8_t free[REQUESTS_MAX]; /* places; the last one is used next */
 	uint32_t free_count;
 	uint32_t looks;
+	int64_t asked_ns;
 	uint32_t takes;
 	bool waits; /* the next free place has a sample, whose client could not be answered yet */
 	uint64_t id;
@@ -622,18 +625,33 @@ floe_inline int find(struct floe_server *server, struct server **ret)
 	return floe_likely(*ret) ? 1 : refuse(server, ret);
 }
 
+static bool is_time_to_ask(struct server *s)
+{
+	int64_t now;
+
+	if (++s->looks % LOOKS)
+		return false;
+	now = os->now_ns();
+	if (now - s->asked_ns < ASK_NS)
+		return false;
+	s->asked_ns = now;
+	return true;
+}
+
 FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret)
 {
 	struct server *s;
 	int r = find(server, &s);
+	bool ask;
 
 	if (r < 0 || !ret)
 		return r < 0 ? r : -EINVAL;
 	r = take_any(s, ret);
 	if (r == 1 && ++s->takes % TAKES)
 		return 1;
-	if (!is_quiet(s) || !(++s->looks % LOOKS))
-		look(s, !(s->looks % LOOKS));
+	ask = is_time_to_ask(s);
+	if (ask || !is_quiet(s))
+		look(s, ask);
 	return r;
 }
 
