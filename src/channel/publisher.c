@@ -710,7 +710,10 @@ static int ask(struct publisher *pub)
 	if (!pub->calls->would_block)
 		return 0;
 	r = pub->calls->would_block(pub->user);
-	return r == FLOE_AGAIN ? publisher_may_publish(pub) : r;
+	if (r == FLOE_AGAIN)
+		return publisher_may_publish(pub);
+	/* Whatever else it says, nothing is overwritten that somebody waits for. */
+	return r == FLOE_DROP ? FLOE_DROP : 0;
 }
 
 static int drop(struct publisher *pub, struct floe_loan *loan)

@@ -239,9 +239,13 @@ static void the_program_is_asked_what_to_do_with_what_would_block(void)
 	expect_equal(asked.count, 1);
 	expect(loan.data);
 
+	asked.answer = 3; /* means nothing */
+	expect_equal(floe_publish(asked.pub, &loan), 0);
+	asked.answer = -1;
+	expect_equal(floe_publish(asked.pub, &loan), 0);
 	asked.answer = FLOE_AGAIN;
 	expect_equal(floe_publish(asked.pub, &loan), 1);
-	expect_equal(asked.count, 2);
+	expect_equal(asked.count, 4);
 
 	asked.answer = FLOE_DROP;
 	expect_equal(floe_loan(asked.pub, CHUNK, &loan), 1);
