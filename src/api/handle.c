@@ -14,9 +14,7 @@
 
 #define NOBODY UINT32_MAX
 
-/* The last bytes of the address space are the kernel's: neither NULL nor any object of the
- * application has an offset from here that is small enough. */
-#define NO_BASE ((unsigned char *)-(uintptr_t)(HANDLES_MAX * sizeof(struct handle)))
+#define NO_BASE ((unsigned char *)sizeof(struct handle))
 
 unsigned char *handle_base = NO_BASE;
 
@@ -40,19 +38,27 @@ static void forget_parent(void)
 
 static int reserve(void)
 {
-	size_t size = HANDLES_MAX * sizeof(struct handle);
+	size_t size = HANDLES_SIZE;
+	unsigned char *base;
 	void *memory;
+	size_t before;
 	int r;
 
 	if (handle_base != NO_BASE)
 		return 0;
-	r = os->map(&memory, size, PROT_READ | PROT_WRITE,
+	/* Twice as much has an aligned range in it; what is around that goes back. */
+	r = os->map(&memory, 2 * size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (r < 0)
 		return r;
-	if (os->advise(memory, size, MADV_WIPEONFORK) == 0)
+	before = -(uintptr_t)memory & (size - 1);
+	base = (unsigned char *)memory + before;
+	if (before)
+		(void)os->unmap(memory, before);
+	(void)os->unmap(base + size, size - before);
+	if (os->advise(base, size, MADV_WIPEONFORK) == 0)
 		(void)pthread_atfork(NULL, NULL, forget_parent);
-	handle_base = memory;
+	handle_base = base;
 	return 0;
 }
 

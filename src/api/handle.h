@@ -39,21 +39,21 @@ struct handle {
 	uint32_t kind;
 	uint32_t next; /* while free: index of the next free one */
 };
-#define HANDLE_SHIFT 4
-static_assert(sizeof(struct handle) == 1 << HANDLE_SHIFT, "found by a rotation");
+#define HANDLES_SIZE ((uintptr_t)HANDLES_MAX * sizeof(struct handle))
+static_assert((HANDLES_SIZE & (HANDLES_SIZE - 1)) == 0, "found by a mask");
 
-/* Before the first handle: where no object can lie, so that nothing is found. */
+/* Where the handles begin, at a multiple of their size. Before the first one: what no address with the
+ * bits of an index cleared can be, so that nothing is found. */
 extern __attribute__((visibility("hidden"))) unsigned char *handle_base;
 
 /* The object behind a handle of this kind, or NULL. */
 floe_inline void *handle_find(const void *handle, enum handle_kind kind)
 {
-	uintptr_t offset = (uintptr_t)handle - (uintptr_t)handle_base;
-	/* Rotated, an offset between two handles is out of range too. */
-	uintptr_t index = offset >> HANDLE_SHIFT | offset << (8 * sizeof(offset) - HANDLE_SHIFT);
+	/* All handles have the bits of the range but those of their index; so has nothing else. */
+	uintptr_t range = (uintptr_t)handle & ~(HANDLES_SIZE - sizeof(struct handle));
 	const struct handle *found = handle;
 
-	if (floe_unlikely(index >= HANDLES_MAX || found->kind != kind))
+	if (floe_unlikely(range != (uintptr_t)handle_base || found->kind != kind))
 		return NULL;
 	/* A kind is never without an object: no caller looks twice. */
 	if (!found->object)
