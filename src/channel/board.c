@@ -152,10 +152,12 @@ void *cell_prepare(const struct cell *cell)
 {
 	uint64_t next = load_relaxed(&cell->shared->done) + 1;
 
-	/* Pairs with the fence in cell_kept: who reads a byte of what comes now sees this. A full
-	 * fence, for memcpy may store past the order of other stores. Dying after it: the value before
-	 * is untouched, and the next one is written by a successor. */
-	store_seq_cst(&cell->shared->begun, next);
+	/* Dying after it: the value before is untouched, and the next one is written by a successor. */
+	store_relaxed(&cell->shared->begun, next);
+	/* Pairs with the fence in cell_kept: who reads a byte of what comes now sees `begun`. A store
+	 * alone, of whatever order, does not hold back the stores after it (Arm's stlr), and memcpy
+	 * may store past the order of other stores: so a full fence. */
+	fence_seq_cst();
 	return slot_of(cell, next);
 }
 
