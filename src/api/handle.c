@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
 #include <sys/mman.h>
 
 #include "os/os.h"
@@ -126,6 +125,20 @@ void *handle_find_suspect(const void *handle, enum handle_kind kind)
 void handle_trust(void *handle, enum handle_kind kind)
 {
 	change_kind(handle, kind | HANDLE_SUSPECT, kind);
+}
+
+int handle_find_sound(void **ret_object, void *handle, enum handle_kind kind,
+		      bool (*is_broken)(const void *object))
+{
+	void *object = handle_find_suspect(handle, kind);
+
+	if (!object)
+		return -EINVAL;
+	if (is_broken(object))
+		return -EPROTO;
+	handle_trust(handle, kind);
+	*ret_object = object;
+	return 1;
 }
 
 void *handle_close(void *handle, enum handle_kind kind)

@@ -13,6 +13,7 @@
  * Opening and closing may come from any thread.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -70,6 +71,11 @@ void handle_suspect_all(void);
 /* The object behind a handle that is under suspicion, or NULL; and the end of it. */
 void *handle_find_suspect(const void *handle, enum handle_kind kind);
 void handle_trust(void *handle, enum handle_kind kind);
+
+/* For a handle that handle_find does not know. 1: it is sound after all, and trusted again; -EPROTO
+ * memory of it is gone; -EINVAL */
+int handle_find_sound(void **ret_object, void *handle, enum handle_kind kind,
+		      bool (*is_broken)(const void *object));
 
 /* -ENOMEM; -EMFILE: HANDLES_MAX are open. `object` is what handle_find gives. */
 int handle_open(void **ret_handle, enum handle_kind kind, void *object);

@@ -71,6 +71,16 @@ int service_join_types(struct service_type *ret, const struct floe_type *request
 	return 0;
 }
 
+ssize_t service_rings_size(const struct floe_publisher_options *ring, size_t count,
+			   size_t count_max)
+{
+	ssize_t size = floe_publisher_memory_size(ring);
+
+	if (count > count_max)
+		return -EINVAL;
+	return size < 0 ? size : (ssize_t)count * size;
+}
+
 int service_make_id(uint64_t *ret, struct floe_error *error)
 {
 	int r;

@@ -60,6 +60,11 @@ struct service_type {
 int service_join_types(struct service_type *ret, const struct floe_type *request,
 		       const struct floe_type *response, struct floe_error *error);
 
+/* Bytes in tmpfs of the rings that `count` peers have: -EINVAL more than count_max; or as
+ * floe_publisher_memory_size. */
+ssize_t service_rings_size(const struct floe_publisher_options *ring, size_t count,
+			   size_t count_max);
+
 /* A number that is not 0 and nobody else's. */
 int service_make_id(uint64_t *ret, struct floe_error *error);
 

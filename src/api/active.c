@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/active.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "api/caller.h"
+
+#define TICKET_ALWAYS 0x100u
+#define TICKET_NEXT_USE 0x200u
+
+struct active *active_find(struct server *s, const struct floe_request *request)
+{
+	uint64_t ticket = request->ticket;
+	uint64_t index = ticket & 0xff;
+
+	if (index >= s->options.active_max || s->active[index].ticket != ticket ||
+	    !s->active[index].caller)
+		return NULL;
+	return &s->active[index];
+}
+
+bool active_has_lent(const struct active *a, const struct floe_loan *loan)
+{
+	return a->loan.data && a->loan.data == loan->data && a->loan.ticket == loan->ticket;
+}
+
+void active_release(struct server *s, struct floe_sample *sample)
+{
+	struct subscriber *sub = &s->requests->subscriber;
+
+	if (subscriber_find(sub, sample))
+		subscriber_release(sub, sample);
+	else
+		subscriber_release_slow(sub, sample);
+}
+
+void active_discard(struct active *a)
+{
+	if (a->loan.data)
+		publisher_discard(&a->caller->responses->publisher, &a->loan);
+}
+
+void active_finish(struct server *s, struct active *a, struct floe_request *request)
+{
+	struct caller *caller = a->caller;
+
+	active_discard(a);
+	active_release(s, &a->sample);
+	caller->active--;
+	s->counts.ended++;
+	s->counts.active--;
+	s->counts.abandoned += caller->gone;
+	a->caller = NULL;
+	a->ticket += TICKET_NEXT_USE;
+	s->free[s->free_count++] = (uint8_t)(a - s->active);
+	*request = (struct floe_request){0};
+	if (caller->gone)
+		caller_bury(s);
+}
+
+/* Feeds move when one before them is let go; the held sample knows where its own is. */
+static const struct feed *feed_of(struct server *s, const struct active *a)
+{
+	return subscriber_feed_of(&s->requests->subscriber, &a->sample);
+}
+
+bool active_is_unwanted(struct server *s, const struct active *a)
+{
+	const struct segment_shared *segment = feed_of(s, a)->reader.segment;
+	uint64_t place = a->mark & MARK_INDEX;
+
+	/* Pairs with the release in publisher_set_unwanted; nothing depends on what was before it. */
+	return load_relaxed(&segment->unwanted[place / 64]) >> place % 64 & 1;
+}
+
+int active_end_with(struct active *a, int32_t status)
+{
+	struct publisher *pub = &a->caller->responses->publisher;
+	struct floe_loan loan;
+	int r = publisher_loan(pub, sizeof(status), &loan);
+
+	if (r != 1)
+		return r;
+	memcpy(loan.data, &status, sizeof(status));
+	r = publisher_publish_marked(pub, &loan, (a->mark & MARK_REQUEST) | MARK_END);
+	if (r != 1)
+		publisher_discard(pub, &loan);
+	return r;
+}
+
+int active_send_more(struct server *s, struct active *a, struct floe_loan *loan)
+{
+	struct publisher *pub = &a->caller->responses->publisher;
+	int r;
+
+	if (active_is_unwanted(s, a))
+		return -ECANCELED;
+	r = publisher_has_room(pub, a->caller->active_max);
+	if (r < 0)
+		return r;
+	if (r == 1)
+		return publisher_publish_marked(pub, loan, (a->mark & MARK_REQUEST) | MARK_MORE);
+	s->counts.would_block++;
+	caller_look_at(s, a->caller, false);
+	return a->caller->gone ? -EPIPE : 0;
+}
+
+/* The last place is nobody's: it is where is looked when no other is free. */
+void active_lay_out(struct server *s)
+{
+	s->free[REQUESTS_MAX - 1] = REQUESTS_MAX - 1;
+	for (size_t i = s->options.active_max; i-- > 0;) {
+		s->active[i].ticket = s->id * TICKET_NEXT_USE | TICKET_ALWAYS | i;
+		s->free[s->free_count++] = (uint8_t)i;
+	}
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/caller.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "api/active.h"
+#include "os/os.h"
+#include "registry/peer.h"
+
+#define CALLER_LOOK_NS 1000000
+
+static struct feed *find_feed(struct subscriber *sub, uint64_t file)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (sub->feeds[i].file == file)
+			return &sub->feeds[i];
+	return NULL;
+}
+
+/* What nobody needs any more of a caller that is gone. */
+static bool is_over(struct server *s, struct caller *k)
+{
+	if (!k->gone)
+		return false;
+	if (k->responses && publisher_count_loans(&k->responses->publisher) == 0) {
+		publication_close(k->responses, true);
+		k->responses = NULL;
+	}
+	return !k->responses && !k->active && !find_feed(&s->requests->subscriber, k->file);
+}
+
+void caller_bury(struct server *s)
+{
+	struct caller **at = &s->callers;
+
+	while (*at) {
+		struct caller *k = *at;
+
+		if (is_over(s, k)) {
+			*at = k->next;
+			free(k);
+		} else {
+			at = &k->next;
+		}
+	}
+}
+
+/* Its process is dead: the name of its ring goes too, as soon as that is proved. */
+void caller_look_at(struct server *s, struct caller *k, bool ask)
+{
+	const struct node *node = s->requests->node;
+	const struct feed *feed = find_feed(&s->requests->subscriber, k->file);
+	struct peer peer = PEER_NULL;
+	bool is_bad;
+	int64_t now;
+
+	if (!feed || feed->leaving) {
+		k->gone = true;
+		return;
+	}
+	is_bad = feed->omen && omen_is_bad(load_acquire(feed->omen));
+	if (!is_bad && !ask)
+		return;
+	now = os->now_ns();
+	if (!ask && now - k->checked_ns < CALLER_LOOK_NS)
+		return;
+	k->checked_ns = now;
+	if (peer_is_alive(&node->domain, feed->owner) == 0) {
+		k->gone = true;
+		ring_file_remove(node, &s->requests->topic, k->index);
+		return;
+	}
+	peer.region = feed->life;
+	if (is_bad && peer_is_ending(&peer, node->shared))
+		k->gone = true;
+}
+
+void caller_look(struct server *s, bool ask)
+{
+	bool gone = false;
+
+	for (struct caller *k = s->callers; k; k = k->next) {
+		caller_look_at(s, k, ask);
+		gone |= k->gone;
+	}
+	if (gone)
+		caller_bury(s);
+}
+
+bool caller_is_quiet(const struct server *s)
+{
+	for (const struct caller *k = s->callers; k; k = k->next)
+		if (k->gone || (k->omen && omen_is_bad(load_relaxed(k->omen))))
+			return false;
+	return true;
+}
+
+static struct caller *add_caller(struct server *s, struct feed *feed)
+{
+	struct caller *added = calloc(1, sizeof(*added));
+
+	/* Its requests wait until there is memory. */
+	if (!added)
+		return NULL;
+	*added = (struct caller){
+		.next = s->callers,
+		.sender = feed->sender,
+		.file = feed->file,
+		.index = feed->index,
+		.active_max = feed->reader.depth < FLOE_REQUESTS_MAX ? feed->reader.depth
+								     : FLOE_REQUESTS_MAX,
+	};
+	s->callers = added;
+	feed->user = added;
+	return added;
+}
+
+/* A ring for the responses to this caller, when the first of its requests comes. */
+static int connect_to(struct server *s, struct caller *k)
+{
+	struct floe_publisher_options o = {
+		.size = sizeof(o),
+		.depth = s->options.responses_max + k->active_max,
+		.loans_max = k->active_max + 1,
+		.payload_max = s->options.payload_max,
+		.holds_max = CLIENT_HOLDS_DEFAULT,
+		.mode = s->options.mode,
+		.dir = s->dir,
+		.domain = s->domain,
+	};
+	char topic[SERVICE_NAME_MAX];
+
+	service_client_topic(topic, s->service, k->sender);
+	return publication_open(&k->responses, topic, &o, s->id);
+}
+
+/* The folder has been read again: clients came, or have gone. What cannot be had now is asked for
+ * again with the first request. */
+void caller_changed(void *user)
+{
+	struct server *s = user;
+	struct subscriber *sub = &s->requests->subscriber;
+
+	for (uint32_t i = 0; i < sub->feed_count; i++) {
+		struct feed *feed = &sub->feeds[i];
+
+		if (!feed->leaving && feed->sender && !feed->user)
+			(void)add_caller(s, feed);
+	}
+	for (struct caller *k = s->callers; k; k = k->next) {
+		const struct feed *feed = find_feed(sub, k->file);
+
+		k->omen = feed && !feed->leaving ? feed->omen : NULL;
+	}
+	caller_look(s, true);
+	for (struct caller *k = s->callers; k; k = k->next)
+		if (!k->gone && !k->responses)
+			(void)connect_to(s, k);
+}
+
+/* It may pass: the request stays for the next take. */
+static bool may_pass(int r)
+{
+	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOSPC || r == -EDQUOT ||
+	       r == -EBUSY || r == -EINTR;
+}
+
+int caller_meet(struct server *s, struct active *a)
+{
+	struct feed *feed = subscriber_feed_of(&s->requests->subscriber, &a->sample);
+	struct caller *caller = feed->user;
+	int r;
+
+	if (!caller && feed->sender && !feed->leaving)
+		caller = add_caller(s, feed);
+	r = !caller || caller->gone ? -EPIPE : 0;
+	if (r == 0 && !caller->responses)
+		r = connect_to(s, caller);
+	s->waits = may_pass(r);
+	if (r == 0 || s->waits)
+		return r == 0 ? 1 : r;
+	if (caller)
+		caller->gone = true;
+	s->counts.abandoned++;
+	active_release(s, &a->sample);
+	return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_CALLER_H
+#define API_CALLER_H
+
+/*
+ * Caller: a client, as its server sees it. The calls go over all callers of one server.
+ */
+
+#include "api/server.h"
+
+/* For subscription_open: clients came, or have gone. */
+void caller_changed(void *user);
+
+/* Does no omen speak, and is nobody gone? No system call. */
+bool caller_is_quiet(const struct server *s);
+
+/* Who is gone? `ask`: the kernel is asked in any case. */
+void caller_look(struct server *s, bool ask);
+void caller_look_at(struct server *s, struct caller *k, bool ask);
+
+/* Lets go of those that are gone and need nothing more. */
+void caller_bury(struct server *s);
+
+/* A request that cannot be entered at once: its client must be met first, or is gone. 1; 0 it is
+ * dropped; -errno it stays where it is */
+int caller_meet(struct server *s, struct active *a);
+
+#endif

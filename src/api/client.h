@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_CLIENT_H
+#define API_CLIENT_H
+
+/*
+ * Client: what lies behind a struct floe_client.
+ *
+ * A request has a place in a table, and its number says which, and how often that was used. It is
+ * *open* until its server has ended it, or is gone, and *told* once take has said how it ended; after
+ * both its place is free:
+ *
+ *   active_max = free places + open ones + those that are not told
+ *   a connection's active = requests on it that are open
+ *
+ * A server is gone when it says so, when another one announces itself in its place, or when its
+ * process is dead or has begun to end, after which it executes nothing. What it sent before is taken
+ * first, then the rest of its requests end.
+ */
+
+#include "api/asking.h"
+#include "api/publication.h"
+#include "api/service.h"
+#include "api/subscription.h"
+#include "uring/alarm.h"
+
+/* A server, as this client sees it. */
+struct connection {
+	struct connection *next;
+	struct publication *requests; /* NULL: it was sent none yet */
+	uint64_t server;
+	uint64_t node;
+	const shared_u32 *omen; /* as its feed on NAME@service has it, or NULL */
+	uint32_t index;         /* which publisher of NAME@service announced it */
+	uint32_t active_max;
+	uint32_t active;
+	uint32_t suspicions; /* looks since its omen turned bad */
+	uint64_t turn;       /* when it was lent from last: a count */
+	uint64_t attempt;    /* of which call it was tried in */
+	int64_t checked_ns;
+	bool gone;
+	bool drained; /* gone, and all that it sent has been taken */
+};
+
+struct pending {
+	uint64_t number;               /* of the request that is out, or was last */
+	struct connection *connection; /* while it is open */
+	uint64_t server;               /* who may answer */
+	int64_t deadline_ns;           /* INT64_MAX: none */
+	int32_t outcome;               /* how it ended, and take has not said it; else 0 */
+	bool open;
+	bool told;
+	bool runs; /* open, and it has not ended for us */
+};
+
+struct client {
+	struct subscription *responses;
+	struct subscription *announcements;
+	struct connection *connections;
+	struct connection *lender; /* from which was lent last */
+	struct pending pending[REQUESTS_MAX];
+	uint8_t free[REQUESTS_MAX]; /* places; the last one is used next */
+	uint32_t free_count;
+	uint32_t outcomes; /* to be told */
+	int64_t nearest_ns;
+	int64_t looked_ns;
+	struct asking asking;
+	uint32_t takes;
+	bool news; /* a server is gone, and perhaps not drained */
+	uint64_t id;
+	uint64_t turn;
+	uint64_t attempt;
+	struct floe_client_options options;
+	char *dir;
+	char *domain;
+	char service[FLOE_SERVICE_NAME_MAX + 1];
+	struct floe_client_counts counts;
+	struct alarm alarm;
+	bool polled;
+	bool told; /* the alarm has been set once */
+	uint32_t feed_changes;
+};
+
+#endif

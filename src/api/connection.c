@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "api/connection.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/pending.h"
+#include "os/os.h"
+#include "registry/peer.h"
+
+static struct feed *find_feed(struct subscriber *sub, uint32_t index)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (sub->feeds[i].index == index && !sub->feeds[i].leaving)
+			return &sub->feeds[i];
+	return NULL;
+}
+
+static struct feed *find_sender(struct subscriber *sub, uint64_t sender)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (sub->feeds[i].sender == sender)
+			return &sub->feeds[i];
+	return NULL;
+}
+
+static void lose(struct client *c, struct connection *connection)
+{
+	connection->gone = true;
+	c->news = true;
+}
+
+static struct connection *find_connection(struct client *c, uint32_t index)
+{
+	for (struct connection *k = c->connections; k; k = k->next)
+		if (k->index == index && !k->gone)
+			return k;
+	return NULL;
+}
+
+void connection_changed(void *user)
+{
+	struct client *c = user;
+
+	for (struct connection *k = c->connections; k; k = k->next) {
+		const struct feed *feed = find_feed(&c->announcements->subscriber, k->index);
+
+		k->omen = feed ? feed->omen : NULL;
+	}
+}
+
+static void add_connection(struct client *c, const struct announcement *a, uint32_t index)
+{
+	struct connection *added;
+
+	if (peer_is_alive(&c->responses->node->domain, a->node) == 0)
+		return;
+	added = calloc(1, sizeof(*added));
+	/* Without memory it is as if it were not there; the next one that comes may have more luck. */
+	if (!added)
+		return;
+	*added = (struct connection){
+		.next = c->connections,
+		.server = a->server,
+		.node = a->node,
+		.index = index,
+		.active_max = a->active_max < FLOE_REQUESTS_MAX ? a->active_max : FLOE_REQUESTS_MAX,
+	};
+	c->connections = added;
+	connection_changed(c);
+}
+
+/* What a server announces is input; the one before it in the same place has gone. */
+static void note_announcement(struct client *c, const struct floe_sample *sample, uint32_t index)
+{
+	struct connection *known = find_connection(c, index);
+	struct announcement a;
+
+	if (sample->size != sizeof(a))
+		return;
+	memcpy(&a, sample->data, sizeof(a));
+	if (known && (known->server != a.server || a.leaving))
+		lose(c, known);
+	if (a.server && !a.leaving && (!known || known->gone))
+		add_connection(c, &a, index);
+}
+
+static void read_announcements(struct client *c)
+{
+	struct subscriber *sub = &c->announcements->subscriber;
+	struct floe_sample sample;
+	int r;
+
+	while ((r = subscriber_take(sub, &sample)) == 1 || r == -EPROTO || r == -EACCES) {
+		if (r != 1)
+			continue;
+		note_announcement(c, &sample, subscriber_find(sub, &sample)->feed->index);
+		subscriber_release(sub, &sample);
+	}
+}
+
+static bool is_dead(const struct client *c, const struct connection *k, const struct feed *feed)
+{
+	const struct node *node = c->responses->node;
+	struct peer peer = PEER_NULL;
+
+	if (peer_is_alive(&node->domain, k->node) == 0)
+		return true;
+	if (!feed || !feed->life.base || feed->owner != k->node)
+		return false;
+	peer.region = feed->life;
+	return peer_is_ending(&peer, node->shared);
+}
+
+/* Its omen is bad, or it is time to ask in any case. The kernel wakes one of those who sleep on an
+ * omen; he wakes the others. */
+static void look_at_server(struct client *c, struct connection *k, bool ask)
+{
+	const struct feed *feed = find_feed(&c->announcements->subscriber, k->index);
+	bool is_bad = feed && feed->omen && omen_is_bad(load_acquire(feed->omen));
+	int64_t now;
+
+	if (!is_bad)
+		k->suspicions = 0;
+	if (!is_bad && !ask)
+		return;
+	now = os->now_ns();
+	if (!ask && now - k->checked_ns < CONNECTION_LOOK_NS)
+		return;
+	k->checked_ns = now;
+	if (is_bad && k->suspicions++ == 0)
+		(void)os->wake(omen_futex(feed->omen), INT_MAX);
+	if (is_dead(c, k, feed))
+		lose(c, k);
+}
+
+/* Its ring on our topic has been read to its end: the name goes as soon as it is proved dead, or has
+ * closed it. */
+static bool is_over(struct client *c, struct connection *k)
+{
+	const struct feed *feed = find_sender(&c->responses->subscriber, k->server);
+
+	if (feed && !feed->leaving)
+		ring_file_remove(c->responses->node, &c->responses->topic, feed->index);
+	if (k->requests && publisher_count_loans(&k->requests->publisher) == 0) {
+		publication_close(k->requests, false);
+		k->requests = NULL;
+	}
+	return !k->requests && (!feed || feed->leaving);
+}
+
+void connection_bury(struct client *c)
+{
+	struct connection **at = &c->connections;
+
+	while (*at) {
+		struct connection *k = *at;
+
+		if (k->drained && is_over(c, k)) {
+			*at = k->next;
+			if (c->lender == k)
+				c->lender = NULL;
+			free(k);
+		} else {
+			at = &k->next;
+		}
+	}
+}
+
+bool connection_is_quiet(const struct client *c)
+{
+	const struct subscriber *sub = &c->announcements->subscriber;
+
+	if (load_relaxed(&sub->hints->publishers) != sub->publishers_seen || c->news || c->outcomes)
+		return false;
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (ring_look(&sub->feeds[i].reader) != RING_EMPTY)
+			return false;
+	for (const struct connection *k = c->connections; k; k = k->next)
+		if (k->drained || (k->omen && omen_is_bad(load_relaxed(k->omen))))
+			return false;
+	return true;
+}
+
+void connection_look(struct client *c, bool ask)
+{
+	bool over = false;
+
+	read_announcements(c);
+	for (struct connection *k = c->connections; k; k = k->next) {
+		if (!k->gone)
+			look_at_server(c, k, ask);
+		over |= k->drained;
+	}
+	if (over && ask)
+		connection_bury(c);
+	pending_expire(c);
+}
+
+void connection_end_gone(struct client *c)
+{
+	c->news = false;
+	for (struct connection *k = c->connections; k; k = k->next) {
+		if (!k->gone || k->drained)
+			continue;
+		k->drained = true;
+		for (size_t i = 0; i < c->options.active_max; i++) {
+			struct pending *p = &c->pending[i];
+
+			if (!p->open || p->connection != k)
+				continue;
+			if (p->runs)
+				pending_conclude(c, p, -EPIPE);
+			pending_shut(c, p);
+		}
+	}
+	connection_bury(c);
+}
+
+void connection_lose_broken(struct client *c)
+{
+	const struct subscriber *sub = &c->responses->subscriber;
+
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		for (struct connection *k = c->connections; k; k = k->next)
+			if (sub->feeds[i].broken && k->server == sub->feeds[i].sender && !k->gone)
+				lose(c, k);
+}
+
+/*
+ * Sending
+ */
+
+static int connect_to(struct client *c, struct connection *k)
+{
+	struct floe_publisher_options o = {
+		.size = sizeof(o),
+		.depth = c->options.active_max,
+		.loans_max = c->options.loans_max,
+		.payload_max = c->options.payload_max,
+		.holds_max = k->active_max,
+		.mode = c->options.mode,
+		.dir = c->dir,
+		.domain = c->domain,
+	};
+	char topic[SERVICE_NAME_MAX];
+
+	service_server_topic(topic, c->service, k->server);
+	return publication_open(&k->requests, topic, &o, c->id);
+}
+
+/* The one that has fewest of our requests, and of these the one that was not asked for longest. */
+static struct connection *choose(struct client *c)
+{
+	struct connection *best = NULL;
+
+	for (struct connection *k = c->connections; k; k = k->next) {
+		if (k->gone || k->attempt == c->attempt)
+			continue;
+		if (!best || k->active < best->active ||
+		    (k->active == best->active && k->turn < best->turn))
+			best = k;
+	}
+	return best;
+}
+
+int connection_lend(struct client *c, size_t size, struct floe_loan *ret)
+{
+	int r = -ENOTCONN;
+
+	c->attempt++;
+	for (struct connection *k = choose(c); k; k = choose(c)) {
+		k->attempt = c->attempt;
+		r = k->requests ? 0 : connect_to(c, k);
+		if (r == 0)
+			r = publisher_loan(&k->requests->publisher, size, ret);
+		if (r > 0) {
+			k->turn = ++c->turn;
+			c->lender = k;
+		}
+		if (r > 0 || r == -EINVAL)
+			return r;
+	}
+	return r;
+}
+
+struct connection *connection_find_lender(const struct client *c, const struct floe_loan *loan)
+{
+	struct connection *last = c->lender;
+
+	if (floe_likely(last && last->requests && publisher_find(&last->requests->publisher, loan)))
+		return last;
+	for (struct connection *k = c->connections; k; k = k->next)
+		if (k->requests && publisher_find(&k->requests->publisher, loan))
+			return k;
+	return NULL;
+}
+
+/*
+ * The end
+ */
+
+void connection_close_all(struct client *c)
+{
+	while (c->connections) {
+		struct connection *k = c->connections;
+
+		c->connections = k->next;
+		publication_close(k->requests, false);
+		free(k);
+	}
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_CONNECTION_H
+#define API_CONNECTION_H
+
+/*
+ * Connection: a server, as a client sees it. The calls go over all connections of one client.
+ */
+
+#include "api/client.h"
+
+/* An omen that cannot be confirmed yet is looked at again after this time. */
+#define CONNECTION_LOOK_NS 1000000
+
+/* For subscription_open: feeds have come and gone, and with them their omens. */
+void connection_changed(void *user);
+
+/* Has no server announced anything, and does no omen speak? No system call. */
+bool connection_is_quiet(const struct client *c);
+
+/* Who came, who is gone, what has expired. `ask`: the kernel is asked who lives in any case. */
+void connection_look(struct client *c, bool ask);
+
+/* Nothing is left of what those who are gone have sent: their requests end. */
+void connection_end_gone(struct client *c);
+
+/* Lets go of those that are gone and need nothing more. */
+void connection_bury(struct client *c);
+
+/* Servers whose memory is not what it must be answer nothing any more. */
+void connection_lose_broken(struct client *c);
+
+/* As floe_client_loan, when a place is free. */
+int connection_lend(struct client *c, size_t size, struct floe_loan *ret);
+
+/* From whom this was lent; NULL: it is not a loan of this client. */
+struct connection *connection_find_lender(const struct client *c, const struct floe_loan *loan);
+
+void connection_close_all(struct client *c);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef API_SERVER_H
+#define API_SERVER_H
+
+/*
+ * Server: what lies behind a struct floe_server.
+ *
+ * A caller is a client, as its server sees it: a ring of requests that it made on our topic, and a
+ * ring of responses that we made on its. It is gone when its ring has lost its name, which it takes
+ * away when it closes, or when its process is dead or has begun to end. A caller that is gone stays
+ * in the list while a loan for it is out, a request of it is not ended, or its ring is still mapped.
+ *
+ *   active = requests of all callers that were taken and not ended
+ *   each of them holds its sample, so its feed stays
+ */
+
+#include "api/asking.h"
+#include "api/publication.h"
+#include "api/service.h"
+#include "api/subscription.h"
+
+struct caller {
+	struct caller *next;
+	struct publication *responses;
+	uint64_t sender;
+	uint64_t file;          /* of its ring */
+	const shared_u32 *omen; /* as the feed of that has it, or NULL */
+	uint32_t index;         /* of its ring */
+	uint32_t active_max;    /* requests that it has out at most */
+	uint32_t active;
+	int64_t checked_ns;
+	bool gone;
+};
+
+/* A request that was taken and not ended. */
+struct active {
+	struct caller *caller; /* NULL: free */
+	struct floe_sample sample;
+	struct floe_loan loan; /* the response that is on loan */
+	uint64_t mark;
+	uint64_t ticket; /* of this request, or of the next */
+};
+
+struct server {
+	struct subscription *requests;
+	struct publication *announcement;
+	struct caller *callers;
+	struct active active[REQUESTS_MAX];
+	uint8_t free[REQUESTS_MAX]; /* places; the last one is used next */
+	uint32_t free_count;
+	struct asking asking;
+	uint32_t takes;
+	bool waits; /* the next free place has a sample, whose client could not be answered yet */
+	uint64_t id;
+	struct floe_server_options options;
+	char *dir;
+	char *domain;
+	char service[FLOE_SERVICE_NAME_MAX + 1];
+	struct floe_server_counts counts;
+};
+
+#endif
