@@ -9,30 +9,9 @@
 #define TICKET_ALWAYS 0x100u
 #define TICKET_NEXT_USE 0x200u
 
-struct active *active_find(struct server *s, const struct floe_request *request)
+void active_release(struct server *s, uint64_t ticket)
 {
-	uint64_t ticket = request->ticket;
-	uint64_t index = ticket & 0xff;
-
-	if (index >= s->options.active_max || s->active[index].ticket != ticket ||
-	    !s->active[index].caller)
-		return NULL;
-	return &s->active[index];
-}
-
-bool active_has_lent(const struct active *a, const struct floe_loan *loan)
-{
-	return a->loan.data && a->loan.data == loan->data && a->loan.ticket == loan->ticket;
-}
-
-void active_release(struct server *s, struct floe_sample *sample)
-{
-	struct subscriber *sub = &s->requests->subscriber;
-
-	if (subscriber_find(sub, sample))
-		subscriber_release(sub, sample);
-	else
-		subscriber_release_slow(sub, sample);
+	subscriber_release(&s->requests->subscriber, &(struct floe_sample){.ticket = ticket});
 }
 
 void active_discard(struct active *a)
@@ -46,10 +25,9 @@ void active_finish(struct server *s, struct active *a, struct floe_request *requ
 	struct caller *caller = a->caller;
 
 	active_discard(a);
-	active_release(s, &a->sample);
+	active_release(s, a->held);
 	caller->active--;
 	s->counts.ended++;
-	s->counts.active--;
 	s->counts.abandoned += caller->gone;
 	a->caller = NULL;
 	a->ticket += TICKET_NEXT_USE;
@@ -62,7 +40,8 @@ void active_finish(struct server *s, struct active *a, struct floe_request *requ
 /* Feeds move when one before them is let go; the held sample knows where its own is. */
 static const struct feed *feed_of(struct server *s, const struct active *a)
 {
-	return subscriber_feed_of(&s->requests->subscriber, &a->sample);
+	return subscriber_feed_of(&s->requests->subscriber,
+				  &(struct floe_sample){.ticket = a->held});
 }
 
 bool active_is_unwanted(struct server *s, const struct active *a)

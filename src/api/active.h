@@ -12,13 +12,25 @@
 void active_lay_out(struct server *s);
 
 /* NULL: it was ended, or is no request of this server. */
-struct active *active_find(struct server *s, const struct floe_request *request);
+floe_inline struct active *active_find(struct server *s, const struct floe_request *request)
+{
+	uint64_t ticket = request->ticket;
+	uint64_t index = ticket & 0xff;
+
+	if (index >= s->options.active_max || s->active[index].ticket != ticket ||
+	    !s->active[index].caller)
+		return NULL;
+	return &s->active[index];
+}
 
 /* Is this the response that is on loan for it? */
-bool active_has_lent(const struct active *a, const struct floe_loan *loan);
+floe_inline bool active_has_lent(const struct active *a, const struct floe_loan *loan)
+{
+	return a->loan.data && a->loan.data == loan->data && a->loan.ticket == loan->ticket;
+}
 
 /* Gives back the sample of a request. */
-void active_release(struct server *s, struct floe_sample *sample);
+void active_release(struct server *s, uint64_t ticket);
 
 /* Gives back the response that is on loan, if one is. */
 void active_discard(struct active *a);

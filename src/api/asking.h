@@ -23,6 +23,15 @@ struct asking {
 	int64_t asked_ns;
 };
 
+/* A look has found nothing: true, and it counts, or it is time for asking_is_due. */
+floe_inline bool asking_may_rest(struct asking *a)
+{
+	if (floe_unlikely((a->looks + 1) % ASKING_LOOKS == 0))
+		return false;
+	a->looks++;
+	return true;
+}
+
 /* A look has found nothing: is it time to ask? */
 floe_inline bool asking_is_due(struct asking *a)
 {

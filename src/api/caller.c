@@ -88,14 +88,6 @@ void caller_look(struct server *s, bool ask)
 		caller_bury(s);
 }
 
-bool caller_is_quiet(const struct server *s)
-{
-	for (const struct caller *k = s->callers; k; k = k->next)
-		if (k->gone || (k->omen && omen_is_bad(load_relaxed(k->omen))))
-			return false;
-	return true;
-}
-
 static struct caller *add_caller(struct server *s, struct feed *feed)
 {
 	struct caller *added = calloc(1, sizeof(*added));
@@ -166,9 +158,9 @@ static bool may_pass(int r)
 	       r == -EBUSY || r == -EINTR;
 }
 
-int caller_meet(struct server *s, struct active *a)
+int caller_meet(struct server *s, struct floe_sample *sample)
 {
-	struct feed *feed = subscriber_feed_of(&s->requests->subscriber, &a->sample);
+	struct feed *feed = subscriber_feed_of(&s->requests->subscriber, sample);
 	struct caller *caller = feed->user;
 	int r;
 
@@ -183,6 +175,6 @@ int caller_meet(struct server *s, struct active *a)
 	if (caller)
 		caller->gone = true;
 	s->counts.abandoned++;
-	active_release(s, &a->sample);
+	active_release(s, sample->ticket);
 	return 0;
 }

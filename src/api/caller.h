@@ -12,7 +12,13 @@
 void caller_changed(void *user);
 
 /* Does no omen speak, and is nobody gone? No system call. */
-bool caller_is_quiet(const struct server *s);
+floe_inline bool caller_is_quiet(const struct server *s)
+{
+	for (const struct caller *k = s->callers; k; k = k->next)
+		if (k->gone || (k->omen && omen_is_bad(load_relaxed(k->omen))))
+			return false;
+	return true;
+}
 
 /* Who is gone? `ask`: the kernel is asked in any case. */
 void caller_look(struct server *s, bool ask);
@@ -23,6 +29,6 @@ void caller_bury(struct server *s);
 
 /* A request that cannot be entered at once: its client must be met first, or is gone. 1; 0 it is
  * dropped; -errno it stays where it is */
-int caller_meet(struct server *s, struct active *a);
+int caller_meet(struct server *s, struct floe_sample *sample);
 
 #endif

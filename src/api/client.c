@@ -87,7 +87,7 @@ floe_inline void end_request(struct client *c, struct pending *p)
 	p->told = true;
 	p->runs = false;
 	c->counts.ended++;
-	c->free[c->free_count++] = (uint8_t)(p - c->pending);
+	c->free[c->free_count++] = (uint8_t)(p->number & MARK_INDEX);
 }
 
 /* What came is a response to a request that still runs: 1, and it is handed over. */
@@ -316,21 +316,23 @@ static bool is_broken(const void *object)
 	       region_is_broken(&c->announcements->topic.region);
 }
 
-floe_inline int find(struct floe_client *client, struct client **ret)
+/* NULL, and why */
+floe_inline struct client *find(struct floe_client *client, int *ret_error)
 {
-	*ret = handle_find(client, HANDLE_CLIENT);
-	if (floe_likely(*ret))
-		return 1;
-	return handle_find_sound((void **)ret, client, HANDLE_CLIENT, is_broken);
+	struct client *c = handle_find(client, HANDLE_CLIENT);
+
+	if (floe_likely(c))
+		return c;
+	return handle_find_sound(client, HANDLE_CLIENT, is_broken, ret_error);
 }
 
 FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct floe_loan *ret)
 {
-	struct client *c;
-	int r = find(client, &c);
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
 
-	if (r < 0 || !ret)
-		return r < 0 ? r : -EINVAL;
+	if (!c || !ret)
+		return r;
 	if (size - 1 >= c->options.payload_max)
 		return -EINVAL;
 	if (!connection_is_quiet(c))
@@ -344,11 +346,11 @@ FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *l
 				 int64_t deadline_ns, uint64_t *ret_request)
 {
 	struct connection *k;
-	struct client *c;
-	int r = find(client, &c);
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
 
-	if (r < 0 || !loan)
-		return r < 0 ? r : -EINVAL;
+	if (!c || !loan)
+		return r;
 	k = connection_find_lender(c, loan);
 	if (!k)
 		return -EINVAL;
@@ -360,9 +362,10 @@ FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *l
 FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loan *loan)
 {
 	struct connection *k;
-	struct client *c;
+	int r;
+	struct client *c = find(client, &r);
 
-	if (find(client, &c) < 0 || !loan)
+	if (!c || !loan)
 		return;
 	k = connection_find_lender(c, loan);
 	if (!k)
@@ -372,30 +375,50 @@ FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loa
 		connection_bury(c);
 }
 
-FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_response *ret)
+static floe_noinline int take(struct client *c, struct floe_response *ret)
 {
-	struct client *c;
-	int r = find(client, &c);
+	int r = take_response(c, ret);
 
-	if (r < 0 || !ret)
-		return r < 0 ? r : -EINVAL;
-	if (floe_unlikely(!(++c->takes % TAKES)))
-		connection_look(c, false);
-	r = take_response(c, ret);
-	if (floe_likely(r == 1))
+	if (floe_likely(r == 1)) {
+		if (floe_unlikely(!(++c->takes % TAKES)))
+			connection_look(c, false);
 		return 1;
+	}
 	r = take_slow(c, ret, r);
 	if (r != 1)
 		client_settle(c);
 	return r;
 }
 
+static floe_cold int take_suspect(struct floe_client *client, struct floe_response *ret)
+{
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
+
+	return c && ret ? take(c, ret) : r;
+}
+
+/* Who polls finds nothing most of the time, and goes straight on. */
+FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_response *ret)
+{
+	struct client *c = handle_find(client, HANDLE_CLIENT);
+
+	if (floe_unlikely(!c || !ret))
+		return take_suspect(client, ret);
+	if (floe_likely(subscriber_is_empty(&c->responses->subscriber) && !c->polled &&
+			c->nearest_ns == INT64_MAX && asking_may_rest(&c->asking) &&
+			connection_is_quiet(c)))
+		return 0;
+	return take(c, ret);
+}
+
 FLOE_PUBLIC void floe_client_release(struct floe_client *client, struct floe_response *response)
 {
 	struct floe_sample sample = {0};
-	struct client *c;
+	int r;
+	struct client *c = find(client, &r);
 
-	if (find(client, &c) < 0 || !response)
+	if (!c || !response)
 		return;
 	sample.ticket = response->ticket;
 	if (response->ticket && subscriber_find(&c->responses->subscriber, &sample))
@@ -408,10 +431,10 @@ FLOE_PUBLIC void floe_client_release(struct floe_client *client, struct floe_res
 FLOE_PUBLIC int floe_client_cancel(struct floe_client *client, uint64_t request)
 {
 	struct pending *p;
-	struct client *c;
-	int r = find(client, &c);
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
 
-	if (r < 0)
+	if (!c)
 		return r;
 	p = pending_find(c, request);
 	if (!p || request <= MARK_INDEX)
@@ -425,10 +448,10 @@ FLOE_PUBLIC int floe_client_cancel(struct floe_client *client, uint64_t request)
 
 FLOE_PUBLIC int floe_client_wait(struct floe_client *client, int64_t deadline_ns)
 {
-	struct client *c;
-	int r = find(client, &c);
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
 
-	if (r < 0)
+	if (!c)
 		return r;
 	r = client_wait_until(c, client_has_more, deadline_ns);
 	client_settle(c);
@@ -437,10 +460,10 @@ FLOE_PUBLIC int floe_client_wait(struct floe_client *client, int64_t deadline_ns
 
 FLOE_PUBLIC int floe_client_wait_for_server(struct floe_client *client, int64_t deadline_ns)
 {
-	struct client *c;
-	int r = find(client, &c);
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
 
-	if (r < 0)
+	if (!c)
 		return r;
 	r = client_wait_until(c, client_has_server, deadline_ns);
 	client_settle(c);
@@ -449,10 +472,10 @@ FLOE_PUBLIC int floe_client_wait_for_server(struct floe_client *client, int64_t 
 
 FLOE_PUBLIC int floe_client_fd(struct floe_client *client)
 {
-	struct client *c;
-	int r = find(client, &c);
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
 
-	if (r < 0)
+	if (!c)
 		return r;
 	if (!c->polled) {
 		/* Without barriers publishers may miss that somebody sleeps. */
@@ -469,11 +492,11 @@ FLOE_PUBLIC int floe_client_count(struct floe_client *client, struct floe_client
 				  size_t ret_size)
 {
 	struct floe_client_counts counts;
-	struct client *c;
-	int r = find(client, &c);
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
 
-	if (r < 0 || !ret || !ret_size)
-		return r < 0 ? r : -EINVAL;
+	if (!c || !ret || !ret_size)
+		return r;
 	connection_look(c, false);
 	counts = c->counts;
 	counts.held = subscriber_held(&c->responses->subscriber);

@@ -169,21 +169,6 @@ void connection_bury(struct client *c)
 	}
 }
 
-bool connection_is_quiet(const struct client *c)
-{
-	const struct subscriber *sub = &c->announcements->subscriber;
-
-	if (load_relaxed(&sub->hints->publishers) != sub->publishers_seen || c->news || c->outcomes)
-		return false;
-	for (uint32_t i = 0; i < sub->feed_count; i++)
-		if (ring_look(&sub->feeds[i].reader) != RING_EMPTY)
-			return false;
-	for (const struct connection *k = c->connections; k; k = k->next)
-		if (k->drained || (k->omen && omen_is_bad(load_relaxed(k->omen))))
-			return false;
-	return true;
-}
-
 void connection_look(struct client *c, bool ask)
 {
 	bool over = false;
@@ -286,12 +271,9 @@ int connection_lend(struct client *c, size_t size, struct floe_loan *ret)
 	return r;
 }
 
-struct connection *connection_find_lender(const struct client *c, const struct floe_loan *loan)
+struct connection *connection_find_other_lender(const struct client *c,
+						const struct floe_loan *loan)
 {
-	struct connection *last = c->lender;
-
-	if (floe_likely(last && last->requests && publisher_find(&last->requests->publisher, loan)))
-		return last;
 	for (struct connection *k = c->connections; k; k = k->next)
 		if (k->requests && publisher_find(&k->requests->publisher, loan))
 			return k;

@@ -15,7 +15,20 @@
 void connection_changed(void *user);
 
 /* Has no server announced anything, and does no omen speak? No system call. */
-bool connection_is_quiet(const struct client *c);
+floe_inline bool connection_is_quiet(const struct client *c)
+{
+	const struct subscriber *sub = &c->announcements->subscriber;
+
+	if (load_relaxed(&sub->hints->publishers) != sub->publishers_seen || c->news || c->outcomes)
+		return false;
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (ring_look(&sub->feeds[i].reader) != RING_EMPTY)
+			return false;
+	for (const struct connection *k = c->connections; k; k = k->next)
+		if (k->drained || (k->omen && omen_is_bad(load_relaxed(k->omen))))
+			return false;
+	return true;
+}
 
 /* Who came, who is gone, what has expired. `ask`: the kernel is asked who lives in any case. */
 void connection_look(struct client *c, bool ask);
@@ -33,7 +46,17 @@ void connection_lose_broken(struct client *c);
 int connection_lend(struct client *c, size_t size, struct floe_loan *ret);
 
 /* From whom this was lent; NULL: it is not a loan of this client. */
-struct connection *connection_find_lender(const struct client *c, const struct floe_loan *loan);
+struct connection *connection_find_other_lender(const struct client *c,
+						const struct floe_loan *loan);
+floe_inline struct connection *connection_find_lender(const struct client *c,
+						      const struct floe_loan *loan)
+{
+	struct connection *last = c->lender;
+
+	if (floe_likely(last && last->requests && publisher_find(&last->requests->publisher, loan)))
+		return last;
+	return connection_find_other_lender(c, loan);
+}
 
 void connection_close_all(struct client *c);
 

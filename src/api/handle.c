@@ -127,18 +127,16 @@ void handle_trust(void *handle, enum handle_kind kind)
 	change_kind(handle, kind | HANDLE_SUSPECT, kind);
 }
 
-int handle_find_sound(void **ret_object, void *handle, enum handle_kind kind,
-		      bool (*is_broken)(const void *object))
+void *handle_find_sound(void *handle, enum handle_kind kind, bool (*is_broken)(const void *object),
+			int *ret_error)
 {
 	void *object = handle_find_suspect(handle, kind);
 
-	if (!object)
-		return -EINVAL;
-	if (is_broken(object))
-		return -EPROTO;
+	*ret_error = object ? -EPROTO : -EINVAL;
+	if (!object || is_broken(object))
+		return NULL;
 	handle_trust(handle, kind);
-	*ret_object = object;
-	return 1;
+	return object;
 }
 
 void *handle_close(void *handle, enum handle_kind kind)

@@ -72,10 +72,10 @@ void handle_suspect_all(void);
 void *handle_find_suspect(const void *handle, enum handle_kind kind);
 void handle_trust(void *handle, enum handle_kind kind);
 
-/* For a handle that handle_find does not know. 1: it is sound after all, and trusted again; -EPROTO
- * memory of it is gone; -EINVAL */
-int handle_find_sound(void **ret_object, void *handle, enum handle_kind kind,
-		      bool (*is_broken)(const void *object));
+/* The object behind a handle that handle_find does not know, if it is sound after all: then it is
+ * trusted again. Else NULL and why: -EPROTO memory of it is gone; -EINVAL. */
+void *handle_find_sound(void *handle, enum handle_kind kind, bool (*is_broken)(const void *object),
+			int *ret_error);
 
 /* -ENOMEM; -EMFILE: HANDLES_MAX are open. `object` is what handle_find gives. */
 int handle_open(void **ret_handle, enum handle_kind kind, void *object);

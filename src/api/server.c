@@ -25,41 +25,62 @@
  */
 
 floe_inline int enter(struct server *s, struct active *a, struct caller *caller,
-		      struct floe_request *ret)
+		      const struct floe_sample *sample, struct floe_request *ret)
 {
 	s->free_count--;
 	a->caller = caller;
 	caller->active++;
-	s->counts.active++;
-	s->counts.taken++;
-	ret->data = a->sample.data;
-	ret->size = a->sample.size;
+	a->held = sample->ticket;
+	ret->data = sample->data;
+	ret->size = sample->size;
 	ret->client = caller->sender;
 	ret->ticket = a->ticket;
 	return 1;
 }
 
+/* A place is free for each hold that is. */
+static struct active *next_place(struct server *s)
+{
+	return &s->active[s->free[(s->free_count - 1) % REQUESTS_MAX]];
+}
+
+/* One whose client must be met first. 1; 0 it is dropped; -errno it waits */
+static floe_noinline int enter_first(struct server *s, struct active *a, struct floe_sample *sample,
+				     struct floe_request *ret)
+{
+	int r = caller_meet(s, sample);
+
+	s->waiting = *sample;
+	if (r == 1)
+		enter(s, a, subscriber_feed_of(&s->requests->subscriber, sample)->user, sample,
+		      ret);
+	return r;
+}
+
 floe_inline int take_any(struct server *s, struct floe_request *ret)
 {
 	struct subscriber *sub = &s->requests->subscriber;
+	int r;
 
-	for (;;) {
-		struct active *a = &s->active[s->free[(s->free_count - 1) % REQUESTS_MAX]];
-		/* A place is free for each hold that is. */
-		int r = s->waits ? 1 : subscriber_take_marked(sub, &a->sample, &a->mark);
+	do {
+		struct active *a = next_place(s);
+		struct floe_sample sample;
 		struct caller *caller;
 
+		if (floe_unlikely(s->waits)) {
+			sample = s->waiting;
+			r = enter_first(s, a, &sample, ret);
+			continue;
+		}
+		r = subscriber_take_marked(sub, &sample, &a->mark);
 		if (r != 1)
 			return r;
-		caller = subscriber_feed_of(sub, &a->sample)->user;
-		if (floe_likely(caller && !caller->gone && caller->responses && !s->waits))
-			return enter(s, a, caller, ret);
-		r = caller_meet(s, a);
-		if (r < 0)
-			return r;
-		if (r == 1)
-			return enter(s, a, subscriber_feed_of(sub, &a->sample)->user, ret);
-	}
+		caller = subscriber_feed_of(sub, &sample)->user;
+		if (floe_likely(caller && !caller->gone && caller->responses))
+			return enter(s, a, caller, &sample, ret);
+		r = enter_first(s, a, &sample, ret);
+	} while (r == 0);
+	return r;
 }
 
 /*
@@ -257,24 +278,22 @@ static bool is_broken(const void *object)
 	       region_is_broken(&s->announcement->topic.region);
 }
 
-floe_inline int find(struct floe_server *server, struct server **ret)
+/* NULL, and why */
+floe_inline struct server *find(struct floe_server *server, int *ret_error)
 {
-	*ret = handle_find(server, HANDLE_SERVER);
-	if (floe_likely(*ret))
-		return 1;
-	return handle_find_sound((void **)ret, server, HANDLE_SERVER, is_broken);
+	struct server *s = handle_find(server, HANDLE_SERVER);
+
+	if (floe_likely(s))
+		return s;
+	return handle_find_sound(server, HANDLE_SERVER, is_broken, ret_error);
 }
 
-FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret)
+static floe_noinline int take(struct server *s, struct floe_request *ret)
 {
-	struct server *s;
-	int r = find(server, &s);
+	int r = take_any(s, ret);
 	bool ask;
 
-	if (r < 0 || !ret)
-		return r < 0 ? r : -EINVAL;
-	r = take_any(s, ret);
-	if (r == 1 && ++s->takes % TAKES)
+	if (floe_likely(r == 1 && ++s->takes % TAKES))
 		return 1;
 	ask = asking_is_due(&s->asking);
 	if (ask || !caller_is_quiet(s))
@@ -282,15 +301,36 @@ FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request
 	return r;
 }
 
+static floe_cold int take_suspect(struct floe_server *server, struct floe_request *ret)
+{
+	int r = -EINVAL;
+	struct server *s = find(server, &r);
+
+	return s && ret ? take(s, ret) : r;
+}
+
+/* Who polls finds nothing most of the time, and goes straight on. */
+FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret)
+{
+	struct server *s = handle_find(server, HANDLE_SERVER);
+
+	if (floe_unlikely(!s || !ret))
+		return take_suspect(server, ret);
+	if (floe_likely(subscriber_is_empty(&s->requests->subscriber) && !s->waits &&
+			asking_may_rest(&s->asking) && caller_is_quiet(s)))
+		return 0;
+	return take(s, ret);
+}
+
 FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_request *request,
 				 size_t size, struct floe_loan *ret)
 {
 	struct active *a;
-	struct server *s;
-	int r = find(server, &s);
+	int r = -EINVAL;
+	struct server *s = find(server, &r);
 
-	if (r < 0 || !request || !ret)
-		return r < 0 ? r : -EINVAL;
+	if (!s || !request || !ret)
+		return r;
 	a = active_find(s, request);
 	if (!a)
 		return -EINVAL;
@@ -308,11 +348,11 @@ FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request
 				 struct floe_loan *loan, int more)
 {
 	struct active *a;
-	struct server *s;
-	int r = find(server, &s);
+	int r = -EINVAL;
+	struct server *s = find(server, &r);
 
-	if (r < 0 || !request || !loan)
-		return r < 0 ? r : -EINVAL;
+	if (!s || !request || !loan)
+		return r;
 	a = active_find(s, request);
 	if (!a || !active_has_lent(a, loan))
 		return -EINVAL;
@@ -338,9 +378,10 @@ FLOE_PUBLIC void floe_server_discard(struct floe_server *server, const struct fl
 				     struct floe_loan *loan)
 {
 	struct active *a;
-	struct server *s;
+	int r;
+	struct server *s = find(server, &r);
 
-	if (find(server, &s) < 0 || !request || !loan)
+	if (!s || !request || !loan)
 		return;
 	a = active_find(s, request);
 	if (!a || !active_has_lent(a, loan))
@@ -353,11 +394,11 @@ FLOE_PUBLIC int floe_server_end(struct floe_server *server, struct floe_request 
 				int status)
 {
 	struct active *a;
-	struct server *s;
-	int r = find(server, &s);
+	int r = -EINVAL;
+	struct server *s = find(server, &r);
 
-	if (r < 0 || !request || status > 0)
-		return r < 0 ? r : -EINVAL;
+	if (!s || !request || status > 0)
+		return r;
 	a = active_find(s, request);
 	if (!a)
 		return -EINVAL;
@@ -373,11 +414,11 @@ FLOE_PUBLIC int floe_server_is_wanted(struct floe_server *server,
 				      const struct floe_request *request)
 {
 	const struct active *a;
-	struct server *s;
-	int r = find(server, &s);
+	int r = -EINVAL;
+	struct server *s = find(server, &r);
 
-	if (r < 0 || !request)
-		return r < 0 ? r : -EINVAL;
+	if (!s || !request)
+		return r;
 	a = active_find(s, request);
 	if (!a)
 		return -EINVAL;
@@ -386,10 +427,10 @@ FLOE_PUBLIC int floe_server_is_wanted(struct floe_server *server,
 
 FLOE_PUBLIC int floe_server_wait(struct floe_server *server, int64_t deadline_ns)
 {
-	struct server *s;
-	int r = find(server, &s);
+	int r = -EINVAL;
+	struct server *s = find(server, &r);
 
-	if (r < 0)
+	if (!s)
 		return r;
 	if (s->waits)
 		return 1;
@@ -398,23 +439,25 @@ FLOE_PUBLIC int floe_server_wait(struct floe_server *server, int64_t deadline_ns
 
 FLOE_PUBLIC int floe_server_fd(struct floe_server *server)
 {
-	struct server *s;
-	int r = find(server, &s);
+	int r = -EINVAL;
+	struct server *s = find(server, &r);
 
-	return r < 0 ? r : subscription_get_fd(s->requests);
+	return s ? subscription_get_fd(s->requests) : r;
 }
 
 FLOE_PUBLIC int floe_server_count(struct floe_server *server, struct floe_server_counts *ret,
 				  size_t ret_size)
 {
 	struct floe_server_counts counts;
-	struct server *s;
-	int r = find(server, &s);
+	int r = -EINVAL;
+	struct server *s = find(server, &r);
 
-	if (r < 0 || !ret || !ret_size)
-		return r < 0 ? r : -EINVAL;
+	if (!s || !ret || !ret_size)
+		return r;
 	caller_look(s, false);
 	counts = s->counts;
+	counts.active = s->options.active_max - s->free_count;
+	counts.taken = counts.ended + counts.active;
 	for (const struct caller *k = s->callers; k; k = k->next)
 		counts.clients += !k->gone;
 	memcpy(ret, &counts, ret_size < sizeof(counts) ? ret_size : sizeof(counts));

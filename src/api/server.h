@@ -35,8 +35,8 @@ struct caller {
 /* A request that was taken and not ended. */
 struct active {
 	struct caller *caller; /* NULL: free */
-	struct floe_sample sample;
 	struct floe_loan loan; /* the response that is on loan */
+	uint64_t held;         /* the ticket of its sample */
 	uint64_t mark;
 	uint64_t ticket; /* of this request, or of the next */
 };
@@ -50,13 +50,14 @@ struct server {
 	uint32_t free_count;
 	struct asking asking;
 	uint32_t takes;
-	bool waits; /* the next free place has a sample, whose client could not be answered yet */
+	bool waits; /* a request was taken whose client could not be answered yet: */
+	struct floe_sample waiting; /* its mark is in the next free place */
 	uint64_t id;
 	struct floe_server_options options;
 	char *dir;
 	char *domain;
 	char service[FLOE_SERVICE_NAME_MAX + 1];
-	struct floe_server_counts counts;
+	struct floe_server_counts counts; /* but for taken and active */
 };
 
 #endif

@@ -865,44 +865,24 @@ int publisher_may_publish(struct publisher *pub)
 	return 0;
 }
 
-/* publisher_send with one store more: nobody looks at `what` before the slot is committed. */
-static int send_marked(struct publisher *pub, struct lent *lent, struct floe_loan *loan,
-		       uint64_t mark)
-{
-	uint64_t next = pub->ring.next;
-	struct slot_shared *slot = ring_begin(&pub->ring, next);
-	uint64_t chunk = lent->chunk;
-
-	if (chunk == CHUNK_NONE) {
-		publisher_fill_inline(slot, lent, loan->size, 0);
-		store_relaxed(&slot->what,
-			      SLOT_INLINE | SLOT_MARKED | mark << SLOT_MARK_SHIFT | loan->size);
-	} else {
-		publisher_fill_chunk(pub, slot, chunk, loan->size, 0);
-		store_relaxed(&slot->what, SLOT_MARKED | chunk);
-		store_relaxed(&slot->word[SLOT_CHUNK_MARK], mark);
-	}
-	publisher_rename(pub, ring_commit(&pub->ring, slot, next), chunk);
-	untell(pub, lent);
-	publisher_unlend(pub, lent, loan);
-	if (pub->fenced)
-		fence_seq_cst();
-	/* Pairs with the membarrier in sleep_once, as in publisher_send. */
-	if (floe_unlikely(load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen))
-		return publisher_wake(pub);
-	return 1;
-}
-
-int publisher_publish_marked(struct publisher *pub, struct floe_loan *loan, uint64_t mark)
+int publisher_publish_marked_slow(struct publisher *pub, struct floe_loan *loan, uint64_t mark)
 {
 	struct lent *lent = publisher_find(pub, loan);
-	int r = 0;
+	int r;
 
 	if (!lent || loan->size - 1 >= lent->size)
 		return -EINVAL;
-	if (load_relaxed(&pub->hints->subscribers) != pub->subscribers_seen || pub->wants_refresh)
-		r = refresh(pub);
-	return r < 0 ? r : send_marked(pub, lent, loan, mark & SLOT_MARK_MASK);
+	r = refresh(pub);
+	if (r < 0)
+		return r;
+	untell(pub, lent);
+	r = publisher_send_marked(pub, lent, loan, mark);
+	if (pub->fenced) {
+		fence_seq_cst();
+		if (load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen)
+			(void)publisher_wake(pub);
+	}
+	return r;
 }
 
 /* What was allowed when somebody last looked may have become more. */

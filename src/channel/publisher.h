@@ -310,10 +310,54 @@ floe_inline int publisher_publish(struct publisher *pub, struct floe_loan *loan)
 	return publisher_send(pub, lent, loan, 0);
 }
 
+int publisher_publish_marked_slow(struct publisher *pub, struct floe_loan *loan, uint64_t mark);
+
+floe_inline void publisher_fill_marked(struct publisher *pub, struct slot_shared *slot,
+				       const struct lent *lent, size_t size, uint64_t mark)
+{
+	if (lent->chunk == CHUNK_NONE) {
+		store_relaxed(&slot->what,
+			      SLOT_INLINE | SLOT_MARKED | mark << SLOT_MARK_SHIFT | size);
+		words_store(slot->word, lent->words, SLOT_WORDS);
+		return;
+	}
+	store_relaxed(&slot->what, SLOT_MARKED | lent->chunk);
+	store_relaxed(&slot->word[SLOT_CHUNK_SIZE], size);
+	store_relaxed(&slot->word[SLOT_CHUNK_NEXT], *pub->ready);
+	store_relaxed(&slot->word[SLOT_CHUNK_MARK], mark);
+}
+
+/* As publisher_send. */
+floe_inline int publisher_send_marked(struct publisher *pub, struct lent *lent,
+				      struct floe_loan *loan, uint64_t mark)
+{
+	uint64_t next = pub->ring.next;
+	struct slot_shared *slot = ring_begin(&pub->ring, next);
+	uint64_t chunk = lent->chunk;
+
+	publisher_fill_marked(pub, slot, lent, loan->size, mark & SLOT_MARK_MASK);
+	publisher_rename(pub, ring_commit(&pub->ring, slot, next), chunk);
+	publisher_unlend(pub, lent, loan);
+	/* Pairs with the membarrier in sleep_once, as in publisher_send. */
+	if (floe_unlikely(load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen))
+		return publisher_wake(pub);
+	return 1;
+}
+
 /* publisher_publish, with a number of SLOT_MARK_BITS beside the payload. Nobody is waited for: that
  * there is room is known to the caller. Not for a ring with timestamps. 1; -EINVAL, or what
  * refreshing said */
-int publisher_publish_marked(struct publisher *pub, struct floe_loan *loan, uint64_t mark);
+floe_inline int publisher_publish_marked(struct publisher *pub, struct floe_loan *loan,
+					 uint64_t mark)
+{
+	struct lent *lent = publisher_find(pub, loan);
+
+	if (floe_unlikely(!lent || loan->size - 1 >= lent->size || pub->told || pub->fenced ||
+			  pub->wants_refresh ||
+			  load_relaxed(&pub->hints->subscribers) != pub->subscribers_seen))
+		return publisher_publish_marked_slow(pub, loan, mark);
+	return publisher_send_marked(pub, lent, loan, mark);
+}
 
 /* Can more than `count` messages be sent before one would block? 1, 0, or what refreshing said */
 int publisher_has_room(struct publisher *pub, uint64_t count);

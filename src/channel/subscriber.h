@@ -319,6 +319,15 @@ floe_inline int subscriber_take(struct subscriber *sub, struct floe_sample *ret)
 	return subscriber_keep(sub, &ready, ret);
 }
 
+/* Would a straight take find nothing? Also false when it has to find out. */
+floe_inline bool subscriber_is_empty(const struct subscriber *sub)
+{
+	const struct ring_reader *reader = &sub->turn->reader;
+
+	return load_relaxed(&sub->hints->publishers) == sub->straight_at &&
+	       ring_sequence(reader->slot) < reader->want;
+}
+
 /* The same for what carries a mark, and hardly anything else does. */
 floe_inline int subscriber_take_marked(struct subscriber *sub, struct floe_sample *ret,
 				       uint64_t *ret_mark)
