@@ -257,6 +257,7 @@ FLOE_PUBLIC int floe_client_open(struct floe_client **ret, const char *service,
 	c = calloc(1, sizeof(*c));
 	if (!c)
 		return error_set(o.error, -ENOMEM, "out of memory");
+	c->alarm = ALARM_NULL;
 	r = keep_options(c, &o, service);
 	pending_lay_out(c);
 	if (r == 0)

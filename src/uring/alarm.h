@@ -44,10 +44,13 @@ struct alarm {
 	} clock;
 };
 
+/* One that was not opened. Not zero: that is a descriptor. */
+#define ALARM_NULL ((struct alarm){.fd = -1, .queue = QUEUE_NULL})
+
 /* timed: a timer in any case. It neither is set nor rings. -EMFILE and the like */
 int alarm_open(struct alarm *ret_alarm, bool timed);
 
-/* Zeroed, or opened and failed, is fine. */
+/* ALARM_NULL, or opened and failed, is fine. */
 void alarm_close(struct alarm *alarm);
 
 bool alarm_rings(const struct alarm *alarm);

@@ -113,29 +113,36 @@ static struct resources *list_resources(void)
 	return r;
 }
 
-static bool has_line(const struct resources *r, const char *line)
+static bool has_line(const struct resources *r, const char *line, size_t size)
 {
-	size_t size = strlen(line);
-
-	for (const char *at = r->text; (at = strstr(at, line)); at += size)
+	for (const char *at = r->text; (at = memmem(at, strlen(at), line, size)); at += size)
 		if ((at == r->text || at[-1] == '\n') && at[size] == '\n')
 			return true;
 	return false;
 }
 
-static int count_leaks(const struct resources *before, struct resources *after)
+/* How many of `of` whose line begins so are not among `others`. */
+static int count_missing(const struct resources *of, const struct resources *others,
+			 const char *begin, const char *word)
 {
 	int count = 0;
 
-	for (char *next, *line = after->text; *line; line = next) {
+	for (const char *next, *line = of->text; *line; line = next + 1) {
 		next = strchr(line, '\n');
-		*next++ = 0;
-		if (has_line(before, line))
+		if (strncmp(line, begin, strlen(begin)) != 0 ||
+		    has_line(others, line, (size_t)(next - line)))
 			continue;
-		(void)fprintf(stderr, "leaked: %s\n", line);
+		(void)fprintf(stderr, "%s: %.*s\n", word, (int)(next - line), line);
 		count++;
 	}
 	return count;
+}
+
+/* Closing what is another's is as bad as not closing what is one's own. */
+static int count_leaks(const struct resources *before, const struct resources *after)
+{
+	return count_missing(after, before, "", "leaked") +
+	       count_missing(before, after, "descriptor", "closed");
 }
 
 /*
