@@ -70,8 +70,8 @@ struct floe_board_reader_options {
 /*
  * Opens a writer of these keys. A writer that closed or died, of the same user and with the same keys,
  * is succeeded: its values and sequences go on. What else is left of these keys goes.
- *   -EEXIST somebody alive writes one of them: the sentence says who; of two that come at the same
- *   moment both may be told so; -EINVAL; -EMFILE; else as floe_publisher_open
+ *   -EEXIST somebody alive writes one of them, or is about to: the sentence says who; of several that
+ *   come at the same moment one has them, unless one is stopped while he comes; -EINVAL; -EMFILE; else as floe_publisher_open
  */
 FLOE_PUBLIC int floe_board_writer_open(struct floe_board_writer **ret, const char *name,
 				       const struct floe_board_writer_options *options);

@@ -21,6 +21,11 @@
 #include "registry/peer.h"
 #include "registry/seat_file.h"
 
+/* Who is still about to find out whether he is the only writer is waited for so long, as with the lock of
+ * a topic; he has a few microseconds to go, unless he is stopped there. */
+#define PATIENCE_NS 1000000000
+#define SLICE_NS 100000
+
 struct writing {
 	struct node *node;
 	struct topic topic;
@@ -83,20 +88,52 @@ static int refuse_key(const struct writing *w, const char *key, uint64_t owner,
 			 w->topic.name, key, node ? node->pid : 0);
 }
 
-/* One that has a key of ours: -EEXIST when it lives; else, if `clean`, its name goes. */
+static uint64_t owner_of(const struct region *region)
+{
+	return load_acquire(&((const struct seat_shared *)(const void *)region->base)->owner);
+}
+
+/*
+ * Is he the one who has the keys? Of those who are still coming the one with the lowest index has, unless
+ * another one has settled. So he waits for the others, who see him and go, or have not seen him and
+ * settle. Each lock ends with its process.
+ *
+ * 1; 0 nobody has them
+ */
+static int await(const struct writing *w, int dir, uint32_t index, const struct region *region)
+{
+	int64_t until_ns = os->now_ns() + PATIENCE_NS;
+
+	for (;;) {
+		bool is_coming = seat_is_coming(&seat_board, dir, index);
+		/* After the lock: it is set before the owner is, and goes after he is gone. */
+		uint64_t owner = owner_of(region);
+		bool lives = owner && peer_is_alive(&w->node->domain, owner) != 0;
+
+		if (!is_coming || (lives && index < w->file.index))
+			return lives;
+		if (os->now_ns() >= until_ns)
+			return 1;
+		os->sleep_ns(SLICE_NS);
+	}
+}
+
+/* One that has a key of ours: -EEXIST when it lives; else, if `clean`, its name goes. Before our file has
+ * a name those who are coming are left to later. */
 static int look_at(const struct writing *w, int dir, uint32_t index,
 		   const struct floe_board_writer_options *o, bool clean)
 {
 	floe_cleanup(region_close) struct region region = REGION_NULL;
 	struct board_key_shared key;
-	uint64_t file, owner;
+	uint64_t file;
 
 	if (seat_attach(&region, &seat_board, dir, index, w->topic.id, &file, NULL) < 0 ||
 	    file == w->file.file || !find_common(&region, o, &key))
 		return 0;
-	owner = load_acquire(&((const struct seat_shared *)(const void *)region.base)->owner);
-	if (owner && peer_is_alive(&w->node->domain, owner) != 0)
-		return refuse_key(w, key.name, owner, o->error);
+	if (!clean && seat_is_coming(&seat_board, dir, index))
+		return 0;
+	if (await(w, dir, index, &region))
+		return refuse_key(w, key.name, owner_of(&region), o->error);
 	if (clean)
 		seat_file_remove(&seat_board, w->node, dir, index);
 	return 0;
@@ -125,20 +162,28 @@ static int take_seat(struct writing *w, const struct floe_board_writer_options *
 		.kind = &seat_board,
 		.size = board_size(o->keys, o->keys_count, o->slots),
 		.mode = o->mode,
+		.contested = true,
 		.format = format,
 		.is_wanted = is_wanted,
 		.user = o,
 	};
-	/* Before, so that nobody is disturbed by who must not come; and after our file has its name, so
-	 * that of two who come together the later one sees the other. */
+	/* Before, so that nobody is disturbed by who must not come; and after our file has its name and is
+	 * locked, so that of two who come together the later one sees the other. */
 	int r = look_at_others(w, o, false);
 
 	if (r < 0)
 		return r;
 	r = seat_file_open(&w->file, &plan, w->node, &w->topic, o->error);
+	if (r == -EEXIST)
+		return error_set(o->error, r,
+				 "board '%.60s': somebody else is just becoming the writer of "
+				 "these keys",
+				 w->topic.name);
 	if (r < 0)
 		return r;
 	r = look_at_others(w, o, true);
+	if (r == 0)
+		seat_file_settle(&w->file);
 	if (r == 0)
 		seat_tell(w->topic.hints); /* names went */
 	else if (!w->file.adopted)

@@ -46,14 +46,35 @@ void seat_tell(struct hints_shared *hints)
 	(void)os->wake(futex_half(&hints->seats), INT_MAX);
 }
 
+/* Explicitly: the mapping keeps the open file, and with it the lock. */
+void seat_file_settle(struct seat_file *file)
+{
+	if (file->coming >= 0)
+		(void)os->try_lock(file->coming, OS_LOCK_NONE);
+	os_close_fdp(&file->coming);
+}
+
+bool seat_is_coming(const struct seat_kind *kind, int dir, uint32_t index)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	char name[PLACE_NAME_MAX];
+
+	place_name(name, kind->prefix, index);
+	fd = file_open(dir, name, O_RDONLY, NULL);
+	return fd >= 0 && os->is_locked(fd) == 1;
+}
+
 /* Dying in between: see seat_layout.h. */
 void seat_file_close(struct seat_file *file, struct hints_shared *hints)
 {
-	if (!file->region.base)
+	if (!file->region.base) {
+		seat_file_settle(file);
 		return;
+	}
 	bump(&seat_of(&file->region)->dropped, 1);
 	store_release(&seat_of(&file->region)->owner, 0);
 	region_close(&file->region);
+	seat_file_settle(file);
 	seat_tell(hints);
 	*file = SEAT_FILE_NULL;
 }
@@ -65,6 +86,9 @@ void seat_file_discard(struct seat_file *file, const struct seat_kind *kind,
 	char name[PLACE_NAME_MAX];
 
 	place_name(name, kind->prefix, file->index);
+	/* Before the name goes: who finds none any more must not take the owner for one who has settled. */
+	if (file->region.base)
+		store_release(&seat_of(&file->region)->owner, 0);
 	if (file->region.base && dir >= 0 && file_id_at(dir, name) == file->file)
 		(void)os->unlink(dir, name);
 	seat_file_close(file, topic->hints);
@@ -136,20 +160,23 @@ static bool is_gone(const struct node *node, uint64_t owner)
 	return owner == 0 || peer_is_alive(&node->domain, owner) == 0;
 }
 
-/* Only the holder of the lock decides, as in ring_file.c: take_over. */
-static int take_over(const struct node *node, struct seat_shared *seat, int fd)
+/* Only the holder of the lock decides, as in ring_file.c: take_over. One that is contested is not made
+ * anew because another one is faster: values and sequences would begin anew with it. */
+static int take_over(const struct node *node, const struct seat_plan *plan,
+		     struct seat_shared *seat, int fd)
 {
 	uint64_t before;
 
 	if (os->try_lock(fd, OS_LOCK_EXCLUSIVE) != 1)
-		return 0;
+		return plan->contested ? -EEXIST : 0;
 	before = load_acquire(&seat->owner);
 	if (!is_gone(node, before))
 		return 0;
 	/* Dying between the two: the dead one's, as before. */
 	store_release(&seat->owner, node->id);
 	store_release(&seat->generation, load_relaxed(&seat->generation) + 1);
-	(void)os->try_lock(fd, OS_LOCK_NONE);
+	if (!plan->contested)
+		(void)os->try_lock(fd, OS_LOCK_NONE);
 	if (before)
 		(void)cleanup_node(&node->domain, before, NULL);
 	return 1;
@@ -171,13 +198,14 @@ static bool is_wanted(const struct seat_plan *plan, const struct region *region,
 	       plan->is_wanted(plan->user, seat_of(region));
 }
 
-/* 1 it is ours now; 0 not to be had */
+/* 1 it is ours now; 0 not to be had; -EEXIST */
 static int try_adopt(struct seat_file *ret_file, const struct seat_plan *plan,
 		     const struct node *node, const struct topic *topic, int dir, uint32_t index)
 {
 	floe_cleanup(os_close_fdp) int fd = -1;
 	floe_cleanup(region_close) struct region region = REGION_NULL;
 	char name[PLACE_NAME_MAX];
+	int r;
 
 	place_name(name, plan->kind->prefix, index);
 	fd = file_open(dir, name, O_RDWR, NULL);
@@ -185,8 +213,11 @@ static int try_adopt(struct seat_file *ret_file, const struct seat_plan *plan,
 	    file_map(&region, fd, plan->size, true, name, NULL) < 0 ||
 	    !is_wanted(plan, &region, name, index, topic))
 		return 0;
-	if (file_id_at(dir, name) != ret_file->file || !take_over(node, seat_of(&region), fd))
+	if (file_id_at(dir, name) != ret_file->file)
 		return 0;
+	r = take_over(node, plan, seat_of(&region), fd);
+	if (r != 1)
+		return r;
 	/* Removed between our two looks. */
 	if (file_id_at(dir, name) != ret_file->file) {
 		store_release(&seat_of(&region)->owner, 0);
@@ -196,6 +227,8 @@ static int try_adopt(struct seat_file *ret_file, const struct seat_plan *plan,
 	ret_file->region = take_region(&region);
 	ret_file->index = index;
 	ret_file->adopted = true;
+	if (plan->contested)
+		ret_file->coming = take_fd(&fd);
 	return 1;
 }
 
@@ -225,8 +258,8 @@ static int adopt_any(struct seat_file *ret_file, const struct seat_plan *plan,
 	int r = again < 0 ? again : file_list_indexes(again, plan->kind->prefix, SEATS_MAX, taken);
 
 	for (uint32_t i = 0; r == 0 && i < SEATS_MAX; i++)
-		if (taken[i] && try_adopt(ret_file, plan, node, topic, dir, i) == 1)
-			return 1;
+		if (taken[i])
+			r = try_adopt(ret_file, plan, node, topic, dir, i);
 	return r;
 }
 
@@ -300,9 +333,13 @@ static int create(struct seat_file *ret_file, const struct seat_plan *plan, cons
 		return r;
 	format(seat_of(&ret_file->region), plan, node, topic);
 	r = file_get_id(fd, &ret_file->file);
+	if (r == 0 && plan->contested && os->try_lock(fd, OS_LOCK_EXCLUSIVE) != 1)
+		r = error_set(error, -ENOLCK, "the %s cannot be locked", plan->kind->noun);
 	if (r == 0)
 		r = link_somewhere(ret_file, plan, node, fd, dir, error);
 	ret_file->region.source.fd = -1;
+	if (r == 0 && plan->contested)
+		ret_file->coming = take_fd(&fd);
 	return r;
 }
 
@@ -322,6 +359,7 @@ int seat_file_open(struct seat_file *ret_file, const struct seat_plan *plan,
 		r = create(ret_file, plan, node, topic, dir, error);
 	if (r < 0) {
 		region_close(&ret_file->region);
+		seat_file_settle(ret_file);
 		return r;
 	}
 	/* Dying before this: who waits finds it within half a second. */

@@ -34,6 +34,9 @@ struct seat_plan {
 	const struct seat_kind *kind;
 	size_t size;
 	mode_t mode;
+	/* There may be one for each purpose: until seat_file_settle its lock tells others that somebody
+	 * is still about to find out whether he is the only one. */
+	bool contested;
 	/* Lays out what is behind the head, in memory that is zero. */
 	void (*format)(const void *user, struct seat_shared *seat);
 	/* Can this one be gone on with? Its head was checked and `size` bytes are there; all else is
@@ -47,13 +50,21 @@ struct seat_file {
 	uint32_t index;
 	uint64_t file;
 	bool adopted;
+	int coming; /* holds the lock while it is contested; -1 */
 };
 
-#define SEAT_FILE_NULL ((struct seat_file){.region = REGION_NULL})
+#define SEAT_FILE_NULL ((struct seat_file){.region = REGION_NULL, .coming = -1})
 
-/* Takes one over, or makes one; the topic is locked. -EMFILE: SEATS_MAX alive, or of others. */
+/* Takes one over, or makes one; the topic is locked. -EMFILE: SEATS_MAX alive, or of others; -EEXIST
+ * contested, and somebody else is just taking it over. */
 int seat_file_open(struct seat_file *ret_file, const struct seat_plan *plan,
 		   const struct node *node, const struct topic *topic, struct floe_error *error);
+
+/* It is ours, and nobody else's. */
+void seat_file_settle(struct seat_file *file);
+
+/* Is somebody about to settle there, or to take it over? */
+bool seat_is_coming(const struct seat_kind *kind, int dir, uint32_t index);
 
 /* Gives it up; the file stays for who reads it until the topic goes. SEAT_FILE_NULL is fine. */
 void seat_file_close(struct seat_file *file, struct hints_shared *hints);
