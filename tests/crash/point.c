@@ -94,7 +94,8 @@ static void start_anew(struct traced *victim)
 
 static bool open_world(const struct script *script)
 {
-	*stage = (struct stage){.stamped = script->ring == RING_STAMPED};
+	*stage = (struct stage){.stamped = script->ring == RING_STAMPED,
+				.pattern = script->pattern};
 	if (!start_actors())
 		return false;
 	return script->alone || tell(&survivor, SURVIVOR_OPEN, script->survivor_policy);
@@ -151,6 +152,7 @@ static bool kill_predecessors(const struct round *round, size_t count)
 		(void)trace_reach(&victim, &round->predecessor[i], round->predecessor_k[i],
 				  round->deep);
 		trace_kill(&victim);
+		(void)atomic_fetch_add(&stage->deaths, 1);
 	}
 	return true;
 }
@@ -285,10 +287,30 @@ bool meeting_matters(enum meeting meeting, const struct script *script)
 	return !script->alone || meeting == MEETING_LIFE || meeting >= MEETING_VISIT;
 }
 
+/* Others than publishers and subscribers have less to do. */
+static bool meet_pattern(const struct point *point)
+{
+	bool lives = !point->round->script->alone;
+
+	switch (point->meeting) {
+	case MEETING_LIFE:
+		return tell(&survivor, SURVIVOR_GO_ON, 0) && tell(&visitor, VISITOR_ALL, lives);
+	case MEETING_VISIT:
+	case MEETING_RIVAL:
+		return tell(&visitor, VISITOR_ALL, lives);
+	case MEETING_CLEAN:
+		return tell(&visitor, VISITOR_CLEAN, 0);
+	default:
+		return tell(&survivor, SURVIVOR_GO_ON, 0);
+	}
+}
+
 static bool meet(const struct point *point)
 {
 	const struct script *script = point->round->script;
 
+	if (script->pattern)
+		return meet_pattern(point);
 	switch (point->meeting) {
 	case MEETING_LIFE:
 		return live_on(point);
@@ -410,6 +432,8 @@ static bool visit(const struct point *point, bool lives)
 {
 	int64_t found, last;
 
+	if (point->round->script->pattern)
+		return tell(&visitor, VISITOR_ALL, lives);
 	if (!actor_tell(&visitor, VISITOR_OPEN, point->round->script->ring, &found) ||
 	    !is_all_there(point, found) || !tell(&visitor, VISITOR_LOOK, 0) ||
 	    !visitor_sends(point, VISITOR_PUBLISH, 2 * WORLD_DEPTH + 1) ||
@@ -431,12 +455,12 @@ static bool clean(void)
 
 static bool end_world(bool lives)
 {
+	int exact = stage->pattern ? SURVIVOR_SETTLE : SURVIVOR_CHECK_SUMS;
 	uint32_t files;
 
-	if (lives &&
-	    (!tell(&survivor, SURVIVOR_CHECK_SUMS, 0) || !tell(&survivor, SURVIVOR_CLOSE, 0) ||
-	     !ask(&survivor, SURVIVOR_DESCRIPTORS, 0, survivor_descriptors,
-		  "descriptors of the survivor")))
+	if (lives && (!tell(&survivor, exact, 0) || !tell(&survivor, SURVIVOR_CLOSE, 0) ||
+		      !ask(&survivor, SURVIVOR_DESCRIPTORS, 0, survivor_descriptors,
+			   "descriptors of the survivor")))
 		return false;
 	if (!ask(&visitor, VISITOR_DESCRIPTORS, 0, visitor_descriptors,
 		 "descriptors of the visitor"))
@@ -503,6 +527,7 @@ static enum point_result die(const struct point *point, struct traced *victim)
 	if (point->goes_on && !play_to_end(point, victim))
 		return POINT_FAILED;
 	trace_kill(victim);
+	(void)atomic_fetch_add(&stage->deaths, !point->goes_on);
 	if (!go_on(point))
 		return POINT_FAILED;
 	return missed ? POINT_MISSED : POINT_PASSED;

@@ -10,6 +10,7 @@
 
 #include "frame/frame.h"
 #include "message.h"
+#include "pattern.h"
 #include "world.h"
 
 /* Far beyond what noticing a death takes, and no pause either where it is not needed. */
@@ -235,12 +236,44 @@ static int64_t all_seen(void)
 	return (int64_t)all;
 }
 
+/* Beside a script that is not about messages. */
+static void serve_pattern(const struct pattern *pattern, enum survivor_command command,
+			  int64_t argument)
+{
+	switch (command) {
+	case SURVIVOR_OPEN:
+		pattern->open();
+		break;
+	case SURVIVOR_ACT:
+		pattern->act(argument);
+		break;
+	case SURVIVOR_GO_ON:
+		pattern->go_on();
+		break;
+	case SURVIVOR_SETTLE:
+		pattern->settle();
+		break;
+	case SURVIVOR_CLOSE:
+		pattern->close();
+		break;
+	default:
+		expect(false);
+	}
+}
+
 int64_t survivor_serve(int command, int64_t argument)
 {
 	world_forbid_sleep();
+	if (stage->pattern && command != SURVIVOR_DESCRIPTORS) {
+		serve_pattern(stage->pattern, (enum survivor_command)command, argument);
+		return 0;
+	}
 	switch ((enum survivor_command)command) {
 	case SURVIVOR_NOTHING:
 		break;
+	case SURVIVOR_ACT:
+	case SURVIVOR_SETTLE:
+		expect(false);
 	case SURVIVOR_OPEN:
 		open_all((uint32_t)argument);
 		break;

@@ -9,6 +9,7 @@
 #include "frame/frame.h"
 #include "message.h"
 #include "os/os.h"
+#include "pattern.h"
 #include "trace.h"
 
 /* A wait that finds nothing ends soon. */
@@ -25,9 +26,6 @@ static struct {
 	uint32_t sample_count;
 	uint64_t published;
 } self;
-
-/* As always, or others were here. `condition` is about what is known already. */
-#define expect_usual(condition) expect(atomic_load(&stage->met) || (condition))
 
 /* A clock that goes on by being read: how long a walk takes does not change its way. */
 static int64_t read_steps(void)
@@ -526,6 +524,122 @@ const struct script scripts[] = {
 			{"take", take},
 			{"close-publisher", close_publisher},
 			{"close-subscriber", close_subscriber},
+		},
+	},
+	{
+		.name = "board-writer",
+		.pattern = &pattern_board,
+		.steps = {
+			{"open", board_writer_open},
+			{"write-first", board_write_small},
+			{"write", board_write_small},
+			{"write-large", board_write_large},
+			{"prepare", board_prepare},
+			{"commit", board_commit},
+			{"close", board_writer_close},
+		},
+	},
+	{
+		.name = "board-heir",
+		.pattern = &pattern_board,
+		.predecessors = {{"board-writer", "write-large"}},
+		.steps = {
+			{"take-over", board_writer_open},
+			{"write", board_write_large},
+			{"write-small", board_write_small},
+			{"close", board_writer_close},
+		},
+	},
+	{
+		.name = "board-reader",
+		.pattern = &pattern_board,
+		.steps = {
+			{"open", board_reader_open},
+			{"find", board_find},
+			{"read", board_read},
+			{"read-again", board_read_again},
+			{"read-new", board_read, SURVIVOR_ACT, ACT_WRITE},
+			{"borrow", board_borrow},
+			{"list", board_list},
+			{"close", board_reader_close},
+		},
+	},
+	{
+		.name = "notifier",
+		.pattern = &pattern_event,
+		.steps = {
+			{"open", event_notifier_open},
+			{"notify", event_notify},
+			{"notify-far", event_notify_far, SURVIVOR_ACT, ACT_HEAR},
+			{"notify-wake", event_notify, SURVIVOR_ACT, ACT_NAP},
+			{"notify-second", event_notify_far},
+			{"close", event_notifier_close},
+		},
+	},
+	{
+		.name = "notifier-heir",
+		.pattern = &pattern_event,
+		.predecessors = {{"notifier", "notify-far"}},
+		.steps = {
+			{"take-over", event_notifier_open},
+			{"notify", event_notify_far},
+			{"close", event_notifier_close},
+		},
+	},
+	{
+		.name = "listener",
+		.pattern = &pattern_event,
+		.steps = {
+			{"open", event_listener_open},
+			{"wait-asleep", event_wait_asleep},
+			{"take", event_take, SURVIVOR_ACT, ACT_NOTIFY},
+			{"wait-ready", event_wait_ready, SURVIVOR_ACT, ACT_NOTIFY},
+			{NULL, event_take_all},
+			{"descriptor", event_descriptor},
+			{"take-settle", event_take_all, SURVIVOR_ACT, ACT_NOTIFY},
+			{"close", event_listener_close},
+		},
+	},
+	{
+		.name = "server",
+		.pattern = &pattern_serving,
+		.steps = {
+			{"open", serving_open},
+			{"take", serving_take, SURVIVOR_ACT, ACT_ASK},
+			{"stream", serving_stream},
+			{"answer", serving_answer, SURVIVOR_ACT, ACT_HEAR},
+			{"take-second", serving_take},
+			{"end", serving_end},
+			{NULL, serving_take, SURVIVOR_ACT, ACT_ASK},
+			{"close", serving_close},
+		},
+	},
+	{
+		.name = "client",
+		.pattern = &pattern_asking,
+		.steps = {
+			{"open", asking_open},
+			{"loan-first", asking_loan},
+			{"send", asking_send},
+			{"take", asking_take, SURVIVOR_ACT, ACT_STREAM},
+			{"release", asking_release},
+			{"take-last", asking_take_last, SURVIVOR_ACT, ACT_ANSWER},
+			{NULL, asking_release},
+			{"ask", asking_send_again},
+			{"cancel", asking_cancel},
+			{"take-cancelled", asking_take_cancelled},
+			{NULL, asking_send_again},
+			{"close", asking_close, SURVIVOR_ACT, ACT_HEAR},
+		},
+	},
+	{
+		.name = "coordinator",
+		.pattern = &pattern_terms,
+		.steps = {
+			{"terms", terms_lay_down},
+			{"terms-again", terms_lay_down_again},
+			{"quotas", terms_lay_down_quotas},
+			{"take-away", terms_take_away},
 		},
 	},
 };

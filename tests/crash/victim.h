@@ -35,15 +35,19 @@ struct predecessor {
 struct script {
 	const char *name;
 	struct step steps[STEPS_MAX];
-	enum ring_kind ring;      /* of its publisher */
-	uint32_t survivor_policy; /* of the survivor's subscriber */
-	bool alone;               /* there is no survivor */
-	bool needs_root;          /* others map memory of its process */
+	enum ring_kind ring;           /* of its publisher */
+	uint32_t survivor_policy;      /* of the survivor's subscriber */
+	bool alone;                    /* there is no survivor */
+	bool needs_root;               /* others map memory of its process */
+	const struct pattern *pattern; /* what the others do, unless it is about messages */
 	struct predecessor predecessors[PREDECESSORS_MAX];
 };
 
 extern const struct script scripts[];
 extern const size_t script_count;
+
+/* As always, or others were here. `condition` is about what is known already. */
+#define expect_usual(condition) expect(atomic_load(&stage->met) || (condition))
 
 const struct script *script_find(const char *name);
 size_t script_find_step(const struct script *script, const char *name);

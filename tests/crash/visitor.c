@@ -13,6 +13,7 @@
 
 #include "frame/frame.h"
 #include "message.h"
+#include "pattern.h"
 #include "world.h"
 
 static struct {
@@ -191,6 +192,9 @@ int64_t visitor_serve(int command, int64_t argument)
 		return clean();
 	case VISITOR_DESCRIPTORS:
 		return world_count_descriptors();
+	case VISITOR_ALL:
+		stage->pattern->visit(argument);
+		break;
 	}
 	return 0;
 }

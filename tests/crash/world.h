@@ -29,6 +29,10 @@
 	(&(struct floe_subscriber_options){.size = sizeof(struct floe_subscriber_options), \
 					   __VA_ARGS__})
 
+#define STAGE_THINGS 3
+
+struct pattern;
+
 /* What the victim says about itself, in memory that all share. */
 struct stage {
 	_Atomic uint64_t sent;   /* messages of its ring that are certainly published */
@@ -36,6 +40,12 @@ struct stage {
 	_Atomic uint32_t met;    /* others have stepped in: its steps may end differently */
 	_Atomic uint32_t stands; /* it is stopped somewhere just now */
 	bool stamped;            /* messages of its ring have a time */
+
+	/* Of a script that is about another pattern than messages; NULL: it is about messages. */
+	const struct pattern *pattern;
+	_Atomic uint64_t begun[STAGE_THINGS]; /* what its things are, pattern_*.c says: */
+	_Atomic uint64_t made[STAGE_THINGS];  /* those that are certainly there */
+	_Atomic uint64_t deaths;
 };
 
 extern struct stage *stage;
@@ -43,7 +53,8 @@ extern struct stage *stage;
 void world_make_stage(void);
 
 /* The library of this process sleeps nowhere, unless the victim stands in its way: the others never
- * run at the same time, so there is nothing to wait for. */
+ * run at the same time, so there is nothing to wait for. Even then it only believes that it has slept,
+ * until this is called again. */
 void world_forbid_sleep(void);
 
 /* A ring with a fixed pool, one that grows, one of any sizes; or another plan, which adopts neither. */
@@ -89,6 +100,8 @@ enum survivor_command {
 	SURVIVOR_SEEN_ALL,   /* result: messages of all rings that are like the victim's */
 	SURVIVOR_CHECK_SUMS, /* published = received + lost, of each ring */
 	SURVIVOR_CLOSE,
+	SURVIVOR_ACT,    /* of its pattern; argument: enum act */
+	SURVIVOR_SETTLE, /* of its pattern */
 	SURVIVOR_DESCRIPTORS,
 };
 
@@ -103,6 +116,7 @@ enum visitor_command {
 	VISITOR_CLOSE,
 	VISITOR_CLEAN, /* nobody dead is left then; result: how many things were removed */
 	VISITOR_DESCRIPTORS,
+	VISITOR_ALL, /* of its pattern: comes, works, goes; argument: the survivor lives */
 };
 
 int64_t survivor_serve(int command, int64_t argument);
