@@ -5,7 +5,7 @@
  * and then at the next one, through its whole life. After each kill
  *
  *   - a fresh publisher and a fresh subscriber of the same names exchange messages at once,
- *     without waiting for anything;
+ *     without waiting for anything; so do those who come to a board, an event or a service;
  *   - who lived beside the dead one goes on;
  *   - one clean-up leaves nothing of him: no name, no file without a name, no byte.
  *
@@ -32,6 +32,7 @@
 #include "frame/frame.h"
 #include "ground.h"
 #include "os/os.h"
+#include "patterns.h"
 #include "victim.h"
 
 #define TOPIC "life"
@@ -42,9 +43,11 @@
 
 struct life {
 	const char *name;
-	void (*live)(void);      /* the victim */
-	void (*set_scene)(void); /* what it finds, made anew for each; or NULL */
-	bool beside;             /* somebody lives on the topic all the while */
+	void (*live)(void);                       /* the victim */
+	void (*set_scene)(void);                  /* what it finds, made anew for each; or NULL */
+	void (*beside)(int wire, void *argument); /* lives on the topic all the while, or NULL */
+	const char *(*newcome)(void);             /* comes afterwards; NULL: open_and_talk */
+	bool told; /* the neighbour takes away what is left when he is told of the next newcomer */
 };
 
 static struct {
@@ -361,6 +364,13 @@ static bool open_and_talk(void)
 	return good;
 }
 
+static bool newcome(void)
+{
+	const char *wrong = sweep.life->newcome();
+
+	return !wrong || complain(wrong, 0);
+}
+
 static void look_whether_usable(void)
 {
 	int64_t begin = os->now_ns();
@@ -368,7 +378,7 @@ static void look_whether_usable(void)
 	bool good;
 
 	sweep.slept = 0;
-	good = open_and_talk();
+	good = sweep.life->newcome ? newcome() : open_and_talk();
 	took = os->now_ns() - begin;
 	if (took > sweep.slowest_ns)
 		sweep.slowest_ns = took;
@@ -461,6 +471,7 @@ static bool kill_at(uint64_t at, bool clean_first)
 		return false;
 	if (passed > sweep.passed)
 		sweep.passed = passed;
+	clean_first &= !sweep.life->told;
 	if (clean_first)
 		look_whether_clean();
 	look_whether_usable();
@@ -501,13 +512,13 @@ static void prepare(const struct life *life)
 	memset(&sweep, 0, sizeof(sweep));
 	sweep.life = life;
 	if (life->beside) {
-		sweep.neighbour = peer_start(live_beside, NULL);
+		sweep.neighbour = peer_start(life->beside, NULL);
 		expect_equal(hear(sweep.neighbour.wire), 1);
 	}
 	if (life->set_scene)
 		life->set_scene();
 	(void)victim_run(life->live, 0, NULL, &sweep.passed);
-	expect(open_and_talk());
+	expect(life->newcome ? newcome() : open_and_talk());
 	if (life->beside)
 		expect_equal(ask(sweep.neighbour.wire, 1), 1);
 	expect(clean() >= 0);
@@ -548,17 +559,27 @@ static void run(const struct life *life, bool as_user)
  */
 
 static const struct life lives[] = {
-	{"a life alone", live_whole, NULL, false},
-	{"a life beside others", live_whole, NULL, true},
-	{"a publisher that leaves first", live_publisher_first, NULL, false},
-	{"a successor", live_whole, leave_the_dead, true},
-	{"a successor with another plan", live_publisher_first, leave_the_dead, true},
-	{"a ring in a block", live_in_a_block, NULL, true},
-	{"who cleans", live_as_cleaner, leave_the_dead, false},
-	{"who cleans beside others", live_as_cleaner, leave_the_dead, true},
-	{"who looks", live_as_onlooker, leave_the_dead, true},
-	{"floe clean", live_as_floe_clean, leave_the_dead, true},
-	{"floe doctor", live_as_floe_doctor, leave_the_dead, true},
+	{"a life alone", live_whole, NULL, NULL, NULL, false},
+	{"a life beside others", live_whole, NULL, live_beside, NULL, false},
+	{"a publisher that leaves first", live_publisher_first, NULL, NULL, NULL, false},
+	{"a successor", live_whole, leave_the_dead, live_beside, NULL, false},
+	{"a successor with another plan", live_publisher_first, leave_the_dead, live_beside, NULL,
+	 false},
+	{"a ring in a block", live_in_a_block, NULL, live_beside, NULL, false},
+	{"who cleans", live_as_cleaner, leave_the_dead, NULL, NULL, false},
+	{"who cleans beside others", live_as_cleaner, leave_the_dead, live_beside, NULL, false},
+	{"who looks", live_as_onlooker, leave_the_dead, live_beside, NULL, false},
+	{"floe clean", live_as_floe_clean, leave_the_dead, live_beside, NULL, false},
+	{"floe doctor", live_as_floe_doctor, leave_the_dead, live_beside, NULL, false},
+	{"a publisher of any size", elastic_live, NULL, NULL, NULL, false},
+	{"who lays down terms", terms_live, NULL, NULL, NULL, false},
+	{"boards", board_live, board_leave_the_dead, board_live_beside, board_newcome, false},
+	{"events", event_live, event_leave_the_dead, event_live_beside, event_newcome, false},
+	{"services", service_live, service_leave_the_dead, service_live_beside, service_newcome,
+	 true},
+	{"a board alone", board_live, NULL, NULL, board_newcome, false},
+	{"an event alone", event_live, NULL, NULL, event_newcome, false},
+	{"a service alone", service_live, NULL, NULL, service_newcome, false},
 };
 
 static void run_as(size_t i, bool as_user)
@@ -601,6 +622,14 @@ RUN(who_cleans_beside_others, run_as, 7)
 RUN(who_looks, run_as, 8)
 RUN(floe_clean, run_tool_as, 9)
 RUN(floe_doctor, run_tool_as, 10)
+RUN(a_publisher_of_any_size, run_as, 11)
+RUN(who_lays_down_terms, run_as, 12)
+RUN(boards, run_as, 13)
+RUN(events, run_as, 14)
+RUN(services, run_as, 15)
+RUN(a_board_alone, run_as, 16)
+RUN(an_event_alone, run_as, 17)
+RUN(a_service_alone, run_as, 18)
 
 #define BOTH(name) \
 	TEST(name##_may_die_at_any_system_call), TEST(name##_may_die_at_any_system_call_as_a_user)
@@ -619,6 +648,14 @@ int main(int argc, char **argv)
 		BOTH(who_looks),
 		BOTH(floe_clean),
 		BOTH(floe_doctor),
+		BOTH(a_publisher_of_any_size),
+		BOTH(who_lays_down_terms),
+		BOTH(boards),
+		BOTH(events),
+		BOTH(services),
+		BOTH(a_board_alone),
+		BOTH(an_event_alone),
+		BOTH(a_service_alone),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
