@@ -35,6 +35,11 @@
 #define DOMAINS 200u
 #define LOOK_AGAIN_US 50
 
+/* Over shared memory a match is not enough: iox-roudi joins a writer's port with a reader's at its next
+ * look, each 100 ms (DISCOVERY_INTERVAL), and what is written before is lost. Nobody says when it has
+ * done so. */
+#define JOIN_US 250000
+
 struct peer_sender {
 	dds_entity_t writer;
 	unsigned expected;
@@ -169,6 +174,8 @@ void peer_sender_meet(struct peer_sender *sender)
 	while (dds_get_publication_matched_status(sender->writer, &status) == 0 &&
 	       status.current_count < sender->expected)
 		usleep(LOOK_AGAIN_US);
+	if (CYCLONE_SHM)
+		usleep(JOIN_US);
 }
 
 void peer_receiver_meet(struct peer_receiver *receiver)

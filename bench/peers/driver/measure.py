@@ -16,12 +16,24 @@ class LeftOut(Exception):
     """Why there is no figure, as a sentence."""
 
 
+class TooLong(LeftOut):
+    """It was ended."""
+
+
+LIMIT_S, LIMIT_QUICK_S = 20, 6  # beside the budget
+# Times; a peer that does not come to an end is not waited for in each case.
+TOO_LONG_MAX, TOO_LONG_MAX_QUICK = 6, 2
+
+
 class Bench:
     """Where the programs are, and how long they may take."""
 
     def __init__(self, programs, quick, cores=None, realtime=False):
         self.programs = programs
         self.quick = quick
+        self.limit_s = LIMIT_QUICK_S if quick else LIMIT_S
+        self.too_long = {}  # peer: times
+        self.too_long_max = TOO_LONG_MAX_QUICK if quick else TOO_LONG_MAX
         self.cores = cores
         self.before = ["chrt", "-f", "50"] if realtime else []
 
@@ -31,10 +43,17 @@ class Bench:
             raise LeftOut(f"not built, for want of {peer.package}" if peer.package else "not built")
         return path
 
+    def budget_ms(self, case):
+        if not self.quick:
+            return case.budget_ms
+        return 1000 if case.work == "video" else min(case.budget_ms, 30)
+
+    def check_patience(self, peer):
+        if self.too_long.get(peer.name, 0) >= self.too_long_max:
+            raise LeftOut(f"it did not come to an end in {self.too_long_max} cases before this one")
+
     def command(self, peer, case, folder, arguments=()):
-        budget = case.budget_ms if not self.quick else min(case.budget_ms, 30)
-        if case.work == "video" and self.quick:
-            budget = 1000
+        budget = self.budget_ms(case)
         if self.before and not peer.realtime:
             raise LeftOut("it has more busy threads than there may be cores, so not with --realtime")
         command = [*self.before, self.program(peer), case.work, "--payload", case.payload, "--dir", folder,
@@ -62,7 +81,7 @@ def run(command, seconds):
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise LeftOut(f"it did not finish within {seconds} seconds") from None
+        raise TooLong(f"it did not finish within {seconds:.0f} seconds") from None
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
@@ -149,14 +168,14 @@ def stay(bench, peer, case, folder):
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                start_new_session=True)
     try:
-        is_there = select.select([process.stdout], [], [], 20)[0]
+        is_there = select.select([process.stdout], [], [], bench.limit_s)[0]
     except BaseException:
         os.killpg(process.pid, signal.SIGKILL)
         raise
     if not is_there:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        raise LeftOut("the first messages did not arrive within 20 seconds")
+        raise TooLong(f"the first messages did not arrive within {bench.limit_s} seconds")
     line = process.stdout.readline()
     if not line:
         raise LeftOut(said_first(process.communicate()[1]))
@@ -231,7 +250,7 @@ def measure_kill(bench, peer, case, folder, daemon):
     again = [bench.program(peer), "first", "--payload", str(case.payload), "--dir", folder, "--sleep",
              "--from", "1000000"]
     try:
-        run(again, 15)
+        run(again, bench.limit_s)
         restart = "works"
     except LeftOut as reason:
         restart = f"fails: {reason}"
@@ -262,6 +281,15 @@ def count_instructions(bench, peer, case, folder):
 
 def measure(bench, peer, case):
     """The figures, or LeftOut."""
+    try:
+        return measure_once(bench, peer, case)
+    except TooLong:
+        bench.too_long[peer.name] = bench.too_long.get(peer.name, 0) + 1
+        raise
+
+
+def measure_once(bench, peer, case):
+    bench.check_patience(peer)
     if peer.name in case.left_out:
         raise LeftOut(case.left_out[peer.name])
     if peer.name == "memcpy":
@@ -279,7 +307,8 @@ def measure(bench, peer, case):
         if case.kind == "instructions":
             return count_instructions(bench, peer, case, folder)
         before_s = daemon.cpu_s() if daemon else 0
-        result = json.loads(run(bench.command(peer, case, folder), 20 + case.budget_ms / 1000))
+        result = json.loads(run(bench.command(peer, case, folder),
+                                bench.limit_s + bench.budget_ms(case) / 1000))
         if daemon and case.kind == "video":
             result["daemon"] = daemon.cpu_s() - before_s
             result["value"] += result["daemon"]
@@ -297,7 +326,6 @@ def measure(bench, peer, case):
 
 
 def measure_memcpy(bench, case):
-    budget = case.budget_ms if not bench.quick else 30
     command = [os.path.join(bench.programs, "peer-line"), "memcpy", "--payload", str(case.payload),
-               "--budget", str(budget), *map(str, case.arguments)]
-    return json.loads(run(command, 20))
+               "--budget", str(bench.budget_ms(case)), *map(str, case.arguments)]
+    return json.loads(run(command, bench.limit_s))

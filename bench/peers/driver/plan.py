@@ -38,8 +38,9 @@ PEERS = [
          "its doc/website/getting-started/overview.md and configuration guide", daemon=True,
          package="libiceoryx-binding-c-dev and iceoryx", lends=True),
     Peer("cyclone-shm", "Cyclone DDS 0.10, shared memory", "types of fixed size, samples are lent, "
-         "reliable, keep last, iox-roudi with a pool for the work; its thread delivers, so "
-         "who waits sleeps", "its docs/manual/shared_memory.rst", sleeps=True, daemon=True,
+         "reliable, keep last, iox-roudi with a pool for the work; 0.25 s from the match to the first "
+         "message, because the daemon joins both sides later than that and what comes before is lost; "
+         "its thread delivers, so who waits sleeps", "its docs/manual/shared_memory.rst", sleeps=True, daemon=True,
          package="cyclonedds-dev and cyclonedds-tools", lends=True),
     Peer("cyclone", "Cyclone DDS 0.10, loopback", "datagrams of 65,500 bytes, receive buffer of 8 MiB, "
          "reliable, keep all; its threads deliver, so who waits sleeps",
