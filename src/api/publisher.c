@@ -46,8 +46,7 @@ static void grow(struct publication *p, struct publisher *pub)
 		holds = p->holds_reserved;
 	/* No more than there is already costs nothing. */
 	pub->shortage = ring_file_grow(&p->file, &p->topic, p->chunks_needed + holds);
-	if (last->chunk_count > pub->manager.pool[p->file.plan.pool_count - 1].chunk_count)
-		(void)manager_grow(&pub->manager, p->file.plan.pool_count - 1, last->chunk_count);
+	publisher_grow(pub, last->chunk_count);
 }
 
 static int refresh(void *user, struct publisher *pub)

@@ -16,9 +16,10 @@
 /* An omen has spoken, and not all threads of the process have got to their end. */
 #define LOOK_SOON_NS (ALIVE_CHECK_NS / 20)
 
-/* The tables, largest alignment first; one order for the size and for the addresses. */
+/* The tables, largest alignment first; one order for the size and for the addresses. What is written at
+ * once comes first: of the others a page is touched when there is something to put there. */
 struct tables {
-	size_t marked, members, loans, slot_chunk, ready, retired, end;
+	size_t loans, slot_chunk, members, marked, ready, retired, end;
 };
 
 static struct tables lay_out(uint32_t depth, uint32_t loans_max, uint32_t chunk_count_max,
@@ -27,11 +28,11 @@ static struct tables lay_out(uint32_t depth, uint32_t loans_max, uint32_t chunk_
 	struct tables t = {0};
 	size_t stack_size = size_mul(size_add(chunk_count_max, 1), sizeof(uint64_t));
 
-	t.marked = size_mul(count_round_up(loans_max), sizeof(struct lent));
-	t.members = size_add(t.marked, size_mul(chunk_count_max, sizeof(uint64_t)));
-	t.loans = size_add(t.members, size_mul(member_max, sizeof(struct member)));
+	t.loans = size_mul(count_round_up(loans_max), sizeof(struct lent));
 	t.slot_chunk = size_add(t.loans, size_mul(size_add(loans_max, 1), sizeof(struct lent *)));
-	t.ready = size_add(t.slot_chunk, size_mul(depth, sizeof(uint64_t)));
+	t.members = size_add(t.slot_chunk, size_mul(depth, sizeof(uint64_t)));
+	t.marked = size_add(t.members, size_mul(member_max, sizeof(struct member)));
+	t.ready = size_add(t.marked, size_mul(chunk_count_max, sizeof(uint64_t)));
 	t.retired = size_add(t.ready, stack_size);
 	t.end = size_add(t.retired, stack_size);
 	return t;
@@ -50,6 +51,12 @@ static uint32_t chunk_count_max(const struct manager *manager)
 	for (uint32_t i = 0; i < manager->pool_count; i++)
 		count += manager->pool[i].chunk_count_max;
 	return count;
+}
+
+/* Chunks from..to of a pool have no mark of a scan yet. */
+static void clear_marks(struct publisher *pub, uint32_t pool, uint32_t from, uint32_t to)
+{
+	memset(&pub->marked[pub->manager.first[pool] + from], 0, (to - from) * sizeof(uint64_t));
 }
 
 static void start_at(struct publisher *pub, struct segment_shared *segment,
@@ -179,7 +186,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	if (t.end == SIZE_INVALID || plan->memory_size < t.end)
 		return -ENOMEM;
 
-	memset(memory, 0, t.end);
+	memset(memory, 0, t.slot_chunk);
 	*pub = (struct publisher){
 		.hints = plan->hints,
 		.timed = seen.flags & FLOE_TIMESTAMPS,
@@ -214,6 +221,9 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		pub->retired_bottom = pub->stretch->retired;
 		pub->retired = pub->stretch->retired + 1;
 	}
+	*pub->ready_bottom = *pub->retired_bottom = CHUNK_NONE;
+	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
+		clear_marks(pub, i, 0, pub->manager.pool[i].chunk_count);
 	for (uint32_t i = 0; i < pub->loans_table; i++)
 		pub->lent[i].ticket = TICKET_ALWAYS | i;
 	start_at(pub, segment, &seen, 1);
@@ -221,6 +231,16 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	r = take_up(pub, &seen);
 	pub->straight_max = choose_straight_max(pub);
 	return r;
+}
+
+void publisher_grow(struct publisher *pub, uint32_t chunk_count)
+{
+	uint32_t last = pub->manager.pool_count - 1;
+	uint32_t before = pub->manager.pool[last].chunk_count;
+
+	if (chunk_count <= before || manager_grow(&pub->manager, last, chunk_count) < 0)
+		return;
+	clear_marks(pub, last, before, chunk_count);
 }
 
 /* What is known of those that were there before stays known. A port that is somebody else's by now

@@ -134,7 +134,8 @@ struct publisher {
 	void *user;
 };
 
-/* Exact bytes of private memory for the tables above; chunk_count_max: of all pools. */
+/* Exact bytes of private memory for the tables above; chunk_count_max: of all pools. Only as much of it is
+ * touched as there are chunks and subscribers. */
 size_t publisher_memory_size(uint32_t depth, uint32_t loans_max, uint32_t chunk_count_max,
 			     uint32_t member_max);
 
@@ -160,6 +161,9 @@ struct publisher_plan {
  * the head is not what it was.
  */
 int publisher_init(struct publisher *pub, const struct publisher_plan *plan);
+
+/* So many chunks of the last pool have memory by now; not more than its plan said. */
+void publisher_grow(struct publisher *pub, uint32_t chunk_count);
 
 /* Replaces the list of subscribers, by at most member_max. */
 void publisher_set_members(struct publisher *pub, struct member *members, uint32_t count);

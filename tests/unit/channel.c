@@ -173,6 +173,71 @@ static void held_chunks_fill_a_pool_that_is_too_small_and_free_it_again(void)
 	world_end(&world);
 }
 
+/* Marks of scans that nobody made would keep a chunk that nobody holds. */
+static void send_while_one_is_held(uint64_t garbage)
+{
+	struct writer *writer;
+	struct reader *reader;
+
+	world_begin(&world);
+	world.garbage = garbage;
+	writer = writer_begin(&world, 0, WRITER(.depth = 2, .later = 3, .kinds = KIND_CHUNK));
+	reader = reader_join(&world, 0, READER(.holds_max = 1));
+	writer_send_many(writer, 1);
+	expect_equal(reader_take(reader), 1);
+	writer_send_many(writer, 2);
+	expect_equal(writer_send(writer), 0);
+	publisher_grow(&writer->publisher, 4);
+	for (int i = 0; i < 40; i++) {
+		writer_send_many(writer, 1);
+		writer_check(writer);
+		if (i == 20)
+			publisher_grow(&writer->publisher, 6);
+	}
+	reader_check(reader);
+	world_end(&world);
+}
+
+static void tables_need_no_zeros_and_chunks_may_come_later(void)
+{
+	for (uint64_t garbage = 0; garbage < 40; garbage++)
+		send_while_one_is_held(garbage);
+}
+
+/* Pieces of the size of a page, for where pages begin depends on who allocates. */
+static size_t count_touched(const struct writer *writer)
+{
+	const uint64_t *word = (const uint64_t *)(const void *)writer->tables;
+	size_t count = writer->tables_size / sizeof(*word);
+	size_t touched = 0;
+
+	for (size_t at = 0; at < count; at += 512) {
+		size_t i = at;
+
+		while (i < at + 512 && i < count && word[i] == world.garbage)
+			i++;
+		touched += i < at + 512 && i < count;
+	}
+	return touched;
+}
+
+static void tables_are_touched_as_far_as_there_are_chunks(void)
+{
+	struct writer *writer;
+
+	world_begin(&world);
+	world.garbage = 0x5a5a5a5a5a5a5a5a;
+	writer = writer_begin(&world, 0, WRITER(.depth = 16, .loans_max = 8, .later = 4096));
+	writer_send_many(writer, 100);
+	expect(writer->tables_size > 32 * 4096);
+	expect(count_touched(writer) <= 8);
+	publisher_grow(&writer->publisher, 16 + 8 + 4096);
+	writer_send_many(writer, 100);
+	writer_check(writer);
+	expect(count_touched(writer) > 16);
+	world_end(&world);
+}
+
 /* Everything that participants can do, in any order. */
 static void act(struct writer *writer, uint64_t *chance)
 {
@@ -1092,6 +1157,8 @@ int main(int argc, char **argv)
 		TEST(who_was_there_first_counts_from_the_first_message),
 		TEST(with_the_promised_chunks_a_loan_never_fails),
 		TEST(held_chunks_fill_a_pool_that_is_too_small_and_free_it_again),
+		TEST(tables_need_no_zeros_and_chunks_may_come_later),
+		TEST(tables_are_touched_as_far_as_there_are_chunks),
 		TEST(in_any_order_of_events_chunks_are_conserved),
 		TEST(a_publisher_that_dies_anywhere_has_a_successor),
 		TEST(a_successor_that_dies_anywhere_has_one_too),

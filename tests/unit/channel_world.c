@@ -91,6 +91,18 @@ static const struct publisher_calls publisher_calls = {
 	.is_alive = is_member_alive,
 };
 
+/* Whoever sets up tables finds in their memory what was there before. */
+static unsigned char *make_tables(struct writer *writer, size_t size)
+{
+	uint64_t *word = allocate(writer->world, size);
+
+	writer->tables = (unsigned char *)word;
+	writer->tables_size = size;
+	for (size_t i = 0; i < size / sizeof(*word); i++)
+		word[i] = writer->world->garbage;
+	return writer->tables;
+}
+
 int writer_adopt(struct writer *writer)
 {
 	struct segment_shared *segment = (struct segment_shared *)(void *)writer->memory;
@@ -107,7 +119,7 @@ int writer_adopt(struct writer *writer)
 
 	plan.memory_size = publisher_memory_size(writer->plan.depth, writer->plan.loans_max,
 						 writer->plan.pool[0].chunk_count_max, READERS_MAX);
-	tables = allocate(writer->world, manager_size + plan.memory_size);
+	tables = make_tables(writer, manager_size + plan.memory_size);
 	plan.memory = tables + manager_size;
 	r = manager_init(&plan.manager, tables, manager_size, writer->plan.pool, 1);
 	expect_equal(r, 0);
@@ -142,13 +154,13 @@ struct writer *writer_begin(struct world *w, uint32_t i, const struct writer_opt
 					{
 						.chunk_size = CHUNK_SIZE,
 						.chunk_count = chunks,
-						.chunk_count_max = chunks,
+						.chunk_count_max = chunks + options->later,
 					},
 			},
 	};
 	sizes = segment_lay_out(&writer->plan);
-	writer->size = sizes.size;
-	writer->memory = allocate(w, sizes.size);
+	writer->size = sizes.size_max;
+	writer->memory = allocate(w, writer->size);
 	segment_format((struct segment_shared *)(void *)writer->memory, &writer->plan, &sizes);
 	expect_equal(writer_adopt(writer), 0);
 	tell(&w->hints.publishers);

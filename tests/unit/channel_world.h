@@ -31,6 +31,8 @@ struct writer {
 	struct segment_plan plan;
 	unsigned char *memory; /* of the segment */
 	size_t size;
+	unsigned char *tables; /* private ones, and the manager's before them */
+	size_t tables_size;
 	struct publisher publisher;
 	uint64_t sent;  /* that are known to be sent */
 	bool named;     /* subscribers can find it */
@@ -68,6 +70,7 @@ struct world {
 	struct hints_shared hints;
 	struct block *blocks; /* all memory, each with a guard behind it, until world_end */
 	void *(*allocate)(size_t size); /* or this gives it, zeroed */
+	uint64_t garbage;               /* each word of private tables before they are used */
 	struct writer writer[WRITERS_MAX];
 	struct reader reader[READERS_MAX];
 	uint64_t files;
@@ -80,6 +83,7 @@ struct writer_options {
 	uint32_t loans_max;
 	uint32_t holds;
 	uint32_t spare;
+	uint32_t later; /* more chunks, for publisher_grow */
 	uint32_t flags;
 	uint32_t kinds; /* KIND_BOTH */
 };
