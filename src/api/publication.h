@@ -17,7 +17,6 @@ struct publication {
 	struct node *node;
 	struct topic topic;
 	struct ring_file file;
-	struct members members;
 	void *tables;
 	void *stretch;          /* NULL: not elastic */
 	uint32_t chunks_needed; /* without the holds of members */
@@ -30,6 +29,7 @@ struct publication {
 	void *user;
 	void (*notice)(void *user, const char *sentence);
 	void *notice_user;
+	struct members members; /* last: its tables are touched when somebody subscribes */
 };
 
 /*

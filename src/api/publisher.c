@@ -342,7 +342,7 @@ int publication_open(struct publication **ret, const char *topic,
 	p = aligned_alloc(FLOE_CACHELINE, size_align(sizeof(*p), FLOE_CACHELINE));
 	if (!p)
 		return error_set(o.error, -ENOMEM, "out of memory");
-	memset(p, 0, sizeof(*p));
+	memset(p, 0, offsetof(struct publication, members.member));
 	p->topic = TOPIC_NULL;
 	p->file = RING_FILE_NULL;
 	r = open_publication(p, topic, &o, sender);

@@ -16,17 +16,18 @@
 #define LOOK_SOON_NS 500000
 #define TAKE_ATTEMPTS 3
 
+/* What is written at once comes first: a page of feeds is touched when there are so many publishers. */
 struct tables {
-	size_t feeds, places, end;
+	size_t places, feeds, end;
 };
 
 static struct tables lay_out(uint32_t holds_max)
 {
 	struct tables t = {0};
 
-	t.feeds = count_round_up(holds_max) * sizeof(struct held);
-	t.places = t.feeds + FLOE_PUBLISHERS_MAX * sizeof(struct feed);
-	t.end = t.places + (holds_max + 1) * sizeof(struct held *);
+	t.places = count_round_up(holds_max) * sizeof(struct held);
+	t.feeds = size_align(t.places + (holds_max + 1) * sizeof(struct held *), FLOE_CACHELINE);
+	t.end = t.feeds + FLOE_PUBLISHERS_MAX * sizeof(struct feed);
 	return t;
 }
 
@@ -51,7 +52,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 	struct tables t = lay_out(port->holds_max);
 	unsigned char *memory = plan->memory;
 
-	memset(memory, 0, t.end);
+	memset(memory, 0, t.feeds + sizeof(struct feed));
 	*sub = (struct subscriber){
 		.port = port,
 		.hints = plan->hints,

@@ -14,6 +14,7 @@
 #include "registry/peer.h"
 #include "registry/topic.h"
 
+/* None: both counts are 0, whatever is in the tables. */
 struct members {
 	uint32_t count;
 	uint32_t peer_count;

@@ -92,15 +92,13 @@ static const struct publisher_calls publisher_calls = {
 };
 
 /* Whoever sets up tables finds in their memory what was there before. */
-static unsigned char *make_tables(struct writer *writer, size_t size)
+static struct tables make_tables(struct world *w, size_t size)
 {
-	uint64_t *word = allocate(writer->world, size);
+	uint64_t *word = allocate(w, size);
 
-	writer->tables = (unsigned char *)word;
-	writer->tables_size = size;
 	for (size_t i = 0; i < size / sizeof(*word); i++)
-		word[i] = writer->world->garbage;
-	return writer->tables;
+		word[i] = w->garbage;
+	return (struct tables){word, size};
 }
 
 int writer_adopt(struct writer *writer)
@@ -119,7 +117,8 @@ int writer_adopt(struct writer *writer)
 
 	plan.memory_size = publisher_memory_size(writer->plan.depth, writer->plan.loans_max,
 						 writer->plan.pool[0].chunk_count_max, READERS_MAX);
-	tables = make_tables(writer, manager_size + plan.memory_size);
+	writer->tables = make_tables(writer->world, manager_size + plan.memory_size);
+	tables = writer->tables.memory;
 	plan.memory = tables + manager_size;
 	r = manager_init(&plan.manager, tables, manager_size, writer->plan.pool, 1);
 	expect_equal(r, 0);
@@ -312,7 +311,8 @@ struct reader *reader_join(struct world *w, uint32_t i, const struct reader_opti
 	tell(&w->hints.subscribers);
 	(void)os->barrier_all();
 	plan.port = reader->port;
-	plan.memory = allocate(w, subscriber_memory_size(holds_max));
+	reader->tables = make_tables(w, subscriber_memory_size(holds_max));
+	plan.memory = reader->tables.memory;
 	subscriber_init(&reader->subscriber, &plan);
 	expect_equal(subscriber_refresh(&reader->subscriber), 0);
 	reader->joining = false;

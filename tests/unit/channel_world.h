@@ -25,14 +25,19 @@
 struct world;
 struct block;
 
+/* Private memory of one participant. */
+struct tables {
+	void *memory;
+	size_t size;
+};
+
 /* A publisher, and the segment that outlives it. */
 struct writer {
 	struct world *world;
 	struct segment_plan plan;
 	unsigned char *memory; /* of the segment */
 	size_t size;
-	unsigned char *tables; /* private ones, and the manager's before them */
-	size_t tables_size;
+	struct tables tables; /* the manager's come first */
 	struct publisher publisher;
 	uint64_t sent;  /* that are known to be sent */
 	bool named;     /* subscribers can find it */
@@ -56,6 +61,7 @@ struct account {
 struct reader {
 	struct world *world;
 	struct port_shared *port;
+	struct tables tables;
 	struct subscriber subscriber;
 	struct account account[WRITERS_MAX];
 	struct floe_sample held[HELD_MAX];
