@@ -350,7 +350,8 @@ FLOE_PUBLIC int floe_publisher_wait_for_subscribers(struct floe_publisher *pub, 
 FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *topic,
 				     const struct floe_subscriber_options *options);
 
-/* Samples that are still held are released. NULL is fine. */
+/* Samples that are still held are released. Those that are shared are not, and until the last of them
+ * is, its place on the topic stays: no publisher waits for it. NULL is fine. */
 FLOE_PUBLIC void floe_subscriber_close(struct floe_subscriber *sub);
 
 /* Exact bytes that a subscriber with these options takes in its process's file. */
@@ -377,6 +378,36 @@ FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns);
 
 /* Gives the sample back and empties it. An empty sample is fine. */
 FLOE_PUBLIC FLOE_DIRECT void floe_release(struct floe_subscriber *sub, struct floe_sample *sample);
+
+/*
+ * Shared samples: one that was taken is given to several owners, in any threads of this process, and
+ * is released by the last of them. There is one for each of holds_max, in memory that was laid down
+ * when the subscriber was opened. ref, get and unref take no lock, make no system call and are for any
+ * thread; one owner may give away references while he has his own.
+ */
+struct floe_shared_sample;
+
+/* Takes the sample over and empties it; the caller is its one owner. It counts as held until the last
+ * owner is gone. By the subscriber's thread. 0; -EINVAL not a sample of this subscriber; -EMFILE, -ENOMEM
+ * no handle, and the sample stays as it is: only the first time that so many are shared */
+FLOE_PUBLIC int floe_sample_share(struct floe_subscriber *sub, struct floe_sample *sample,
+				  struct floe_shared_sample **ret);
+
+/* What was taken; good until the caller's unref. Its ticket is 0: it is not for floe_release. NULL: it
+ * has no owner any more, or belongs to the parent. */
+FLOE_PUBLIC const struct floe_sample *floe_shared_sample_get(
+	const struct floe_shared_sample *shared);
+
+/* One owner more: the same again; NULL as above. */
+FLOE_PUBLIC struct floe_shared_sample *floe_shared_sample_ref(struct floe_shared_sample *shared);
+
+/*
+ * One owner less. 1: it was the last one, and the chunk is its publisher's again; 0 others have it, or
+ * it is NULL; -EINVAL it has no owner, or belongs to the parent.
+ * If the subscriber was closed meanwhile, what was shared stayed as it was, and counted as held; the last
+ * unref of all ends it then, which may block as floe_subscriber_close.
+ */
+FLOE_PUBLIC int floe_shared_sample_unref(struct floe_shared_sample *shared);
 
 /*
  * A descriptor for poll, epoll and their kin, level or edge: readable while there is a sample, and

@@ -16,6 +16,8 @@
  * many T as each loan asks for; floe::bytes is std::byte[]. Publisher and subscriber tell each other
  * size and alignment of T, and its name if floe::type_name<T> has one.
  *
+ * s.take().share() is a sample with several owners in any threads, as a std::shared_ptr.
+ *
  * Threads, blocking, ownership: as the calls of floe.h. A loan or sample belongs to its publisher or
  * subscriber; it may end later, but must not be read or written then.
  */
@@ -134,6 +136,7 @@ template <class T> constexpr floe_type describe() noexcept
 
 template <class T> class publisher;
 template <class T> class subscriber;
+template <class T> class sample;
 
 /* A message that is being written. Given back unsent at its end, unless it was published. */
 template <class T> class loan
@@ -319,6 +322,92 @@ template <class T> class publisher
 	floe_publisher *pub_ = nullptr;
 };
 
+/* A message that several read, in any threads; copies are owners, the last of them releases it. It may
+ * outlive its subscriber. One object is used by one thread at a time. */
+template <class T> class shared_sample
+{
+	using element = const typename detail::message<T>::element;
+
+      public:
+	shared_sample() noexcept = default;
+	shared_sample(const shared_sample &other) noexcept
+	    : shared_(floe_shared_sample_ref(other.shared_)), result_(other.result_)
+	{
+	}
+	shared_sample(shared_sample &&other) noexcept
+	    : shared_(std::exchange(other.shared_, nullptr)),
+	      result_(std::exchange(other.result_, 0))
+	{
+	}
+	shared_sample &operator=(shared_sample other) noexcept
+	{
+		std::swap(shared_, other.shared_);
+		std::swap(result_, other.result_);
+		return *this;
+	}
+	~shared_sample()
+	{
+		reset();
+	}
+
+	explicit operator bool() const noexcept
+	{
+		return shared_ != nullptr;
+	}
+	int result() const noexcept
+	{
+		return result_;
+	} /* of floe_sample_share, or of the take before */
+	void reset() noexcept
+	{
+		(void)floe_shared_sample_unref(std::exchange(shared_, nullptr));
+	}
+
+	element *get() const noexcept
+	{
+		const floe_sample *sample = floe_shared_sample_get(shared_);
+
+		return sample ? static_cast<element *>(sample->data) : nullptr;
+	}
+	element *operator->() const noexcept
+	{
+		return get();
+	}
+	element &operator*() const noexcept
+	{
+		return *get();
+	}
+	element &operator[](std::size_t index) const noexcept
+	{
+		return get()[index];
+	}
+	std::size_t size() const noexcept
+	{
+		const floe_sample *sample = floe_shared_sample_get(shared_);
+
+		return sample ? sample->size / sizeof(element) : 0;
+	}
+	element *begin() const noexcept
+	{
+		return get();
+	}
+	element *end() const noexcept
+	{
+		return get() + size();
+	}
+	std::uint64_t sequence() const noexcept
+	{
+		const floe_sample *sample = floe_shared_sample_get(shared_);
+
+		return sample ? sample->sequence : 0;
+	}
+
+      private:
+	friend class sample<T>;
+	floe_shared_sample *shared_ = nullptr;
+	int result_ = 0;
+};
+
 /* A message that is being read. Released at its end. */
 template <class T> class sample
 {
@@ -358,6 +447,16 @@ template <class T> class sample
 	{
 		if (sample_.data)
 			floe_release(sub_, &sample_);
+	}
+
+	/* By the subscriber's thread. What is not shared, see result(), stays in the sample. */
+	shared_sample<T> share() noexcept
+	{
+		shared_sample<T> shared;
+
+		shared.result_ = sample_.data ? floe_sample_share(sub_, &sample_, &shared.shared_)
+					      : result_;
+		return shared;
 	}
 
 	element *get() const noexcept

@@ -103,6 +103,13 @@ static void change_kind(struct handle *place, uint32_t from, uint32_t to)
 					  __ATOMIC_SEQ_CST);
 }
 
+/* The others keep nothing of others mapped between two calls, or have a port that is looked at. */
+static bool is_guarded(uint32_t kind)
+{
+	return kind != HANDLE_NONE && kind != HANDLE_VIEW && kind != HANDLE_WAITSET &&
+	       kind != HANDLE_SHARED;
+}
+
 void handle_suspect_all(void)
 {
 	uint32_t count = __atomic_load_n(&touched, __ATOMIC_ACQUIRE);
@@ -110,9 +117,7 @@ void handle_suspect_all(void)
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t kind = __atomic_load_n(&at(i)->kind, __ATOMIC_RELAXED);
 
-		/* These keep nothing of others mapped between two calls. */
-		if (kind != HANDLE_NONE && kind != HANDLE_VIEW && kind != HANDLE_WAITSET &&
-		    !(kind & HANDLE_SUSPECT))
+		if (is_guarded(kind) && !(kind & HANDLE_SUSPECT))
 			change_kind(at(i), kind, kind | HANDLE_SUSPECT);
 	}
 }

@@ -16,6 +16,7 @@
 #include "base/arith.h"
 #include "base/error.h"
 #include "base/name.h"
+#include "channel/share.h"
 #include "os/os.h"
 #include "registry/census.h"
 #include "registry/cleanup.h"
@@ -169,12 +170,21 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 	return r < 0 ? r : read_publishers(s);
 }
 
+static void close_shares(struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->holds_max; i++)
+		if (sub->shares[i].handle)
+			(void)handle_close(sub->shares[i].handle, HANDLE_SHARED);
+}
+
 /* Undoes what was done so far, in reverse. */
 static void end(struct subscription *s)
 {
 	descriptor_close(s->descriptor);
-	if (s->tables)
+	if (s->tables) {
+		close_shares(&s->subscriber);
 		subscriber_deinit(&s->subscriber);
+	}
 	if (s->placed)
 		place_give_back(s->port, s->node, &s->topic);
 	else if (s->port)
@@ -221,14 +231,28 @@ int subscription_open(struct subscription **ret, const char *topic,
 	s->error = NULL;
 	s->changed = changed;
 	s->user = user;
+	atomic_init(&s->owners, 1);
 	*ret = s;
 	return 0;
 }
 
+void subscription_put(struct subscription *s)
+{
+	/* Pairs with itself: what the others did comes before the end. */
+	if (atomic_fetch_sub_explicit(&s->owners, 1, memory_order_acq_rel) == 1)
+		end(s);
+}
+
 void subscription_close(struct subscription *s)
 {
-	if (s)
-		end(s);
+	if (!s)
+		return;
+	if (atomic_load_explicit(&s->owners, memory_order_relaxed) > 1) {
+		descriptor_close(s->descriptor);
+		s->descriptor = NULL;
+		subscriber_retire(&s->subscriber);
+	}
+	subscription_put(s);
 }
 
 FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *topic,
@@ -367,7 +391,7 @@ FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
 FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
 				      struct floe_subscriber_counts *ret, size_t ret_size)
 {
-	const struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
 	struct floe_subscriber_counts counts = {0};
 
 	if (!ret || !ret_size)
@@ -377,6 +401,7 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
 
 		return r < 0 ? r : floe_subscriber_count(sub, ret, ret_size);
 	}
+	subscriber_collect(s);
 	counts.received = port_received(s->port);
 	counts.lost = load_relaxed(&s->port->lost);
 	counts.held = subscriber_held(s);
@@ -395,4 +420,37 @@ FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub, const struct 
 	if (!s && sample && refuse(sub) == 1)
 		return floe_sample_publisher(sub, sample);
 	return held ? (int)held->feed->index : -EINVAL;
+}
+
+static int share(struct subscription *s, struct floe_sample *sample,
+		 struct floe_shared_sample **ret)
+{
+	struct subscriber *sub = &s->subscriber;
+	struct share *found = share_find(sub, sample);
+	int r = found ? 0 : -EINVAL;
+
+	if (found && !found->handle)
+		r = handle_open(&found->handle, HANDLE_SHARED, found);
+	if (r < 0)
+		return r;
+	atomic_fetch_add_explicit(&s->owners, 1, memory_order_relaxed);
+	share_begin(found, sample);
+	*ret = found->handle;
+	/* For who waits by a descriptor this sample is done with. */
+	if (sub->polled)
+		settle(s, sub);
+	return 0;
+}
+
+FLOE_PUBLIC int floe_sample_share(struct floe_subscriber *sub, struct floe_sample *sample,
+				  struct floe_shared_sample **ret)
+{
+	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	int r = sample && ret ? 1 : -EINVAL;
+
+	if (r > 0 && !s)
+		r = refuse(sub);
+	if (r < 0)
+		return r;
+	return s ? share(s, sample, ret) : floe_sample_share(sub, sample, ret);
 }

@@ -27,6 +27,7 @@ struct subscription {
 	struct floe_error *error;    /* while opening */
 	void (*changed)(void *user); /* the folder has been read again; or NULL */
 	void *user;
+	shared_u64 owners; /* who opened it, and each sample that is shared: the last one ends it */
 };
 
 /* floe_subscriber_open, without a handle. */
@@ -34,7 +35,10 @@ int subscription_open(struct subscription **ret, const char *topic,
 		      const struct floe_subscriber_options *options, void (*changed)(void *user),
 		      void *user);
 
-/* NULL is fine. */
+/* One owner less; any thread. */
+void subscription_put(struct subscription *s);
+
+/* NULL is fine. While samples are shared it stays for these, and takes nothing any more. */
 void subscription_close(struct subscription *s);
 
 /* floe_subscriber_fd */

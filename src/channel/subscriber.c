@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/arith.h"
+#include "channel/share.h"
 #include "os/os.h"
 
 /* Where membarrier(2) is not to be had nobody can be sure to be woken: sleep in slices. */
@@ -18,14 +19,15 @@
 
 /* What is written at once comes first: a page of feeds is touched when there are so many publishers. */
 struct tables {
-	size_t places, feeds, end;
+	size_t shares, places, feeds, end;
 };
 
 static struct tables lay_out(uint32_t holds_max)
 {
 	struct tables t = {0};
 
-	t.places = count_round_up(holds_max) * sizeof(struct held);
+	t.shares = count_round_up(holds_max) * sizeof(struct held);
+	t.places = t.shares + holds_max * sizeof(struct share);
 	t.feeds = size_align(t.places + (holds_max + 1) * sizeof(struct held *), FLOE_CACHELINE);
 	t.end = t.feeds + FLOE_PUBLISHERS_MAX * sizeof(struct feed);
 	return t;
@@ -66,6 +68,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.place = (struct held **)(void *)(memory + t.places),
 		.places = (struct held **)(void *)(memory + t.places),
 		.held = (struct held *)(void *)memory,
+		.shares = (struct share *)(void *)(memory + t.shares),
 		.spin_ns = plan->spin_ns,
 		.look_ns = LOOK_NS,
 		.reliable = port->policy == FLOE_POLICY_RELIABLE,
@@ -81,6 +84,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 	for (uint32_t i = 0; i < sub->holds_max; i++) {
 		sub->held[i].ticket = plan->serial * PLACE_NEXT_USE | PLACE_ALWAYS | i;
 		sub->places[i] = &sub->held[i];
+		sub->shares[i].subscriber = sub;
 	}
 	look_at_nothing(&sub->feeds[0]);
 }
@@ -207,8 +211,25 @@ static bool is_held(const struct subscriber *sub, const struct feed *feed)
 	return false;
 }
 
+void subscriber_collect(struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < FLOE_COUNT(sub->returned); i++) {
+		/* Pairs with the release in share_unref: its store to the hold comes before ours. */
+		uint64_t bits = atomic_exchange_explicit(&sub->returned[i], 0,
+							 memory_order_acquire);
+
+		for (; bits; bits &= bits - 1) {
+			struct held *held = &sub->held[64 * i + (uint32_t)__builtin_ctzll(bits)];
+
+			held->feed = NULL;
+			*--sub->place = held;
+		}
+	}
+}
+
 void subscriber_drop_feeds(struct subscriber *sub)
 {
+	subscriber_collect(sub);
 	for (uint32_t i = sub->feed_count; i-- > 0;) {
 		struct feed *feed = &sub->feeds[i];
 
@@ -357,6 +378,15 @@ static int disconnect(struct subscriber *sub)
 	return -ECONNRESET;
 }
 
+void subscriber_retire(struct subscriber *sub)
+{
+	subscriber_collect(sub);
+	for (uint32_t i = 0; i < sub->holds_max; i++)
+		if (!share_is_owned(&sub->shares[i]))
+			store_release(&sub->port->hold[i], HOLD_NONE);
+	(void)disconnect(sub);
+}
+
 /* 1; 0 nothing there; -EPROTO; -ECONNRESET */
 static int take_from(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
@@ -460,6 +490,8 @@ static int take_any(struct subscriber *sub, struct floe_sample *ret)
 		refreshed = subscriber_refresh(sub);
 	if (refreshed == -EPROTO || refreshed == -EACCES)
 		return refreshed;
+	if (!*sub->place)
+		subscriber_collect(sub);
 	if (!*sub->place)
 		return is_ready(sub) ? -ENOBUFS : 0;
 

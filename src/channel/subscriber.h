@@ -9,6 +9,7 @@
  * process. One thread at a time. It knows no names: which publishers there are is told to it.
  *
  *   samples held + free places = holds_max;  inline samples take a place, but hold no chunk
+ *   shared samples are held, and after their last owner until they are collected
  *   a place is free                =>   its feed is NULL
  *   published since its start = received + lost + not yet taken       for each publisher
  */
@@ -69,6 +70,7 @@ struct held {
 };
 static_assert(sizeof(struct held) == 64, "found by a shift");
 
+struct share;
 struct subscriber;
 
 struct subscriber_calls {
@@ -120,6 +122,11 @@ struct subscriber {
 	uint64_t late; /* how often nothing came */
 	const struct subscriber_calls *calls;
 	void *user;
+
+	struct share *shares; /* [holds_max], channel/share.h */
+	/* A bit for each place whose sample was shared and is held by nobody any more: the one thing
+	 * here that other threads write. */
+	FLOE_CACHELINE_ALIGNED shared_u64 returned[(FLOE_HOLDS_MAX + 63) / 64];
 };
 
 /* The count of publishers' coming and going never gets there. */
@@ -157,6 +164,12 @@ void subscriber_let_go(struct subscriber *sub, struct feed *feed);
 
 /* Lets go of feeds that are leaving, empty, and of which nothing is held. */
 void subscriber_drop_feeds(struct subscriber *sub);
+
+/* Places whose shared samples have come back are free again. */
+void subscriber_collect(struct subscriber *sub);
+
+/* Takes nothing any more, and keeps nothing but what is shared: no publisher waits for it. */
+void subscriber_retire(struct subscriber *sub);
 
 /* Releases everything and lets go of all feeds; the port is the caller's to close. */
 void subscriber_deinit(struct subscriber *sub);

@@ -116,6 +116,29 @@ static void the_descriptor_tells_of_a_new_publisher(void)
 	floe_publisher_close(pub);
 }
 
+static void it_is_silent_again_when_the_last_message_is_shared(void)
+{
+	struct floe_publisher *pub = publisher("fd", NULL);
+	struct floe_subscriber *sub = subscriber("fd", NULL);
+	int fd = descriptor_of(sub);
+
+	for (uint64_t i = 0; i < 300; i++) {
+		struct floe_shared_sample *shared;
+		struct floe_sample sample;
+
+		publish(pub, i % 2 ? 8 : CHUNK, i);
+		expect_equal(readable(fd, FOREVER), 1);
+		sample = take(sub, i % 2 ? 8 : CHUNK, i);
+		expect_equal(floe_sample_share(sub, &sample, &shared), 0);
+		expect_equal(readable(fd, 0), 0);
+		expect_equal(floe_shared_sample_unref(shared), 1);
+		expect_equal(readable(fd, 0), 0);
+	}
+	expect_equal(subscriber_counts(sub).held, 0);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
 static void it_is_silent_again_when_the_last_message_is_taken(void)
 {
 	struct floe_publisher *pub = publisher("fd", NULL);
@@ -788,6 +811,7 @@ int main(int argc, char **argv)
 		TEST(the_descriptor_is_readable_while_there_is_a_message),
 		TEST(the_descriptor_tells_of_what_came_before_it),
 		TEST(the_descriptor_tells_of_a_new_publisher),
+		TEST(it_is_silent_again_when_the_last_message_is_shared),
 		TEST(it_is_silent_again_when_the_last_message_is_taken),
 		TEST(it_stays_readable_while_messages_remain),
 		TEST(it_stays_readable_while_as_many_are_held_as_may_be),

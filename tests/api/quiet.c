@@ -170,6 +170,22 @@ static void wait_for_what_is_there(struct handles *h)
 	}
 }
 
+/* Three owners in turn, and places that come back by collecting. */
+static void share_and_give_back(struct handles *h)
+{
+	struct floe_shared_sample *shared;
+	struct floe_sample sample;
+	struct floe_loan loan;
+
+	expect_equal(floe_loan(h->pub, CHUNK, &loan), 1);
+	expect_equal(floe_publish(h->pub, &loan), 1);
+	expect_equal(floe_take(h->sub[0], &sample), 1);
+	expect_equal(floe_sample_share(h->sub[0], &sample, &shared), 0);
+	expect(floe_shared_sample_ref(shared) && floe_shared_sample_ref(shared));
+	for (int i = 0; i < 3; i++)
+		expect_equal(floe_shared_sample_unref(shared), i == 2);
+}
+
 static void count_things(struct handles *h)
 {
 	publisher_counts(h->pub);
@@ -312,6 +328,11 @@ static void waiting_for_what_is_there_is_quiet(void)
 	expect_quiet(wait_for_what_is_there, FLOE_POLICY_RELIABLE);
 }
 
+static void sharing_is_quiet(void)
+{
+	expect_quiet(share_and_give_back, FLOE_POLICY_KEEP_LAST);
+}
+
 static void counting_is_quiet(void)
 {
 	expect_quiet(count_things, FLOE_POLICY_KEEP_LAST);
@@ -362,11 +383,17 @@ static void an_allocation_would_be_noticed(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		TEST(inline_messages_are_quiet),          TEST(chunks_are_quiet),
-		TEST(reliable_messages_are_quiet),        TEST(reliable_chunks_are_quiet),
-		TEST(holding_and_losing_is_quiet),        TEST(lending_and_discarding_is_quiet),
-		TEST(waiting_for_what_is_there_is_quiet), TEST(counting_is_quiet),
-		TEST(a_system_call_would_be_noticed),     TEST(an_allocation_would_be_noticed),
+		TEST(inline_messages_are_quiet),
+		TEST(chunks_are_quiet),
+		TEST(reliable_messages_are_quiet),
+		TEST(reliable_chunks_are_quiet),
+		TEST(holding_and_losing_is_quiet),
+		TEST(lending_and_discarding_is_quiet),
+		TEST(waiting_for_what_is_there_is_quiet),
+		TEST(counting_is_quiet),
+		TEST(sharing_is_quiet),
+		TEST(a_system_call_would_be_noticed),
+		TEST(an_allocation_would_be_noticed),
 	};
 
 	return frame_run(argc, argv, tests, COUNT(tests));

@@ -118,6 +118,37 @@ void loans_and_samples_go_back_at_their_end()
 	expect_equal(sub.counts().held, 0);
 }
 
+void what_is_shared_is_given_back_by_the_last()
+{
+	auto pub = open_publisher<picture>("shared");
+	auto sub = open_subscriber<picture>("shared");
+
+	expect_equal(sub.take().share().result(), 0);
+	expect_equal(pub.send(picture{{9}}), 1);
+
+	auto sample = sub.take();
+	floe::shared_sample<picture> first = sample.share(), second = first, third;
+
+	expect(!sample && first && second && !third);
+	expect_equal(first.size(), 1);
+	third = second;
+	second = std::move(first);
+	expect(!first);
+	third.reset();
+	expect(!third.get());
+	expect_equal(sub.counts().held, 1);
+	sub.close();
+	expect_equal(second->pixels[0], 9);
+	expect_equal(second.sequence(), 1);
+	second.reset();
+	expect_equal(sub.open("shared"), 0);
+	expect_equal(pub.send(picture{}), 1);
+	third = sub.take().share();
+	expect_equal(sub.counts().held, 1);
+	third = {};
+	expect_equal(sub.counts().held, 0);
+}
+
 void what_is_moved_is_given_back_once()
 {
 	auto pub = open_publisher<picture>("moved");
@@ -277,6 +308,7 @@ int main(int argc, char **argv)
 		TEST(a_message_is_what_its_type_says),
 		TEST(what_is_lent_is_what_is_read),
 		TEST(loans_and_samples_go_back_at_their_end),
+		TEST(what_is_shared_is_given_back_by_the_last),
 		TEST(what_is_moved_is_given_back_once),
 		TEST(many_of_a_type_are_one_message),
 		TEST(types_of_one_name_must_agree),

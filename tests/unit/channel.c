@@ -13,6 +13,7 @@
 
 #include "actors.h"
 #include "bookkeeping.h"
+#include "channel/share.h"
 #include "channel_stop.h"
 #include "frame/frame.h"
 #include "os/os.h"
@@ -472,6 +473,55 @@ static void messages_sent_at_any_point_of_taking_disturb_nothing(void)
 					for (uint64_t at = 1;
 					     send_amid_taking(depth, lag, kinds, at); at++)
 						;
+}
+
+static struct share *shared;
+
+static void give_back_share(void *user)
+{
+	(void)user;
+	expect_equal(share_unref(shared), 1);
+}
+
+static void take_into_its_place(void *user)
+{
+	(void)reader_take(user);
+}
+
+static bool take_amid_giving_back(uint32_t kinds, uint64_t at)
+{
+	struct writer *writer;
+	struct reader *reader;
+	bool reached;
+
+	world_begin(&world);
+	writer = writer_begin(&world, 0, WRITER(.depth = 2, .holds = 1, .kinds = kinds));
+	reader = reader_join(&world, 0, READER(.holds_max = 1));
+	writer_send_many(writer, 2);
+	expect_equal(reader_take(reader), 1);
+	shared = share_find(&reader->subscriber, &reader->held[0]);
+	expect(shared);
+	share_begin(shared, &reader->held[0]);
+	reader->held_count = 0;
+	reached = world_at(at, take_into_its_place, give_back_share, reader);
+	if (!reader->held_count)
+		expect_equal(reader_take(reader), 1);
+	writer_send_many(writer, 6);
+	reader_check(reader);
+	writer_check(writer);
+	reader_release_all(reader);
+	reader_drain(reader);
+	expect_exact(reader, writer);
+	world_end(&world);
+	return reached;
+}
+
+/* It is free for the next sample not before the hold of the one before is cleared. */
+static void the_place_of_a_shared_sample_is_used_again_only_when_that_is_over(void)
+{
+	for (uint32_t kinds = KIND_INLINE; kinds <= KIND_BOTH; kinds++)
+		for (uint64_t at = 1; take_amid_giving_back(kinds, at); at++)
+			;
 }
 
 /* The publisher gets as far as `sent` accesses into a message, the subscriber as far as `taken`
@@ -1169,6 +1219,7 @@ int main(int argc, char **argv)
 		TEST(a_successor_that_dies_anywhere_has_one_too),
 		TEST(a_subscriber_that_dies_while_taking_keeps_one_chunk_at_most),
 		TEST(messages_sent_at_any_point_of_taking_disturb_nothing),
+		TEST(the_place_of_a_shared_sample_is_used_again_only_when_that_is_over),
 		TEST(readers_that_come_and_go_at_any_time_are_exact),
 		TEST(a_message_and_a_take_that_overtake_each_other_disturb_nothing),
 		TEST(reliable_readers_that_come_at_any_time_lose_nothing),
