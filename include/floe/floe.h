@@ -62,6 +62,7 @@ extern "C" {
 #define FLOE_LOANS_MAX 256
 #define FLOE_HOLDS_MAX 255
 #define FLOE_POOLS_MAX 8
+#define FLOE_RELAYS_MAX 255
 #define FLOE_PAYLOAD_MAX ((size_t)1 << 40)
 
 /* A payload up to this size travels inside the slot: one cache line for the whole hop. With
@@ -160,6 +161,10 @@ struct floe_publisher_options {
 	 * call on this publisher but floe_publisher_loans and floe_publisher_count. NULL: nobody is. */
 	void (*notice)(void *user, const char *sentence);
 	void *notice_user;
+	/* Chunks of other publishers that can be in the ring, or held by its subscribers, at the same
+	 * time: see floe_republish. At least depth + what subscribers hold, or it says 0; 0: none, and
+	 * floe_republish says -EINVAL. Not with FLOE_ELASTIC, nor in a block of yours. */
+	size_t relays_max;
 };
 
 /* floe_subscriber_options.policy: what happens when this subscriber lags a whole ring behind */
@@ -419,6 +424,28 @@ FLOE_PUBLIC int floe_shared_sample_unref(struct floe_shared_sample *shared);
  *   -EINVAL; -EMFILE, -ENFILE, -ENOMEM
  */
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub);
+
+/*
+ * Pipeline
+ */
+
+/*
+ * Publishes a sample of one topic on another, where it lies: nothing is copied, but for payloads that
+ * travel inside their slot. Its chunk stays the first publisher's; what the subscriber held of it is
+ * held on for whoever reads the second topic, also when this process is gone, as long as somebody alive
+ * has that topic open. So it counts as held by `sub` until nobody needs it: give `sub` a holds_max above
+ * the relays_max of `pub`. Holds that nobody needs any more are given back by the next floe_republish of
+ * the two. Who reads the second topic must be allowed to read the first publisher's memory, else its
+ * take says -EACCES.
+ *   1 sent, and the sample is empty; 0 would block, as floe_publish says, or relays_max chunks are in
+ *   use: the sample stays yours; -EINVAL not a sample of this subscriber, no relays_max, or larger than
+ *   payload_max; -EXDEV the two are in different domains; -EOPNOTSUPP the first publisher's memory is a
+ *   block of its program; or what floe_publish says.
+ * `sample->size` may have been made smaller (not 0): that much is sent. Both handles are used by the
+ * calling thread. Closing `sub` keeps what is needed in its place; closing `pub` keeps the ring as ever.
+ */
+FLOE_PUBLIC int floe_republish(struct floe_publisher *pub, struct floe_subscriber *sub,
+			       struct floe_sample *sample);
 
 /*
  * Counters

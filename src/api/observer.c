@@ -24,6 +24,7 @@
 #include "os/os.h"
 #include "registry/feeds.h"
 #include "registry/file.h"
+#include "registry/origins.h"
 #include "registry/topic.h"
 
 #ifndef MADV_POPULATE_READ
@@ -38,6 +39,7 @@ struct observation {
 	struct domain domain;
 	struct topic topic;
 	struct feeds feeds;
+	struct origins *origins; /* NULL until something relayed was met */
 	struct port_shared *port;
 	void *tables;
 	uint64_t file; /* the topic's */
@@ -68,10 +70,23 @@ static void detach(void *user, struct feed *feed)
 	feed_detach(feed);
 }
 
+static int find_origin(void *user, struct subscriber *sub, const struct relay_shared *relay,
+		       const struct relay_seen *seen, const struct origin **ret_origin)
+{
+	struct observation *o = user;
+
+	if (!o->origins)
+		o->origins = calloc(1, sizeof(*o->origins));
+	if (!o->origins)
+		return -ENOMEM;
+	return origins_find(o->origins, &o->domain, sub, relay, seen, ret_origin);
+}
+
 static const struct subscriber_calls calls = {
 	.refresh = refresh,
 	.look_again = look_again,
 	.detach = detach,
+	.find_origin = find_origin,
 };
 
 /* Maps the topic's hints for reading only: an observer changes nothing. */
@@ -126,6 +141,7 @@ static void end(struct observation *o)
 	if (!o->topic.region.base)
 		return;
 	subscriber_deinit(&o->subscriber);
+	origins_close(o->origins);
 	region_close(&o->topic.region);
 }
 
@@ -135,6 +151,7 @@ static void drop(struct observation *o)
 	free(o->port);
 	free(o->tables);
 	free(o->copy);
+	free(o->origins);
 	free(o);
 }
 

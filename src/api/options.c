@@ -144,6 +144,9 @@ static int check_flags(const struct floe_publisher_options *o)
 				 "an elastic publisher has no pools and no block of yours");
 	if (o->quota && !(o->flags & FLOE_ELASTIC))
 		return error_set(o->error, -EINVAL, "a quota is for FLOE_ELASTIC");
+	if (o->relays_max && (o->flags & FLOE_ELASTIC || o->memory))
+		return error_set(o->error, -EINVAL,
+				 "relays_max is for a publisher in a file, that is not elastic");
 	if (o->flags & FLOE_SPILL && !o->pools)
 		return error_set(o->error, -EINVAL, "FLOE_SPILL is for pools");
 	return 0;
@@ -190,6 +193,8 @@ static int complete_publisher(struct floe_publisher_options *o)
 		r = check_range(o->loans_max, FLOE_LOANS_MAX, "loans_max", o->error);
 	if (r == 0)
 		r = check_range(o->payload_max, FLOE_PAYLOAD_MAX, "payload_max", o->error);
+	if (r == 0)
+		r = check_range(o->relays_max, FLOE_RELAYS_MAX, "relays_max", o->error);
 	if (r == 0)
 		r = check_range(o->holds_max, (size_t)FLOE_HOLDS_MAX * FLOE_SUBSCRIBERS_MAX,
 				"holds_max", o->error);
@@ -568,6 +573,7 @@ int options_plan(const struct floe_publisher_options *options, struct segment_pl
 		.loans_max = (uint32_t)options->loans_max,
 		.flags = options->flags & ~(FLOE_SPILL | FLOE_DROP_NEWEST),
 		.payload_max = options->payload_max,
+		.relays_max = (uint32_t)options->relays_max,
 		.alignment = options->alignment,
 		.type = options->type,
 	};

@@ -19,6 +19,8 @@ struct publication {
 	struct ring_file file;
 	void *tables;
 	void *stretch;          /* NULL: not elastic */
+	struct relays *relays;  /* NULL: there are none */
+	bool noted;             /* the node has a note for this ring */
 	uint32_t chunks_needed; /* without the holds of members */
 	uint32_t holds_reserved;
 	bool fixed;

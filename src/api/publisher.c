@@ -161,6 +161,15 @@ static int set_up_stretch(struct publication *p, const struct segment_plan *plan
 	return stretch_init(ret_stretch, p->stretch, size, &area, &memory_calls, p);
 }
 
+static int set_up_relays(struct publication *p, uint32_t relays_max)
+{
+	p->relays = calloc(1, sizeof(*p->relays) + relays_memory_size(relays_max));
+	if (!p->relays)
+		return -ENOMEM;
+	relays_init(p->relays, p->relays + 1, relays_max);
+	return 0;
+}
+
 /* The private tables, and the publisher in them. */
 static int set_up(struct publication *p, const struct segment_plan *plan)
 {
@@ -168,8 +177,8 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 	uint32_t pools = elastic ? 0 : plan->pool_count;
 	uint32_t chunks = elastic ? 0 : total_chunks(plan);
 	size_t manager_size = size_align(manager_memory_size(plan->pool, pools), FLOE_CACHELINE);
-	size_t tables_size = publisher_memory_size(plan->depth, plan->loans_max, chunks,
-						   FLOE_SUBSCRIBERS_MAX);
+	size_t tables_size = publisher_memory_size(
+		plan->depth, plan->loans_max, chunks + plan->relays_max, FLOE_SUBSCRIBERS_MAX);
 	struct publisher_plan wanted = {
 		.segment = (struct segment_shared *)(void *)p->file.region.base,
 		.hints = p->topic.hints,
@@ -188,6 +197,9 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 	if (!p->tables)
 		return -ENOMEM;
 	r = manager_init(&wanted.manager, p->tables, manager_size, plan->pool, pools);
+	if (r == 0 && plan->relays_max)
+		r = set_up_relays(p, plan->relays_max);
+	wanted.relays = p->relays;
 	if (r == 0 && elastic)
 		r = set_up_stretch(p, plan, &wanted.stretch);
 	if (r < 0)
@@ -204,9 +216,12 @@ static void end(struct publication *p, bool keep)
 		topic_tell_subscribers(p->topic.hints);
 	members_close(&p->members);
 	cleanup_leave(&p->topic);
+	if (p->node)
+		cleanup_abandoned(p->node);
 	node_put(p->node);
 	free(p->tables);
 	free(p->stretch);
+	free(p->relays);
 	free(p);
 }
 
@@ -251,7 +266,9 @@ static int start_anew(struct publication *p, const struct floe_publisher_options
 
 	free(p->tables);
 	free(p->stretch);
+	free(p->relays);
 	p->tables = p->stretch = NULL;
+	p->relays = NULL;
 	ring_file_close(&p->file, &p->topic, false);
 	p->file = RING_FILE_NULL;
 	wanted->fresh = true;

@@ -12,6 +12,7 @@
 
 #include "api/handle.h"
 #include "api/options.h"
+#include "api/relay.h"
 #include "api/subscription.h"
 #include "base/arith.h"
 #include "base/error.h"
@@ -60,12 +61,25 @@ static void settle(void *user, struct subscriber *sub)
 	descriptor_settle(s->descriptor, sub);
 }
 
+static int find_origin(void *user, struct subscriber *sub, const struct relay_shared *relay,
+		       const struct relay_seen *seen, const struct origin **ret_origin)
+{
+	struct subscription *s = user;
+
+	if (!s->origins)
+		s->origins = calloc(1, sizeof(*s->origins));
+	if (!s->origins)
+		return -ENOMEM;
+	return origins_find(s->origins, &s->node->domain, sub, relay, seen, ret_origin);
+}
+
 static const struct subscriber_calls calls = {
 	.refresh = refresh,
 	.look_again = look_again,
 	.detach = detach,
 	.watch = watch,
 	.settle = settle,
+	.find_origin = find_origin,
 };
 
 static int set_up(struct subscription *s, const struct floe_subscriber_options *o)
@@ -181,16 +195,23 @@ static void close_shares(struct subscriber *sub)
 static void end(struct subscription *s)
 {
 	descriptor_close(s->descriptor);
+	relaying_end(s);
 	if (s->tables) {
 		close_shares(&s->subscriber);
 		subscriber_deinit(&s->subscriber);
 	}
-	if (s->placed)
+	origins_close(s->origins);
+	if (s->subscriber.relayed_count)
+		node_abandon_port(s->node, s->port);
+	else if (s->placed)
 		place_give_back(s->port, s->node, &s->topic);
 	else if (s->port)
 		node_remove_port(s->node, s->port);
 	cleanup_leave(&s->topic);
+	if (s->node)
+		cleanup_abandoned(s->node);
 	node_put(s->node);
+	free(s->origins);
 	free(s->tables);
 	free(s);
 }

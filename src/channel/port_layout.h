@@ -14,7 +14,7 @@
  *   +1056   hold[holds_max]        what it reads now
  *
  * A hold is 0 or, in one word, publisher's index + 1 (8 bits) and the chunk's offset in that
- * publisher's segment (56 bits). It is stored before the slot is looked at a second time, so a
+ * publisher's segment (56 bits), or SLOT_FOREIGN and a relay of it. It is stored before the slot is looked at a second time, so a
  * publisher that finds a chunk neither in its slots nor in any hold may write it again.
  *
  * The subscriber may die between any two stores: a hold that is left keeps one chunk from being
@@ -33,6 +33,21 @@
 #define PORT_TAKEN 2u   /* being laid out: no place leads here yet */
 #define PORT_LEAVING 3u /* its place may still lead here, or to another port of the node already */
 
+/* No subscriber but a note, without holds: publisher `index` of that topic keeps holds of this node by
+ * its relays. */
+#define PORT_NOTE 4u
+
+/*
+ * What is held by a relay counts as long as that is needed, also when its subscriber is closed or dead.
+ * Whoever may end that (the process, or who cleans up after it, under the node's lock) sets the second
+ * bit, and only then looks for the last time whether it is: who takes such a message stores his hold
+ * and only then looks at the bit. The port's next use counts up, so that an old relay is told from a
+ * new one.
+ */
+#define PORT_ABANDONED ((uint64_t)1) /* its subscriber is closed */
+#define PORT_WITHDRAWN ((uint64_t)2) /* nobody may take by its holds any more */
+#define PORT_LIFE ((uint64_t)4)      /* the least difference between two uses */
+
 #define CURSOR_NEVER UINT64_MAX /* above SEQUENCE_MAX, as no cursor is */
 
 #define HOLD_NONE ((uint64_t)0)
@@ -49,7 +64,8 @@ struct port_shared {
 	uint32_t reserved0;
 	uint64_t depth;       /* never lags more than this, 0: as far as the ring goes */
 	uint64_t patience_ns; /* who is reliable is waited for so long, 0: for ever */
-	uint64_t reserved1;
+	shared_u64 life;    /* how often the port was used, and below: PORT_LIFE */
+	uint64_t ring_file; /* of a note: which file its ring is */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
 	shared_u64 received; /* modulo 2^64, to be added to the cursors: port_received */
@@ -62,6 +78,7 @@ struct port_shared {
 
 	shared_u64 hold[];
 };
+static_assert(offsetof(struct port_shared, life) == 48, "layout");
 static_assert(offsetof(struct port_shared, sleeping) == 64, "layout");
 static_assert(offsetof(struct port_shared, cursor) == 128, "layout");
 static_assert(offsetof(struct port_shared, topic) == 640, "layout");

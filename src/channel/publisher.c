@@ -71,6 +71,8 @@ static int claim(struct publisher *pub, uint64_t chunk)
 {
 	uint32_t number;
 
+	if (chunk & SLOT_FOREIGN)
+		return pub->relays ? relays_claim(pub->relays, chunk & ~SLOT_FOREIGN) : -EINVAL;
 	if (pub->stretch)
 		return elastic_claim(&pub->stretch->elastic, chunk);
 	return manager_find(&pub->manager, chunk, &number) == 1
@@ -94,6 +96,15 @@ static int claim_ring(struct publisher *pub)
 		pub->slot_chunk[i] = what;
 	}
 	return 0;
+}
+
+/* Relays that no slot names may be held all the same. */
+static void retire_relays(struct publisher *pub)
+{
+	if (!pub->relays)
+		return;
+	for (uint32_t n = 0; (n = relays_inherit(pub->relays, n)) < pub->relays->max; n++)
+		*pub->retired++ = SLOT_FOREIGN | n;
 }
 
 /* What no slot names may still be held by somebody: it is retired until a scan says otherwise. In an
@@ -128,6 +139,7 @@ static int take_up(struct publisher *pub, const struct segment_shared *seen)
 		r = claim_ring(pub);
 	if (r < 0)
 		return r;
+	retire_relays(pub);
 	if (last)
 		retire_rest(pub);
 	start_at(pub, segment, seen, last + 1);
@@ -148,6 +160,15 @@ static bool is_usable(const struct segment_shared *seen, const struct publisher_
 				       : plan->manager.pool[0].offset;
 
 	return segment_check(seen, begin, "", NULL) == 0;
+}
+
+/* Relays lie behind the receipts. What the head says of them must be what we have tables for. */
+static bool take_relays(struct publisher *pub, const struct segment_shared *seen)
+{
+	if (!pub->relays)
+		return seen->relays_max == 0;
+	pub->relays->shared = (struct relay_shared *)(void *)(pub->receipts + seen->loans_max);
+	return seen->relays_max == pub->relays->max;
 }
 
 static uint32_t choose_inline_max(const struct segment_shared *seen,
@@ -173,7 +194,8 @@ static size_t choose_straight_max(const struct publisher *pub)
 int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 {
 	struct segment_shared *segment = plan->segment;
-	uint32_t chunks = chunk_count_max(&plan->manager);
+	uint32_t relays = plan->relays ? plan->relays->max : 0;
+	uint32_t chunks = chunk_count_max(&plan->manager) + relays;
 	unsigned char *memory = plan->memory;
 	struct segment_shared seen;
 	struct tables t;
@@ -213,6 +235,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.loans = (struct lent **)(void *)(memory + t.loans),
 		.manager = plan->manager,
 		.stretch = plan->stretch,
+		.relays = plan->relays,
 		.spill = plan->spill,
 		.calls = plan->calls,
 		.user = plan->user,
@@ -224,6 +247,8 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	*pub->ready_bottom = *pub->retired_bottom = CHUNK_NONE;
 	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
 		clear_marks(pub, i, 0, pub->manager.pool[i].chunk_count);
+	if (!take_relays(pub, &seen))
+		return -EPROTO;
 	for (uint32_t i = 0; i < pub->loans_table; i++)
 		pub->lent[i].ticket = TICKET_ALWAYS | i;
 	start_at(pub, segment, &seen, 1);
@@ -295,6 +320,15 @@ static bool mark_elastic(struct publisher *pub, uint64_t chunk)
 	return elastic_mark(&s->elastic, chunk) == 1;
 }
 
+/* What is held of a relay needs no chunk of ours. */
+static bool mark_relay(struct publisher *pub, uint64_t n)
+{
+	if (!pub->relays || n >= pub->relays->max)
+		return false;
+	pub->relays->relay[n].scan = pub->scan;
+	return true;
+}
+
 /* Marks the chunk that a hold names, if it is one of ours. What a peer wrote is input: anything
  * that is no chunk of ours is not looked at further. */
 static bool mark(struct publisher *pub, uint64_t hold)
@@ -304,6 +338,8 @@ static bool mark(struct publisher *pub, uint64_t hold)
 
 	if (hold >> HOLD_OFFSET_BITS != (uint64_t)pub->index + 1)
 		return false;
+	if (chunk & SLOT_FOREIGN)
+		return mark_relay(pub, chunk & ~SLOT_FOREIGN);
 	if (pub->stretch)
 		return mark_elastic(pub, chunk);
 	if (manager_find(&pub->manager, chunk, &number) != 1)
@@ -321,10 +357,11 @@ static void begin_elastic(struct publisher *pub)
 		pub->stretch->holds += pub->members[i].holds_max;
 }
 
-/* Is anything held at all? */
+/* Is anything held at all? Where relays are in use yes, for they are never ready: the stacks must not
+ * change places. */
 static bool scan_holds(struct publisher *pub)
 {
-	bool found = false;
+	bool found = pub->relays && pub->relays->live;
 
 	pub->scan++;
 	if (pub->stretch)
@@ -350,6 +387,10 @@ static void give(struct publisher *pub, uint64_t chunk)
 {
 	uint32_t number;
 
+	if (chunk & SLOT_FOREIGN) {
+		relays_give(pub->relays, (uint32_t)(chunk & ~SLOT_FOREIGN));
+		return;
+	}
 	if (pub->stretch) {
 		(void)elastic_give(&pub->stretch->elastic, chunk);
 		return;
@@ -382,6 +423,8 @@ static bool is_marked(const struct publisher *pub, uint64_t chunk)
 {
 	uint32_t number;
 
+	if (chunk & SLOT_FOREIGN)
+		return pub->relays->relay[chunk & ~SLOT_FOREIGN].scan == pub->scan;
 	if (pub->stretch)
 		return elastic_is_marked(&pub->stretch->elastic, chunk);
 	return manager_find(&pub->manager, chunk, &number) == 1 && pub->marked[number] == pub->scan;
@@ -905,6 +948,55 @@ int publisher_publish_marked_slow(struct publisher *pub, struct floe_loan *loan,
 	return r;
 }
 
+/* Dying before the slot is committed: a relay that no slot names, and the oldest message is lost. After
+ * it: it is sent, and its hold counts as long as somebody alive can read it here. */
+static int send_relay(struct publisher *pub, uint32_t n, size_t size)
+{
+	uint64_t time_ns = pub->timed ? (uint64_t)os->now_ns() : 0;
+	uint64_t next = pub->ring.next;
+	struct slot_shared *slot = ring_begin(&pub->ring, next);
+
+	publisher_fill_chunk(pub, slot, SLOT_FOREIGN | n, size, time_ns);
+	publisher_rename(pub, ring_commit(&pub->ring, slot, next), SLOT_FOREIGN | n);
+	bump(&pub->ring.segment->lent, 1);
+	if (pub->fenced)
+		fence_seq_cst();
+	/* Pairs with the membarrier in sleep_once, as in publisher_send. */
+	if (load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen)
+		return publisher_wake(pub);
+	return 1;
+}
+
+/* A free relay, after looking for those that nobody needs: 1, 0, or what refreshing said */
+static int find_relay(struct publisher *pub, uint32_t *ret_n)
+{
+	int r = relays_take(pub->relays, ret_n);
+
+	if (r == 0)
+		r = reclaim(pub);
+	return r == 0 ? relays_take(pub->relays, ret_n) : r;
+}
+
+int publisher_republish(struct publisher *pub, size_t size, const struct relay_plan *plan)
+{
+	uint32_t n;
+	int r;
+
+	if (!pub->relays || size - 1 >= pub->payload_max)
+		return -EINVAL;
+	r = ask(pub);
+	if (r == FLOE_DROP) {
+		bump(&pub->ring.segment->dropped, 1);
+		return 0;
+	}
+	if (r == 1)
+		r = find_relay(pub, &n);
+	if (r <= 0)
+		return r;
+	relays_fill(pub->relays, n, plan);
+	return send_relay(pub, n, size);
+}
+
 /* What was allowed when somebody last looked may have become more. */
 int publisher_has_room(struct publisher *pub, uint64_t count)
 {
@@ -1090,22 +1182,28 @@ uint32_t publisher_count_free(const struct publisher *pub)
 
 int publisher_check(const struct publisher *pub, const char **ret_wrong)
 {
-	size_t used = 0, ring = 0, lent = 0, idle = 0;
+	size_t used = 0, ring = 0, lent = 0, idle = 0, relays = 0;
 
 	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
 		used += pub->manager.pool[i].used;
 	if (pub->stretch)
 		used = pub->stretch->elastic.live;
-	for (uint32_t i = 0; i < pub->ring.depth; i++)
+	for (uint32_t i = 0; i < pub->ring.depth; i++) {
 		ring += pub->slot_chunk[i] != CHUNK_NONE;
+		relays += (pub->slot_chunk[i] & SLOT_FOREIGN) != 0;
+	}
+	for (uint64_t *chunk = pub->retired_bottom + 1; chunk < pub->retired; chunk++)
+		relays += (*chunk & SLOT_FOREIGN) != 0;
 	for (uint32_t i = 0; i < pub->loans_table; i++)
 		lent += pub->lent[i].data && pub->lent[i].chunk != CHUNK_NONE;
 	idle = (size_t)(pub->ready - pub->ready_bottom) +
 	       (size_t)(pub->retired - pub->retired_bottom - 1);
 
 	*ret_wrong = NULL;
-	if (used != ring + lent + idle)
+	if (used + relays != ring + lent + idle)
 		*ret_wrong = "used chunks are not those in the ring, lent, ready and retired";
+	else if (pub->relays && (relays != pub->relays->live || !relays_check(pub->relays)))
+		*ret_wrong = "relays in use are not those in the ring and retired";
 	else if (pub->stretch && elastic_check(&pub->stretch->elastic) < 0)
 		*ret_wrong = "the area of chunks is not what it says";
 	else if (*pub->ready_bottom != CHUNK_NONE || *pub->retired_bottom != CHUNK_NONE)

@@ -14,6 +14,8 @@
  *   retired: left the ring, perhaps still held; at most sum(holds_max) of them are
  *   => with chunks >= depth + loans_max + sum(holds_max) a loan never fails
  *
+ * A relay counts as a chunk of its own in the ring and among the retired, and never is ready.
+ *
  * An elastic one has no pools but a stretch, and nothing is ready there: each loan is slow.
  */
 
@@ -23,6 +25,7 @@
 #include "channel/hints_layout.h"
 #include "channel/omen_layout.h"
 #include "channel/port_layout.h"
+#include "channel/relay.h"
 #include "channel/ring.h"
 #include "channel/stretch.h"
 
@@ -101,6 +104,7 @@ struct publisher {
 
 	struct manager manager;
 	struct stretch *stretch;      /* elastic: instead of pools */
+	struct relays *relays;        /* chunks of others; NULL: none are sent */
 	uint64_t *slot_chunk;         /* [depth]: what each slot names */
 	struct lent **loans;          /* [loans_max + 1]: those out, those that were, NULL */
 	struct loan_shared *receipts; /* [loans_table] */
@@ -134,8 +138,8 @@ struct publisher {
 	void *user;
 };
 
-/* Exact bytes of private memory for the tables above; chunk_count_max: of all pools. Only as much of it is
- * touched as there are chunks and subscribers. */
+/* Exact bytes of private memory for the tables above; chunk_count_max: of all pools, and of relays. Only as
+ * much of it is touched as there are chunks and subscribers. */
 size_t publisher_memory_size(uint32_t depth, uint32_t loans_max, uint32_t chunk_count_max,
 			     uint32_t member_max);
 
@@ -146,6 +150,7 @@ struct publisher_plan {
 	size_t memory_size;
 	struct manager manager;  /* initialised, everything free */
 	struct stretch *stretch; /* the same, instead of it; or NULL */
+	struct relays *relays;   /* initialised, all free; NULL: the segment has none */
 	bool spill;              /* when the best pool is exhausted, a larger one does */
 	uint32_t member_max;
 	bool chunks_only; /* nothing travels inline */
@@ -362,6 +367,13 @@ floe_inline int publisher_publish_marked(struct publisher *pub, struct floe_loan
 		return publisher_publish_marked_slow(pub, loan, mark);
 	return publisher_send_marked(pub, lent, loan, mark);
 }
+
+/*
+ * Sends `size` bytes of a chunk that a subscriber of another topic holds; plan->ticket is what that
+ * hold is known by from now on. 1: the hold is the relay's, until it is idle; 0 would block, or no relay
+ * is free; -EINVAL, or what refreshing said
+ */
+int publisher_republish(struct publisher *pub, size_t size, const struct relay_plan *plan);
 
 /* Can more than `count` messages be sent before one would block? 1, 0, or what refreshing said */
 int publisher_has_room(struct publisher *pub, uint64_t count);

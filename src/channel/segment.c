@@ -7,6 +7,7 @@
 
 #include "base/arith.h"
 #include "base/error.h"
+#include "channel/relay_layout.h"
 
 static size_t schema_size(const struct floe_type *type)
 {
@@ -43,6 +44,13 @@ static size_t pool_begin(const struct segment_plan *plan, const struct pool_plan
 	return size_align(end, pool->chunk_size % PAGE == 0 ? PAGE : alignment);
 }
 
+size_t segment_relays_offset(size_t slots_offset, uint32_t depth, uint32_t loans_max)
+{
+	size_t end = size_add(slots_offset, size_mul(depth, sizeof(struct slot_shared)));
+
+	return size_add(end, size_mul(loans_max, sizeof(struct loan_shared)));
+}
+
 struct segment_sizes segment_lay_out(struct segment_plan *plan)
 {
 	struct segment_sizes sizes;
@@ -51,8 +59,8 @@ struct segment_sizes segment_lay_out(struct segment_plan *plan)
 	sizes.slots_offset = size_align(offsetof(struct segment_shared, schema) +
 						schema_size(plan->type) + 1,
 					FLOE_CACHELINE);
-	end = size_add(sizes.slots_offset, size_mul(plan->depth, sizeof(struct slot_shared)));
-	end = size_add(end, size_mul(plan->loans_max, sizeof(struct loan_shared)));
+	end = segment_relays_offset(sizes.slots_offset, plan->depth, plan->loans_max);
+	end = size_add(end, size_mul(plan->relays_max, sizeof(struct relay_shared)));
 	for (uint32_t i = 0; i < plan->pool_count; i++) {
 		plan->pool[i].offset = pool_begin(plan, &plan->pool[i], end);
 		end = pool_end(&plan->pool[i], plan->pool[i].chunk_count_max);
@@ -78,8 +86,8 @@ void segment_format(struct segment_shared *segment, const struct segment_plan *p
 		    const struct segment_sizes *sizes)
 {
 	memset(segment, 0,
-	       sizes->slots_offset + (size_t)plan->depth * sizeof(struct slot_shared) +
-		       (size_t)plan->loans_max * sizeof(struct loan_shared));
+	       segment_relays_offset(sizes->slots_offset, plan->depth, plan->loans_max) +
+		       (size_t)plan->relays_max * sizeof(struct relay_shared));
 	segment->identity = identity_make(SEGMENT_MAGIC, SEGMENT_SIGNATURE);
 	segment->size = sizes->size_max;
 	segment->topic_id = plan->topic_id;
@@ -90,6 +98,7 @@ void segment_format(struct segment_shared *segment, const struct segment_plan *p
 	segment->pool_count = plan->pool_count;
 	segment->payload_max = plan->payload_max;
 	segment->quota = plan->quota;
+	segment->relays_max = plan->relays_max;
 	segment->slots_offset = (uint32_t)sizes->slots_offset;
 	segment->index = plan->index;
 	segment->sender = plan->sender;
@@ -114,6 +123,7 @@ void segment_read_plan(const struct segment_shared *seen, struct segment_plan *r
 		.topic_id = seen->topic_id,
 		.payload_max = seen->payload_max,
 		.quota = seen->quota,
+		.relays_max = (uint32_t)seen->relays_max,
 		.sender = seen->sender,
 		.pool_count = seen->pool_count,
 	};
@@ -152,8 +162,10 @@ static const char *find_wrong(const struct segment_shared *seen, size_t reserved
 	if (begin % FLOE_CACHELINE || begin < offsetof(struct segment_shared, schema) ||
 	    seen->type.schema_size >= begin - offsetof(struct segment_shared, schema))
 		return "place of the slots";
-	begin += (size_t)seen->depth * sizeof(struct slot_shared) +
-		 (size_t)seen->loans_max * sizeof(struct loan_shared);
+	if (seen->relays_max > FLOE_RELAYS_MAX)
+		return "relays_max";
+	begin = segment_relays_offset(begin, seen->depth, seen->loans_max) +
+		(size_t)seen->relays_max * sizeof(struct relay_shared);
 	if (begin > reserved)
 		return "size: it is truncated";
 	if (seen->pool_count == 0 || seen->pool_count > FLOE_POOLS_MAX)

@@ -22,6 +22,7 @@ struct segment_plan {
 	uint64_t payload_max;
 	uint64_t quota;               /* with FLOE_ELASTIC */
 	uint64_t sender;              /* a client or server; 0: none */
+	uint32_t relays_max;          /* chunks of others in the ring or held at the same time */
 	uint64_t alignment;           /* of chunks; 0: that of cache lines */
 	const struct floe_type *type; /* checked, or NULL */
 	uint32_t pool_count;
@@ -34,6 +35,9 @@ struct segment_plan {
 /* With FLOE_ELASTIC: what is in the only pool, which is the area. Its chunk_count stays 0, for the
  * memory is not at its beginning. */
 struct elastic_plan segment_elastic(const struct segment_plan *plan);
+
+/* Where the relays lie: behind the receipts. Of a plan, or of a checked copy of a head. */
+size_t segment_relays_offset(size_t slots_offset, uint32_t depth, uint32_t loans_max);
 
 /* Where slots and chunks come to lie. */
 struct segment_sizes {

@@ -7,7 +7,7 @@
  *
  *   +0      identity, geometry     written before the segment can be seen, never again
  *   +64     owner, generation      written when a publisher adopts or closes it
- *   +80     sender, quota          written before the segment can be seen, never again
+ *   +80     sender, quota, relays  written before the segment can be seen, never again
  *   +128    head                   last published sequence; a futex word
  *   +192    counters               for people
  *   +256    sleeping               the publisher waits for a reliable subscriber
@@ -18,6 +18,7 @@
  *   +576    type, schema
  *   ...     slot[depth]            one cache line each
  *   ...     loan[loans_max]        receipts of loans that are out, one cache line each
+ *   ...     relay[relays_max]      chunks of others that slots may name: relay_layout.h
  *   ...     chunks                 by pools, or anywhere in the area
  *
  * Message s lives in slot[s % depth]. The word `sequence` of a slot is 2s while message s can be
@@ -52,6 +53,10 @@
 #define SLOT_MARK_SHIFT 8
 #define SLOT_MARK_BITS 48
 #define SLOT_MARK_MASK (((uint64_t)1 << SLOT_MARK_BITS) - 1)
+/* Not inline: the payload is a chunk of another publisher, and the low bits say by which relay. It is
+ * above every offset, so that the straight path of subscribers takes it for one that it cannot read. */
+#define SLOT_FOREIGN ((uint64_t)1 << 55)
+#define SLOT_RELAY_MASK ((uint64_t)0xffff)
 #define SLOT_SIZE_MASK ((uint64_t)0xff) /* of an inline payload */
 #define SLOT_WORDS 6
 /* Not inline: but for SLOT_FLAGS `what` is the chunk's offset in the segment, and word[] is */
@@ -114,6 +119,7 @@ struct segment_shared {
 	shared_u64 generation;
 	uint64_t sender; /* which client or server it is; 0: an ordinary publisher */
 	uint64_t quota;  /* elastic: bytes of the area that may have memory */
+	uint64_t relays_max;
 
 	FLOE_CACHELINE_ALIGNED shared_u64 head;
 
@@ -149,7 +155,7 @@ static_assert(offsetof(struct segment_shared, schema) == 736, "layout");
 
 #define SEGMENT_SIGNATURE \
 	IDENTITY_SIGN(sizeof(struct segment_shared), sizeof(struct slot_shared), \
-		      offsetof(struct segment_shared, pool), \
+		      offsetof(struct segment_shared, relays_max), \
 		      offsetof(struct segment_shared, schema))
 
 /* Loans that are out now: each sends one message or is discarded. While its owner works on they may

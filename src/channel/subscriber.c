@@ -238,10 +238,57 @@ void subscriber_drop_feeds(struct subscriber *sub)
 	}
 }
 
+static bool is_relayed(const struct subscriber *sub, uint32_t hold)
+{
+	return sub->relayed[hold / 64] >> hold % 64 & 1;
+}
+
+static void set_relayed(struct subscriber *sub, uint32_t hold, bool relayed)
+{
+	sub->relayed[hold / 64] ^= (uint64_t)1 << hold % 64;
+	sub->relayed_count += relayed ? 1 : -1u;
+}
+
+void subscriber_hand_over(struct subscriber *sub, struct held *held, struct floe_sample *sample)
+{
+	held->ticket = subscriber_next_ticket(held);
+	set_relayed(sub, held->ticket & PLACE_INDEX, true);
+	*sample = (struct floe_sample){0};
+}
+
+bool subscriber_take_back(struct subscriber *sub, uint64_t ticket)
+{
+	struct floe_sample sample = {.ticket = ticket};
+	struct held *held = subscriber_find(sub, &sample);
+
+	if (!held)
+		return false;
+	set_relayed(sub, ticket & PLACE_INDEX, false);
+	subscriber_give_back(sub, held, &sample);
+	return true;
+}
+
+/* A relayed chunk's place remembers where it is mapped: its words are for inline payloads. */
+const struct origin *subscriber_origin_of(const struct subscriber *sub, const struct held *held)
+{
+	uint64_t hold = load_relaxed(&sub->port->hold[held->ticket & PLACE_INDEX]);
+
+	return hold & SLOT_FOREIGN ? (const struct origin *)(uintptr_t)held->words[0] : NULL;
+}
+
+bool subscriber_uses(const struct subscriber *sub, const struct origin *origin)
+{
+	for (uint32_t i = 0; i < sub->holds_max; i++)
+		if (sub->held[i].feed && subscriber_origin_of(sub, &sub->held[i]) == origin)
+			return true;
+	return false;
+}
+
 void subscriber_deinit(struct subscriber *sub)
 {
 	for (uint32_t i = 0; i < sub->holds_max; i++)
-		store_release(&sub->port->hold[i], HOLD_NONE);
+		if (!is_relayed(sub, i))
+			store_release(&sub->port->hold[i], HOLD_NONE);
 	while (sub->feed_count)
 		drop(sub, &sub->feeds[sub->feed_count - 1]);
 	sub->place = sub->places;
@@ -307,7 +354,11 @@ static int find_payload(struct subscriber *sub, struct feed *feed)
 		return 0;
 	if (what & SLOT_INLINE)
 		return (what & SLOT_SIZE_MASK) - 1 < FLOE_INLINE_MAX ? 1 : -EPROTO;
-	if (size == 0 || what % FLOE_CACHELINE)
+	if (size == 0)
+		return -EPROTO;
+	if (what & SLOT_FOREIGN)
+		return 1;
+	if (what % FLOE_CACHELINE)
 		return -EPROTO;
 	if (region_at(&feed->region, what, size))
 		return 1;
@@ -335,6 +386,90 @@ static uint64_t read_mark(const struct ready *ready, uint64_t what)
 	return load_relaxed(&ready->slot->word[SLOT_CHUNK_MARK]) & SLOT_MARK_MASK;
 }
 
+/* The slot's relay, in a copy: 1; 0 overwritten meanwhile; -EPROTO there is none */
+static int read_relay(const struct ready *ready, const struct relay_shared **ret_relay,
+		      struct relay_seen *ret_seen)
+{
+	uint64_t n = ready->what & ~SLOT_FOREIGN;
+	const struct relay_shared *relay;
+
+	if (n >= ready->feed->relays_max)
+		return -EPROTO;
+	relay = &ready->feed->relays[n];
+	*ret_seen = (struct relay_seen){
+		.holder = load_relaxed(&relay->holder),
+		.port = load_relaxed(&relay->port),
+		.life = load_relaxed(&relay->life),
+		.offset = load_relaxed(&relay->offset),
+		.file = load_relaxed(&relay->file),
+		.index = load_relaxed(&relay->index),
+	};
+	*ret_relay = relay;
+	return ring_still(ready->slot, ready->want);
+}
+
+/*
+ * Pairs with the fence in the publisher's reclaim, as in subscriber_take_chunk: while the slot is the
+ * same the holder's hold is there. And with the store of the withdrawal: either who withdraws the port
+ * finds this hold, or we find the port withdrawn. Dying after the store of the hold keeps one relay in
+ * use until we are cleaned away. 1; 0 overwritten; -ESTALE withdrawn
+ */
+static int hold_relay(struct subscriber *sub, const struct ready *ready,
+		      const struct origin *origin, uint64_t life)
+{
+	shared_u64 *hold = &sub->port->hold[ready->held->ticket & PLACE_INDEX];
+	int r = 1;
+
+	store_seq_cst(hold, ready->feed->tag | ready->what);
+	fence_acquire();
+	if (load_seq_cst(&ready->slot->sequence) != ready->want)
+		r = 0;
+	else if ((load_seq_cst(origin->life) & ~PORT_ABANDONED) != life)
+		r = -ESTALE;
+	if (r != 1)
+		store_release(hold, HOLD_NONE);
+	return r;
+}
+
+/* The payload is a chunk of another publisher. 1; 0 overwritten; -ESTALE it is not to be had any more;
+ * -EPROTO, -EACCES, or what may pass */
+static int take_relayed(struct subscriber *sub, const struct ready *ready, struct floe_sample *ret)
+{
+	uint64_t size = load_relaxed(&ready->slot->word[SLOT_CHUNK_SIZE]);
+	const struct relay_shared *relay;
+	const struct origin *origin;
+	struct relay_seen seen;
+	int r = read_relay(ready, &relay, &seen);
+
+	if (r != 1)
+		return r;
+	if (!sub->calls->find_origin)
+		return -EPROTO;
+	r = sub->calls->find_origin(sub->user, sub, relay, &seen, &origin);
+	/* What it found may be of another relay by now, and nonsense then. */
+	if (r != 1)
+		return !ring_still(ready->slot, ready->want) ? 0 : r == 0 ? -ESTALE : r;
+	r = hold_relay(sub, ready, origin, seen.life);
+	if (r != 1)
+		return r;
+	if (seen.offset % FLOE_CACHELINE || seen.offset > origin->reserved ||
+	    size - 1 >= origin->reserved - seen.offset) {
+		store_release(&sub->port->hold[ready->held->ticket & PLACE_INDEX], HOLD_NONE);
+		return -EPROTO;
+	}
+	ready->held->words[0] = (uintptr_t)origin;
+	ret->data = origin->base + seen.offset;
+	ret->size = size;
+	return 1;
+}
+
+/* What was published by a relay that has been withdrawn is lost, as if it had been overwritten. */
+static void skip_one(struct subscriber *sub, struct feed *feed)
+{
+	ring_reader_seek(&feed->reader, ring_reader_next(&feed->reader) + 1);
+	leave_out(sub, feed, 1);
+}
+
 static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
 	struct ready ready = {
@@ -354,10 +489,16 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 	time_ns = read_time(&ready, what);
 	sub->mark = read_mark(&ready, what);
 	ready.what = what & SLOT_INLINE ? what & SLOT_SIZE_MASK : what & ~SLOT_FLAGS;
-	r = what & SLOT_INLINE ? subscriber_take_inline(sub, &ready, ret)
-			       : subscriber_take_chunk(sub, &ready, ret);
-	if (r == 0)
-		return 0;
+	if (what & SLOT_INLINE)
+		r = subscriber_take_inline(sub, &ready, ret);
+	else if (ready.what & SLOT_FOREIGN)
+		r = take_relayed(sub, &ready, ret);
+	else
+		r = subscriber_take_chunk(sub, &ready, ret);
+	if (r == -EPROTO || r == -EACCES)
+		(void)break_off(sub, feed);
+	if (r <= 0)
+		return r;
 	ret->time_ns = time_ns;
 	if (feed->leaving)
 		bump(&sub->port->received, 1); /* its cursor says nothing any more */
@@ -412,6 +553,10 @@ static int take_from(struct subscriber *sub, struct feed *feed, struct floe_samp
 				continue;
 		}
 		r = take_ready(sub, feed, ret);
+		while (r == -ESTALE) {
+			skip_one(sub, feed);
+			r = ring_look(&feed->reader) == RING_READY ? take_ready(sub, feed, ret) : 0;
+		}
 		if (r)
 			return r;
 	}

@@ -20,9 +20,22 @@
 #include "channel/hints_layout.h"
 #include "channel/omen_layout.h"
 #include "channel/port_layout.h"
+#include "channel/relay_layout.h"
 #include "channel/ring.h"
 #include "memory/region.h"
 #include "os/os.h"
+
+/* Where chunks lie that others than the feed's publisher own, as far as the channel knows it. */
+struct origin {
+	const unsigned char *base;
+	size_t reserved;
+	const shared_u64 *life; /* of the port that holds the chunk, see port_layout.h */
+};
+
+/* A copy of what a relay says. */
+struct relay_seen {
+	uint64_t holder, port, life, offset, file, index;
+};
 
 /* A publisher, as a subscriber sees it. */
 struct feed {
@@ -45,6 +58,8 @@ struct feed {
 	uint64_t sender;    /* the client or server behind it, or 0 */
 	void *user;         /* whatever the layer above thinks of it */
 	shared_u64 nowhere;
+	const struct relay_shared *relays; /* [relays_max] */
+	uint32_t relays_max;
 	struct region region;  /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
 	uint64_t owner;        /* the node of its publisher, when that was looked at last */
@@ -84,6 +99,10 @@ struct subscriber_calls {
 	void (*watch)(void *user);
 	/* Somebody waits by a descriptor (`polled`), and a call of ours has just looked around. */
 	void (*settle)(void *user, struct subscriber *sub);
+	/* Where what this relay says is mapped: 1; 0 it is gone; -EPROTO, -EACCES, or what may pass. It
+	 * stays mapped while subscriber_uses says so. May be NULL: nobody relays. */
+	int (*find_origin)(void *user, struct subscriber *sub, const struct relay_shared *relay,
+			   const struct relay_seen *seen, const struct origin **ret_origin);
 };
 
 struct subscriber {
@@ -120,6 +139,9 @@ struct subscriber {
 	uint64_t expect_ns; /* something should come in this time, 0: it need not */
 	int64_t expected_by_ns;
 	uint64_t late; /* how often nothing came */
+	/* Bit h: hold h is a relay's; its sample is not the program's any more. */
+	uint64_t relayed[(FLOE_HOLDS_MAX + 63) / 64];
+	uint32_t relayed_count;
 	const struct subscriber_calls *calls;
 	void *user;
 
@@ -208,6 +230,24 @@ unsigned subscriber_list_words(const struct subscriber *sub,
 			       struct os_wait *ret_words /* [OS_WAIT_MAX] */);
 int subscriber_announce(struct subscriber *sub);  /* -errno: publishers may not see it in time */
 bool subscriber_has_more(struct subscriber *sub); /* also when take has to say what is wrong */
+
+/* Is something held that lies there? */
+bool subscriber_uses(const struct subscriber *sub, const struct origin *origin);
+
+/* Where a held sample lies that was relayed to us; NULL: with its publisher, or inline. */
+const struct origin *subscriber_origin_of(const struct subscriber *sub, const struct held *held);
+
+/* What a held sample will be known by after subscriber_hand_over. */
+static inline uint64_t subscriber_next_ticket(const struct held *held)
+{
+	return held->ticket + PLACE_NEXT_USE;
+}
+
+/* The sample's hold is a relay's from now on: it is no sample any more, and is not released. */
+void subscriber_hand_over(struct subscriber *sub, struct held *held, struct floe_sample *sample);
+
+/* The relay with this ticket does not need its hold any more. false: it is none of ours */
+bool subscriber_take_back(struct subscriber *sub, uint64_t ticket);
 
 /* From here on each release settles, each wait, and each take that finds nothing; not the one that
  * finds something, for who was woken wants it now. */

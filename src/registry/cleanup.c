@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,12 +16,15 @@
 #include "registry/node.h"
 #include "registry/owner.h"
 #include "registry/peer.h"
+#include "registry/relays.h"
 #include "registry/seat_file.h"
 #include "registry/terms.h"
 
 /* Cleaning a topic takes some ten system calls. */
 #define LOCK_STEP_NS 200000
 #define LOCK_ATTEMPTS 100
+/* Of a topic that is removed: more of them are left to who comes to their topics next. */
+#define HOLDERS_MAX 16
 /* Who opens looks at so many nodes. tmpfs lists the youngest first, so of programs that die again
  * and again no more than a few are left. */
 #define BARE_NODES 8
@@ -64,9 +68,20 @@ static void tell_publishers(const char *topic_path)
 		topic_tell_publishers(&((struct topic_shared *)(void *)region.base)->hints);
 }
 
-/* The place that a dead port had, if its name still leads to the dead node. */
-static void remove_place(const struct domain *domain, const struct peer *peer,
-			 const struct port_shared *port, struct cleanup *cleanup)
+/* Does somebody alive need what this dead port holds? Only looking changes nothing. */
+static bool is_needed(const struct domain *domain, const struct peer *peer,
+		      const struct port_shared *port, struct region *writable,
+		      const struct cleanup *cleanup)
+{
+	return is_dry(cleanup) ? relays_need(domain, peer, port)
+			       : relays_withdraw(domain, peer, port, writable) == 0;
+}
+
+/* The place that a dead port had, if its name still leads to the dead node. false: it stays, for it is
+ * needed */
+static bool remove_place(const struct domain *domain, const struct peer *peer,
+			 const struct port_shared *port, struct region *writable,
+			 struct cleanup *cleanup)
 {
 	struct port_shared seen;
 	char topic[DOMAIN_NAME_MAX];
@@ -77,31 +92,53 @@ static void remove_place(const struct domain *domain, const struct peer *peer,
 	seen.topic[sizeof(seen.topic) - 1] = 0;
 	if (seen.index >= FLOE_SUBSCRIBERS_MAX ||
 	    name_check(seen.topic, "topic name", FLOE_TOPIC_NAME_MAX, NULL) < 0)
-		return;
+		return true;
 	place_name(name, "sub.", seen.index);
 	domain_path(domain, "topics", seen.topic, topic);
 	(void)snprintf(path, sizeof(path), "%s/%s", topic, name);
 	if (file_id_at(AT_FDCWD, path) != peer->file)
-		return;
+		return true;
+	if (writable->base && is_needed(domain, peer, port, writable, cleanup))
+		return false;
 	if (!found(cleanup, "topic '%s': subscriber %u of process %d is dead", seen.topic,
 		   seen.index, peer_pid(peer)))
-		return;
+		return true;
 	(void)os->unlink(AT_FDCWD, path);
 	tell_publishers(topic);
+	return true;
 }
 
-static void remove_places(const struct domain *domain, const struct peer *peer,
-			  struct cleanup *cleanup)
+/* Has it ever republished anything? */
+static bool has_notes(const struct peer *peer)
 {
 	const struct port_shared *port = NULL;
 	uint32_t holds_max;
 
+	while ((port = peer_next_port(peer, port, &holds_max)))
+		if (load_acquire(&port->state) == PORT_NOTE)
+			return true;
+	return false;
+}
+
+/* Returns how many stay. `fd`: of the node's file, whose lock we have. */
+static unsigned remove_places(const struct domain *domain, const struct peer *peer, int fd,
+			      struct cleanup *cleanup)
+{
+	floe_cleanup(region_close) struct region writable = REGION_NULL;
+	const struct port_shared *port = NULL;
+	uint32_t holds_max;
+	unsigned kept = 0;
+
+	if (has_notes(peer) &&
+	    file_map(&writable, fd, sizeof(struct node_shared), true, "a node", NULL) < 0)
+		return 1;
 	while ((port = peer_next_port(peer, port, &holds_max))) {
 		uint32_t state = load_acquire(&port->state);
 
 		if (state == PORT_OPEN || state == PORT_LEAVING)
-			remove_place(domain, peer, port, cleanup);
+			kept += !remove_place(domain, peer, port, &writable, cleanup);
 	}
+	return kept;
 }
 
 /* `fd`: the node's file under one of its names. Its lock, once had, is kept to the end. */
@@ -116,7 +153,8 @@ static int clean_open_node(const struct domain *domain, int fd, struct cleanup *
 	r = peer_attach(&peer, fd, "a node", NULL);
 	if (r < 0)
 		return r;
-	remove_places(domain, &peer, cleanup);
+	if (remove_places(domain, &peer, fd, cleanup))
+		return 2;
 	node_path(domain, peer_id(&peer), path);
 	if (file_id_at(AT_FDCWD, path) == peer.file &&
 	    found(cleanup, "node %016" PRIx64 ": process %d is dead", peer_id(&peer),
@@ -142,6 +180,9 @@ struct walk {
 	const char *topic;
 	bool lives;
 	unsigned left; /* to be looked at */
+	/* Whose places elsewhere were needed for rings that have gone. */
+	uint32_t holder_count;
+	uint64_t holder[HOLDERS_MAX];
 };
 
 /* With the node all its open places go; a name whose port was free already, because giving it
@@ -150,13 +191,29 @@ static void remove_dead_place(struct walk *walk, int fd, const char *name)
 {
 	int r = clean_open_node(walk->domain, fd, walk->cleanup);
 
-	/* Somebody else is at it: until he is done the name is his. */
-	if (r == 0)
+	/* Somebody else is at it: until he is done the name is his. Or it is needed. */
+	if (r == 0 || r == 2)
 		walk->lives = true;
 	if (r == 1 && file_id_at(walk->dir, name) == file_id(fd) &&
 	    found(walk->cleanup, "topic '%s': %s is left of a process that is dead", walk->topic,
 		  name))
 		(void)os->unlink(walk->dir, name);
+}
+
+/* What a real run would leave. */
+static bool would_stay(const struct walk *walk, int fd)
+{
+	floe_cleanup(peer_detach) struct peer peer = PEER_NULL;
+	const struct port_shared *port = NULL;
+	uint32_t holds_max;
+
+	if (peer_attach(&peer, fd, "a node", NULL) < 0)
+		return false;
+	while ((port = peer_next_port(&peer, port, &holds_max)))
+		if (load_acquire(&port->state) == PORT_OPEN &&
+		    relays_need(walk->domain, &peer, port))
+			return true;
+	return false;
 }
 
 static int visit_place(void *user, const char *name)
@@ -174,7 +231,9 @@ static int visit_place(void *user, const char *name)
 	/* Who cannot be looked at may be alive. */
 	if (fd < 0 || os->is_locked(fd) != 0)
 		walk->lives = true;
-	else if (!is_dry(walk->cleanup))
+	else if (is_dry(walk->cleanup))
+		walk->lives |= would_stay(walk, fd);
+	else
 		remove_dead_place(walk, fd, name);
 	return 0;
 }
@@ -257,6 +316,13 @@ static int visit_owned(void *user, const char *name)
 	return 0;
 }
 
+static void note_holders(struct walk *walk, const char *name)
+{
+	walk->holder_count += relays_list_holders(walk->dir, name,
+						  walk->holder + walk->holder_count,
+						  HOLDERS_MAX - walk->holder_count);
+}
+
 static int remove_file(void *user, const char *name)
 {
 	struct walk *walk = user;
@@ -264,10 +330,12 @@ static int remove_file(void *user, const char *name)
 	if (!is_owned(name) &&
 	    (is_dry(walk->cleanup) || file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX) < 0))
 		return 0;
-	if (found(walk->cleanup, "topic '%s': %s is left of a participant that is gone",
-		  walk->topic, name))
-		return os->unlink(walk->dir, name);
-	return 0;
+	if (!found(walk->cleanup, "topic '%s': %s is left of a participant that is gone",
+		   walk->topic, name))
+		return 0;
+	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) >= 0)
+		note_holders(walk, name);
+	return os->unlink(walk->dir, name);
 }
 
 /* Rings and seats first, what a coordinator laid down, the file that is locked then, the folder last:
@@ -309,10 +377,10 @@ static int lock_topic(int fd)
 	return r;
 }
 
-int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup *cleanup)
+static int clean_topic(const struct domain *domain, const char *topic, struct walk *walk)
 {
 	floe_cleanup(os_close_fdp) int fd = -1;
-	struct walk walk = {.domain = domain, .cleanup = cleanup, .topic = topic};
+	const struct cleanup *cleanup = walk->cleanup;
 	char path[DOMAIN_NAME_MAX];
 	char file[DOMAIN_NAME_MAX + 16];
 	int r;
@@ -331,12 +399,97 @@ int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup
 	if (file_id_at(AT_FDCWD, file) != file_id(fd))
 		return 0;
 
-	r = walk_topic(domain, topic, &walk, visit_place);
+	r = walk_topic(domain, topic, walk, visit_place);
 	if (r == 0)
-		r = walk_topic(domain, topic, &walk, visit_owned);
+		r = walk_topic(domain, topic, walk, visit_owned);
 	if (r < 0)
 		return r;
-	return walk.lives ? 0 : remove_topic(domain, topic, &walk);
+	return walk->lives ? 0 : remove_topic(domain, topic, walk);
+}
+
+static void leave_place_topics(const struct domain *domain, const struct peer *peer);
+
+/* One of those whose places elsewhere may have lost their reason, if it is dead: perhaps nobody comes to
+ * those topics any more. */
+static void follow(const struct domain *domain, uint64_t holder)
+{
+	floe_cleanup(peer_detach) struct peer peer = PEER_NULL;
+	floe_cleanup(os_close_fdp) int fd = -1;
+	char path[DOMAIN_NAME_MAX];
+
+	node_path(domain, holder, path);
+	fd = file_open(AT_FDCWD, path, O_RDWR, NULL);
+	if (fd < 0 || os->is_locked(fd) != 0 || peer_attach(&peer, fd, path, NULL) < 0)
+		return;
+	/* Its topics are cleaned with its places; this keeps them to be read. */
+	leave_place_topics(domain, &peer);
+}
+
+int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup *cleanup)
+{
+	struct walk walk = {.domain = domain, .cleanup = cleanup, .topic = topic};
+	int r = clean_topic(domain, topic, &walk);
+
+	for (uint32_t i = 0; i < walk.holder_count && !is_dry(cleanup); i++)
+		follow(domain, walk.holder[i]);
+	return r;
+}
+
+/* Each turn removes a topic, or ends: so does the chain. */
+static void leave_place_topics(const struct domain *domain, const struct peer *peer)
+{
+	const struct port_shared *port = NULL;
+	uint32_t holds_max;
+
+	while ((port = peer_next_port(peer, port, &holds_max))) {
+		struct port_shared seen;
+
+		if (load_acquire(&port->state) != PORT_OPEN)
+			continue;
+		copy_once(&seen, port, offsetof(struct port_shared, type));
+		seen.topic[FLOE_TOPIC_NAME_MAX] = 0;
+		if (name_check(seen.topic, "topic name", FLOE_TOPIC_NAME_MAX, NULL) == 0) {
+			(void)cleanup_places(domain, seen.topic, NULL);
+			(void)cleanup_topic(domain, seen.topic, NULL);
+		}
+	}
+}
+
+/* The next abandoned port that nobody needs: its place is gone, and its topic is told. */
+static bool remove_abandoned(struct node *node, char *ret_topic)
+{
+	struct peer peer = {.region = node->region, .file = file_id(node->fd)};
+	const struct port_shared *port = NULL;
+	uint32_t holds_max;
+
+	while ((port = peer_next_port(&peer, port, &holds_max))) {
+		if (load_relaxed(&port->state) != PORT_OPEN ||
+		    !(load_relaxed(&port->life) & PORT_ABANDONED) ||
+		    !remove_place(&node->domain, &peer, port, &node->region, NULL))
+			continue;
+		memcpy(ret_topic, port->topic, sizeof(port->topic));
+		node_remove_port(node, node_port(node, port));
+		return true;
+	}
+	return false;
+}
+
+/* Of threads that open and close at the same time one cleans. */
+static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
+
+void cleanup_abandoned(struct node *node)
+{
+	char topic[FLOE_TOPIC_NAME_MAX + 1];
+
+	bool removed = node->abandoned;
+
+	while (removed) {
+		(void)pthread_mutex_lock(&abandoned_lock);
+		removed = remove_abandoned(node, topic);
+		(void)pthread_mutex_unlock(&abandoned_lock);
+		if (removed)
+			(void)cleanup_topic(&node->domain, topic, NULL);
+	}
 }
 
 void cleanup_leave(struct topic *topic)

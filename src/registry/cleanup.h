@@ -13,6 +13,7 @@
 #include <floe/floe.h>
 
 #include "registry/domain.h"
+#include "registry/node.h"
 #include "registry/topic.h"
 
 /* Told what is found, before it is removed; may be NULL. */
@@ -23,8 +24,8 @@ struct cleanup {
 	int count; /* things found */
 };
 
-/* Removes a dead node: its places in all topics, then its file. 1 removed; 0 it lives, or is not
- * ours to remove; -ENOENT */
+/* Removes a dead node: its places in all topics, then its file. 1 removed; 2 some places stay, for
+ * somebody alive needs what they hold (registry/relays.h); 0 it lives, or is not ours to remove; -ENOENT */
 int cleanup_node(const struct domain *domain, uint64_t id, struct cleanup *cleanup);
 
 /* Removes the nodes of dead subscribers of this topic. */
@@ -44,6 +45,9 @@ void cleanup_leave(struct topic *topic);
 /* Removes dead nodes that have nothing in any topic; looks at a few nodes only, so that opening does
  * not take longer where there are many. */
 void cleanup_bare_nodes(const struct domain *domain);
+
+/* Takes away the places of closed subscribers of our own node that nobody needs any more. */
+void cleanup_abandoned(struct node *node);
 
 /* Everything in the domain. 0 or -errno; what was found is counted in `cleanup`. */
 int cleanup_domain(const struct domain *domain, struct cleanup *cleanup);

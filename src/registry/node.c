@@ -177,6 +177,7 @@ static int get(struct node **ret_node, const struct domain *domain, struct floe_
 		watch_forks();
 		node->domain = *domain;
 		node->users = 0;
+		node->abandoned = 0;
 		node->fenced = os->barrier_register() < 0;
 		r = open_node(node, error);
 		if (r < 0)
@@ -200,13 +201,15 @@ int node_get(struct node **ret_node, const char *dir, const char *domain, struct
 	return r;
 }
 
-/* The name goes before the lock: whoever sees the name sees a lock, or a dead owner. */
+/* The name goes before the lock: whoever sees the name sees a lock, or a dead owner. With ports that
+ * are needed it stays, for whoever cleans up after the dead. */
 static void close_node(struct node *node)
 {
 	char path[DOMAIN_NAME_MAX];
 
 	node_path(&node->domain, node->id, path);
-	(void)os->unlink(AT_FDCWD, path);
+	if (!node->abandoned)
+		(void)os->unlink(AT_FDCWD, path);
 	omen_end(slot_of(node));
 	drop(node);
 	domain_remove_empty(&node->domain);
@@ -267,10 +270,13 @@ static int append(struct node *node, uint32_t holds_max, struct port_shared **re
 /* All but size and holds_max, which others read while they walk the ports. */
 static floe_cold void clear(struct port_shared *port)
 {
+	uint64_t life = (load_relaxed(&port->life) / PORT_LIFE + 1) * PORT_LIFE;
+
 	store_release(&port->state, PORT_TAKEN);
 	port->topic_id = 0;
 	port->index = 0;
 	memset(&port->policy, 0, port->size - offsetof(struct port_shared, policy));
+	store_relaxed(&port->life, life);
 }
 
 int node_add_port(struct node *node, uint32_t holds_max, struct port_shared **ret_port,
@@ -291,10 +297,22 @@ int node_add_port(struct node *node, uint32_t holds_max, struct port_shared **re
 	return r;
 }
 
+void node_abandon_port(struct node *node, struct port_shared *port)
+{
+	/* Nobody waits for it any more. */
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		store_release(&port->cursor[i], CURSOR_NEVER);
+	(void)pthread_mutex_lock(&lock);
+	store_release(&port->life, load_relaxed(&port->life) | PORT_ABANDONED);
+	node->abandoned++;
+	(void)pthread_mutex_unlock(&lock);
+}
+
 void node_remove_port(struct node *node, struct port_shared *port)
 {
 	(void)pthread_mutex_lock(&lock);
+	if (load_relaxed(&port->life) & PORT_ABANDONED)
+		node->abandoned--;
 	store_release(&port->state, PORT_FREE);
 	(void)pthread_mutex_unlock(&lock);
-	(void)node;
 }

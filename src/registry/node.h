@@ -22,6 +22,7 @@ struct node {
 	int fd;      /* holds the lock */
 	uint32_t users;
 	bool fenced; /* membarrier(2) is not to be had */
+	uint32_t abandoned; /* ports without a subscriber that relays still need */
 };
 
 /* The process's node in the domain of these options, made if this is its first use. -EMFILE: more
@@ -34,9 +35,20 @@ void node_watch(const struct node *node);
 /* The last one to put it removes the file and, where they are empty, its folders. NULL is fine. */
 void node_put(struct node *node);
 
+/* Its subscriber is closed, and somebody may need what it holds: the port stays open. Cleaning takes it
+ * later, cleanup_abandoned; after the last node_put the node is like a dead one's. */
+void node_abandon_port(struct node *node, struct port_shared *port);
+
 /* Memory for a port in this node's file, zeroed, not open. */
 int node_add_port(struct node *node, uint32_t holds_max, struct port_shared **ret_port,
 		  struct floe_error *error);
+/* The same port as our own, to be written. */
+static inline struct port_shared *node_port(const struct node *node, const struct port_shared *port)
+{
+	return (struct port_shared *)(void *)(node->region.base +
+					      ((const unsigned char *)port - node->region.base));
+}
+
 void node_remove_port(struct node *node, struct port_shared *port);
 
 /* "<domain>/nodes/<id>" into DOMAIN_NAME_MAX bytes. */

@@ -29,7 +29,7 @@ static bool is_same_plan(const struct segment_shared *seen, const struct segment
 	type_format(&type, plan->type);
 	if (theirs.depth != plan->depth || theirs.loans_max != plan->loans_max ||
 	    theirs.flags != plan->flags || theirs.payload_max != plan->payload_max ||
-	    theirs.quota != plan->quota || theirs.pool_count != plan->pool_count ||
+	    theirs.quota != plan->quota || theirs.relays_max != plan->relays_max || theirs.pool_count != plan->pool_count ||
 	    theirs.topic_id != plan->topic_id || theirs.sender != plan->sender ||
 	    memcmp(&seen->type, &type, sizeof(type)) != 0)
 		return false;
