@@ -177,8 +177,8 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 	uint32_t pools = elastic ? 0 : plan->pool_count;
 	uint32_t chunks = elastic ? 0 : total_chunks(plan);
 	size_t manager_size = size_align(manager_memory_size(plan->pool, pools), FLOE_CACHELINE);
-	size_t tables_size = publisher_memory_size(
-		plan->depth, plan->loans_max, chunks + plan->relays_max, FLOE_SUBSCRIBERS_MAX);
+	size_t tables_size = publisher_memory_size(plan->depth, plan->loans_max,
+						   chunks + plan->relays_max, FLOE_SUBSCRIBERS_MAX);
 	struct publisher_plan wanted = {
 		.segment = (struct segment_shared *)(void *)p->file.region.base,
 		.hints = p->topic.hints,

@@ -145,8 +145,8 @@ static int copy_inline(struct publication *p, struct subscription *s, struct flo
 }
 
 /* Both handles, also when somebody lost memory: then another call has to say what is wrong. */
-static int find(struct floe_publisher *pub, struct floe_subscriber *sub,
-		struct publication **ret_p, struct subscription **ret_s)
+static int find(struct floe_publisher *pub, struct floe_subscriber *sub, struct publication **ret_p,
+		struct subscription **ret_s)
 {
 	struct floe_publisher_counts of_pub;
 	struct floe_subscriber_counts of_sub;

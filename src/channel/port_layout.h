@@ -64,8 +64,8 @@ struct port_shared {
 	uint32_t reserved0;
 	uint64_t depth;       /* never lags more than this, 0: as far as the ring goes */
 	uint64_t patience_ns; /* who is reliable is waited for so long, 0: for ever */
-	shared_u64 life;    /* how often the port was used, and below: PORT_LIFE */
-	uint64_t ring_file; /* of a note: which file its ring is */
+	shared_u64 life;      /* how often the port was used, and below: PORT_LIFE */
+	uint64_t ring_file;   /* of a note: which file its ring is */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
 	shared_u64 received; /* modulo 2^64, to be added to the cursors: port_received */

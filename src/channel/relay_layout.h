@@ -31,7 +31,7 @@
 
 struct relay_shared {
 	FLOE_CACHELINE_ALIGNED shared_u64 holder; /* the node whose port holds the chunk; 0: free */
-	shared_u64 port;   /* where in that node's file the port lies */
+	shared_u64 port;                          /* where in that node's file the port lies */
 	shared_u64 life;   /* what the port's word of that name said, see port_layout.h */
 	shared_u64 offset; /* of the chunk in its segment */
 	shared_u64 file;   /* which file the segment is */

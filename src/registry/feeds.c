@@ -53,7 +53,10 @@ static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret
 	ret_feed->loans_max = seen.loans_max;
 	ret_feed->relays_max = (uint32_t)seen.relays_max;
 	ret_feed->relays = (const struct relay_shared *)(const void *)(region->base +
-		segment_relays_offset(seen.slots_offset, seen.depth, seen.loans_max));
+								       segment_relays_offset(
+									       seen.slots_offset,
+									       seen.depth,
+									       seen.loans_max));
 	*ret_type = seen.type;
 	ring_reader_init(&ret_feed->reader, (const struct segment_shared *)head, seen.slots_offset,
 			 seen.depth);

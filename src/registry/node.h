@@ -21,7 +21,7 @@ struct node {
 	int32_t pid; /* 0: free; another process's: inherited by fork, not ours */
 	int fd;      /* holds the lock */
 	uint32_t users;
-	bool fenced; /* membarrier(2) is not to be had */
+	bool fenced;        /* membarrier(2) is not to be had */
 	uint32_t abandoned; /* ports without a subscriber that relays still need */
 };
 

@@ -17,8 +17,8 @@ static void unmap(struct mapped_origin *mapped)
 {
 	feed_detach(&mapped->feed);
 	region_close(&mapped->node);
-	*mapped = (struct mapped_origin){
-		.feed = {.mapping = REGION_NULL, .life = REGION_NULL}, .node = REGION_NULL};
+	*mapped = (struct mapped_origin){.feed = {.mapping = REGION_NULL, .life = REGION_NULL},
+					 .node = REGION_NULL};
 }
 
 /* A name that says where to look, in a copy: what the relay's owner wrote is input. */

@@ -29,9 +29,9 @@ static bool is_same_plan(const struct segment_shared *seen, const struct segment
 	type_format(&type, plan->type);
 	if (theirs.depth != plan->depth || theirs.loans_max != plan->loans_max ||
 	    theirs.flags != plan->flags || theirs.payload_max != plan->payload_max ||
-	    theirs.quota != plan->quota || theirs.relays_max != plan->relays_max || theirs.pool_count != plan->pool_count ||
-	    theirs.topic_id != plan->topic_id || theirs.sender != plan->sender ||
-	    memcmp(&seen->type, &type, sizeof(type)) != 0)
+	    theirs.quota != plan->quota || theirs.relays_max != plan->relays_max ||
+	    theirs.pool_count != plan->pool_count || theirs.topic_id != plan->topic_id ||
+	    theirs.sender != plan->sender || memcmp(&seen->type, &type, sizeof(type)) != 0)
 		return false;
 	for (uint32_t i = 0; i < plan->pool_count; i++)
 		if (theirs.pool[i].offset != plan->pool[i].offset ||
@@ -156,8 +156,17 @@ static int list_names(int dir, uint8_t *ret_taken)
 	return again < 0 ? again : file_list_indexes(again, "pub.", FLOE_PUBLISHERS_MAX, ret_taken);
 }
 
-/* Has every subscriber read this ring to its end? A record leads to memory that went with its
- * process: there is nothing to read. */
+/* Others may come to what a member has republished by the ring's name only. */
+static bool holds(const struct member *member, uint32_t index)
+{
+	for (uint32_t i = 0; i < member->holds_max; i++)
+		if (load_acquire(&member->port->hold[i]) >> HOLD_OFFSET_BITS == (uint64_t)index + 1)
+			return true;
+	return false;
+}
+
+/* Has every subscriber read this ring to its end, and holds nothing of it? A record leads to memory
+ * that went with its process: there is nothing to read. */
 static bool is_read(int fd, uint32_t index, const struct members *members)
 {
 	struct segment_shared seen;
@@ -167,7 +176,8 @@ static bool is_read(int fd, uint32_t index, const struct members *members)
 		return true;
 	for (uint32_t i = 0; i < members->count; i++)
 		if (load_acquire(&members->member[i].port->cursor[index]) <=
-		    load_relaxed(&seen.head))
+			    load_relaxed(&seen.head) ||
+		    holds(&members->member[i], index))
 			return false;
 	return true;
 }

@@ -181,8 +181,10 @@ static void what_cannot_be_relayed_is_refused(void)
 	struct floe_publisher *raw = source();
 	struct floe_subscriber *in = subscriber("raw", NULL);
 	struct floe_publisher *plain = publisher("cooked", NULL);
-	struct floe_publisher *small = publisher("cooked", PUBLISHER(.payload_max = 100, .relays_max = 8));
-	struct floe_publisher *other = publisher("cooked", PUBLISHER(.domain = "other", .relays_max = 8));
+	struct floe_publisher *small = publisher("cooked",
+						 PUBLISHER(.payload_max = 100, .relays_max = 8));
+	struct floe_publisher *other = publisher("cooked",
+						 PUBLISHER(.domain = "other", .relays_max = 8));
 	struct floe_sample sample, none = {0};
 
 	publish(raw, CHUNK, 1);
@@ -198,8 +200,9 @@ static void what_cannot_be_relayed_is_refused(void)
 	sample.size = 60;
 	expect_equal(floe_republish(small, in, &sample), 1);
 	expect_equal(try_publisher("x", PUBLISHER(.relays_max = 256), "relays_max"), -EINVAL);
-	expect_equal(try_publisher("x", PUBLISHER(.relays_max = 1, .flags = FLOE_ELASTIC), "relays_max"),
-		     -EINVAL);
+	expect_equal(
+		try_publisher("x", PUBLISHER(.relays_max = 1, .flags = FLOE_ELASTIC), "relays_max"),
+		-EINVAL);
 
 	floe_publisher_close(other);
 	floe_publisher_close(small);
@@ -214,8 +217,8 @@ static void a_reliable_reader_blocks_the_relay_too(void)
 	struct floe_publisher *raw = source();
 	struct floe_subscriber *in = subscriber("raw", SUBSCRIBER(.holds_max = 12));
 	struct floe_publisher *out = relay("cooked", 10);
-	struct floe_subscriber *sub =
-		subscriber("cooked", SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE));
+	struct floe_subscriber *sub = subscriber("cooked",
+						 SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE));
 	struct floe_sample sample;
 
 	for (uint64_t i = 0; i < DEPTH; i++) {
@@ -389,6 +392,148 @@ static void the_first_publisher_may_die(void)
 	expect_folder_empty();
 }
 
+/*
+ * A chain of three: the test publishes and reads, two others pass on, and are killed at any moment.
+ */
+
+#define POOL 60
+#define NUMBERED (CHUNK - 8)
+
+static const struct floe_pool pool = {4096, POOL};
+
+/* What all of it can lend is known exactly. */
+static struct floe_publisher *counted_source(void)
+{
+	return publisher("a", PUBLISHER(.depth = DEPTH, .loans_max = POOL, .pools = &pool,
+					.pools_count = 1));
+}
+
+static size_t count_lendable(struct floe_publisher *pub)
+{
+	struct floe_loan loan[POOL];
+	size_t count = 0;
+
+	while (count < POOL && floe_loan(pub, CHUNK, &loan[count]) == 1)
+		count++;
+	for (size_t i = 0; i < count; i++)
+		floe_discard(pub, &loan[i]);
+	return count;
+}
+
+/* A message says its number: 1 sent, 0 there was no chunk. */
+static int publish_number(struct floe_publisher *pub, uint64_t number)
+{
+	struct floe_loan loan;
+	int r = floe_loan(pub, CHUNK, &loan);
+
+	if (r != 1)
+		return r;
+	memcpy(loan.data, &number, sizeof(number));
+	fill((char *)loan.data + sizeof(number), NUMBERED, number);
+	return floe_publish(pub, &loan);
+}
+
+static uint64_t read_number(const struct floe_sample *sample)
+{
+	uint64_t number;
+
+	expect_equal(sample->size, CHUNK);
+	memcpy(&number, sample->data, sizeof(number));
+	expect(is_filled((const char *)sample->data + sizeof(number), NUMBERED, number));
+	return number;
+}
+
+struct hop {
+	const char *from, *to;
+};
+
+static void pass_on_for_ever(int wire, void *argument)
+{
+	const struct hop *hop = argument;
+	struct floe_subscriber *in = subscriber(hop->from, SUBSCRIBER(.holds_max = 20));
+	struct floe_publisher *out = relay(hop->to, 18);
+	struct floe_sample sample;
+
+	tell(wire, 0);
+	for (;;) {
+		if (floe_wait(in, -1) != 1 || floe_take(in, &sample) != 1)
+			continue;
+		(void)read_number(&sample);
+		if (floe_republish(out, in, &sample) != 1)
+			floe_release(in, &sample);
+	}
+}
+
+static void start_hop(struct peer *peer, struct hop *hop)
+{
+	*peer = peer_start(pass_on_for_ever, hop);
+	hear(peer->wire);
+}
+
+/* Takes what there is, keeps one of them, and looks at it again and again. */
+static void read_end(struct floe_subscriber *end, struct floe_sample *kept, uint64_t *last,
+		     uint64_t *state)
+{
+	struct floe_sample sample;
+	uint64_t number;
+
+	while (floe_take(end, &sample) == 1) {
+		number = read_number(&sample);
+		expect(number > *last);
+		*last = number;
+		if (random_next(state) % 8 == 0) {
+			floe_release(end, kept);
+			*kept = sample;
+		} else {
+			floe_release(end, &sample);
+		}
+	}
+	if (kept->data)
+		(void)read_number(kept);
+}
+
+static void a_chain_of_which_links_are_killed_keeps_what_is_read(void)
+{
+	static struct hop hop[] = {{"a", "b"}, {"b", "c"}};
+	struct floe_publisher *raw = counted_source();
+	struct floe_subscriber *end = subscriber("c", NULL);
+	struct floe_sample kept = {0};
+	struct peer peer[2];
+	uint64_t state = random_seed(), number = 0, last = 0, arrived = 0;
+
+	for (int i = 0; i < 2; i++)
+		start_hop(&peer[i], &hop[i]);
+	for (int round = 0; round < 40; round++) {
+		uint64_t messages = 1 + random_next(&state) % 40;
+		int i = (int)(random_next(&state) % 2);
+
+		while (messages--) {
+			if (publish_number(raw, number + 1) == 1)
+				number++;
+			arrived += last;
+			read_end(end, &kept, &last, &state);
+			usleep((useconds_t)(random_next(&state) % 100));
+		}
+		peer_kill(&peer[i]);
+		read_end(end, &kept, &last, &state);
+		start_hop(&peer[i], &hop[i]);
+	}
+	expect(arrived > 0);
+	for (int i = 0; i < 2; i++)
+		peer_kill(&peer[i]);
+	for (int i = 0; i < 200; i++)
+		(void)publish_number(raw, ++number);
+	read_end(end, &kept, &last, &state);
+	floe_release(end, &kept);
+	floe_subscriber_close(end);
+	/* Nobody needs any of it: all but the ring can be lent, and no dead one has a place. */
+	floe_subscriber_close(subscriber("a", NULL));
+	expect_equal(count_places("a"), 0);
+	expect_equal(count_lendable(raw), POOL - DEPTH);
+	floe_publisher_close(raw);
+	expect_folder_empty();
+}
+
 static void who_leaves_in_order_keeps_what_is_read(void)
 {
 	struct peer peer = start(republish);
@@ -426,6 +571,7 @@ int main(int argc, char **argv)
 		TEST(what_a_dead_republisher_sent_can_still_be_taken),
 		TEST(a_successor_gives_back_what_the_dead_one_held),
 		TEST(the_first_publisher_may_die),
+		TEST(a_chain_of_which_links_are_killed_keeps_what_is_read),
 		TEST(who_leaves_in_order_keeps_what_is_read),
 	};
 
