@@ -372,7 +372,7 @@ int publication_open(struct publication **ret, const char *topic,
 	return 0;
 }
 
-/* Somebody alive may still want what is in the ring. */
+/* Somebody alive may still want what is in the ring, or what was republished of it. */
 static bool is_read(struct publication *p)
 {
 	if (members_read(&p->members, &p->topic) < 0)
@@ -380,7 +380,7 @@ static bool is_read(struct publication *p)
 	for (uint32_t i = 0; i < p->members.count; i++)
 		if (peer_is_alive(&p->node->domain, peer_id(p->members.member[i].node)) != 0)
 			return true;
-	return false;
+	return members_hold(&p->members, p->file.index);
 }
 
 void publication_close(struct publication *p, bool keep)

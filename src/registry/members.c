@@ -162,6 +162,22 @@ bool members_remember(const struct members *members, uint32_t index)
 	return false;
 }
 
+static bool holds(const struct member *member, uint32_t index)
+{
+	for (uint32_t i = 0; i < member->holds_max; i++)
+		if (load_acquire(&member->port->hold[i]) >> HOLD_OFFSET_BITS == (uint64_t)index + 1)
+			return true;
+	return false;
+}
+
+bool members_hold(const struct members *members, uint32_t index)
+{
+	for (uint32_t i = 0; i < members->count; i++)
+		if (holds(&members->member[i], index))
+			return true;
+	return false;
+}
+
 void members_close(struct members *members)
 {
 	members->count = 0;

@@ -33,6 +33,10 @@ uint32_t members_count_holds(const struct members *members);
 /* Has a member still a cursor for a publisher of this index? */
 bool members_remember(const struct members *members, uint32_t index);
 
+/* Does a member, dead ones with a place included, hold a chunk of a publisher of this index? Others may
+ * come to what it has republished by the ring's name only. */
+bool members_hold(const struct members *members, uint32_t index);
+
 void members_close(struct members *members);
 
 #endif

@@ -156,15 +156,6 @@ static int list_names(int dir, uint8_t *ret_taken)
 	return again < 0 ? again : file_list_indexes(again, "pub.", FLOE_PUBLISHERS_MAX, ret_taken);
 }
 
-/* Others may come to what a member has republished by the ring's name only. */
-static bool holds(const struct member *member, uint32_t index)
-{
-	for (uint32_t i = 0; i < member->holds_max; i++)
-		if (load_acquire(&member->port->hold[i]) >> HOLD_OFFSET_BITS == (uint64_t)index + 1)
-			return true;
-	return false;
-}
-
 /* Has every subscriber read this ring to its end, and holds nothing of it? A record leads to memory
  * that went with its process: there is nothing to read. */
 static bool is_read(int fd, uint32_t index, const struct members *members)
@@ -176,10 +167,9 @@ static bool is_read(int fd, uint32_t index, const struct members *members)
 		return true;
 	for (uint32_t i = 0; i < members->count; i++)
 		if (load_acquire(&members->member[i].port->cursor[index]) <=
-			    load_relaxed(&seen.head) ||
-		    holds(&members->member[i], index))
+		    load_relaxed(&seen.head))
 			return false;
-	return true;
+	return !members_hold(members, index);
 }
 
 /* A ring of another plan whose publisher is gone, and which every subscriber has read to its end

@@ -330,6 +330,8 @@ static void a_successor_gives_back_what_the_dead_one_held(void)
 		pass(out, in, i);
 		flood(raw, 10000);
 		drain(in, &(uint64_t){0});
+		/* Who opens would clean him away. */
+		floe_subscriber_close(subscriber("raw", NULL));
 		expect(is_filled(held.data, CHUNK, 1));
 	}
 	floe_release(sub, &held);

@@ -95,6 +95,7 @@ static void start_anew(struct traced *victim)
 static bool open_world(const struct script *script)
 {
 	*stage = (struct stage){.stamped = script->ring == RING_STAMPED,
+				.relayed = script->ring == RING_RELAY,
 				.pattern = script->pattern};
 	if (!start_actors())
 		return false;
@@ -350,6 +351,17 @@ static bool meet_if_any(const struct point *point)
  * Afterwards
  */
 
+/* One who died before may have sent one more than he could say. */
+static bool has_come(int64_t sent, int64_t more)
+{
+	int64_t came;
+
+	if (!actor_tell(&survivor, SURVIVOR_SEEN, -1, &came))
+		return false;
+	return (came >= sent && came <= sent + more) ||
+	       wrong("the victim's last message that came", came, sent);
+}
+
 /* All that was sent is there, and nothing else; what nobody alive reads any more may be gone. */
 static bool is_all_there(const struct point *point, int64_t found)
 {
@@ -367,8 +379,7 @@ static bool is_all_there(const struct point *point, int64_t found)
 		return true;
 	/* One with another ring has removed that of the dead, because everybody had read it. */
 	if (found == 0 && (point->meeting == MEETING_LIFE || point->meeting == MEETING_VISIT))
-		return ask(&survivor, SURVIVOR_SEEN, -1, sent,
-			   "the victim's last message that came");
+		return has_come(sent, point->round->script->predecessors[0].script != NULL);
 	return wrong("messages in the ring", found, sent);
 }
 
@@ -416,6 +427,9 @@ static bool count_chunks(const struct point *point, bool lives)
 		return ask(&visitor, VISITOR_COUNT, 0, all, "chunks that can be lent");
 	if (!tell(&survivor, SURVIVOR_TAKE, 0) || !actor_tell(&survivor, SURVIVOR_HELD, 0, &held))
 		return false;
+	/* What is held of a relay is no chunk of its ring. */
+	if (ring == RING_RELAY)
+		held = 0;
 	/* A rival's ring may be the one that is held; one in a block is its process's alone. */
 	if (is_another || point->meeting == MEETING_RIVAL)
 		held = 0;

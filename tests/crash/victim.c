@@ -25,6 +25,9 @@ static struct {
 	struct floe_sample sample[WORLD_HOLDS];
 	uint32_t sample_count;
 	uint64_t published;
+	struct floe_publisher *source;
+	struct floe_subscriber *inlet; /* of the source's topic */
+	struct floe_sample passing;
 } self;
 
 /* A clock that goes on by being read: how long a walk takes does not change its way. */
@@ -285,6 +288,69 @@ static void close_subscriber(void)
 }
 
 /*
+ * Relay: it reads a topic of its own and passes on what it gets, without a copy
+ */
+
+static void open_source(void)
+{
+	expect_equal(world_open_source(&self.source), 0);
+}
+
+static void open_inlet(void)
+{
+	expect_equal(floe_subscriber_open(&self.inlet, WORLD_SOURCE,
+					  SUBSCRIBER(.holds_max = WORLD_RELAYS + 1, .spin_ns = 1)),
+		     0);
+}
+
+/* The next message of its ring, as a sample. */
+static void supply(void)
+{
+	struct floe_loan chunk;
+	int r = floe_loan(self.source, MESSAGE_CHUNK, &chunk);
+
+	expect_equal(r, 1);
+	message_write(chunk.data, chunk.size, MESSAGE_VICTIM, self.published + 1);
+	expect_equal(floe_publish(self.source, &chunk), 1);
+	expect_equal(floe_take(self.inlet, &self.passing), 1);
+}
+
+static void republish(void)
+{
+	int r = floe_republish(self.pub, self.inlet, &self.passing);
+
+	expect_usual(r == 1);
+	expect(r == 0 || r == 1);
+	if (r < 1) {
+		floe_release(self.inlet, &self.passing);
+		return;
+	}
+	atomic_store(&stage->sent, ++self.published);
+	(void)atomic_fetch_add(&stage->all, 1);
+}
+
+/* Until no relay is free. */
+static void use_up_relays(void)
+{
+	while (self.published < WORLD_RELAYS) {
+		supply();
+		republish();
+		if (atomic_load(&stage->met))
+			break;
+	}
+}
+
+static void close_inlet(void)
+{
+	floe_subscriber_close(self.inlet);
+}
+
+static void close_source(void)
+{
+	floe_publisher_close(self.source);
+}
+
+/*
  * Cleaner
  */
 
@@ -425,6 +491,51 @@ const struct script scripts[] = {
 			{"publish", publish},
 			{"loan-grow", loan_large},
 			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "relay",
+		.ring = RING_RELAY,
+		.steps = {
+			{NULL, open_source},
+			{NULL, open_inlet},
+			{"open", open_publisher},
+			{NULL, supply},
+			{"republish-first", republish},
+			{NULL, supply},
+			{"republish", republish},
+			{NULL, loan_chunk, SURVIVOR_HOLD},
+			{NULL, fill},
+			{"publish", publish},
+			{NULL, use_up_relays, SURVIVOR_TAKE},
+			{NULL, supply},
+			{"republish-reclaim", republish},
+			{"close-inlet", close_inlet},
+			{"close-source", close_source},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "relay-next",
+		.ring = RING_RELAY,
+		.predecessors = {{"relay", "republish"}},
+		.steps = {
+			{"adopt", open_publisher},
+			{NULL, open_source},
+			{NULL, open_inlet},
+			{NULL, supply},
+			{"republish", republish},
+			{"close", close_publisher},
+			{NULL, close_inlet},
+			{NULL, close_source},
+		},
+	},
+	{
+		.name = "relay-cleaned",
+		.ring = RING_RELAY,
+		.predecessors = {{"relay", "close-source"}},
+		.steps = {
+			{"clean", clean},
 		},
 	},
 	{

@@ -45,7 +45,8 @@ void world_forbid_sleep(void)
 
 bool world_is_fixed(enum ring_kind kind)
 {
-	return kind == RING_FIXED || kind == RING_STAMPED || kind == RING_BLOCK;
+	return kind == RING_FIXED || kind == RING_STAMPED || kind == RING_BLOCK ||
+	       kind == RING_RELAY;
 }
 
 /* Shared, so that root may map it in other processes. One is enough for each process. */
@@ -84,7 +85,18 @@ int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind)
 				   PUBLISHER(.depth = WORLD_DEPTH + (kind == RING_VISITOR),
 					     .loans_max = WORLD_POOL + 1, .pools = &pool,
 					     .flags = kind == RING_STAMPED ? FLOE_TIMESTAMPS : 0,
+					     .relays_max = kind == RING_RELAY ? WORLD_RELAYS : 0,
 					     .pools_count = 1));
+}
+
+/* A chunk for each message that can be in a ring or held, and no more. */
+int world_open_source(struct floe_publisher **ret)
+{
+	static const struct floe_pool pool = {MESSAGE_CHUNK, WORLD_SOURCE_POOL};
+
+	return floe_publisher_open(ret, WORLD_SOURCE,
+				   PUBLISHER(.depth = 1, .loans_max = WORLD_SOURCE_POOL,
+					     .pools = &pool, .pools_count = 1));
 }
 
 uint32_t world_count_loans(struct floe_publisher *pub, int *ret_last)

@@ -17,9 +17,12 @@
 #include <floe/floe.h>
 
 #define WORLD_TOPIC "crash"
+#define WORLD_SOURCE "crash.source" /* what the victim relays comes from here */
 #define WORLD_DEPTH 3
 #define WORLD_HOLDS 2
-#define WORLD_POOL 8           /* chunks of the victim's ring */
+#define WORLD_RELAYS 6
+#define WORLD_SOURCE_POOL (WORLD_RELAYS + 3) /* 1 in its ring, 1 lent, 1 taken and not sent on */
+#define WORLD_POOL 8                         /* chunks of the victim's ring */
 #define WORLD_SURVIVOR_POOL 12 /* and of the survivor's: so that nobody adopts the other's */
 
 #define PUBLISHER(...) \
@@ -46,6 +49,7 @@ struct stage {
 	_Atomic uint64_t begun[STAGE_THINGS]; /* what its things are, pattern_*.c says: */
 	_Atomic uint64_t made[STAGE_THINGS];  /* those that are certainly there */
 	_Atomic uint64_t deaths;
+	bool relayed;            /* they are somebody else's chunks: a dead node may be needed */
 };
 
 extern struct stage *stage;
@@ -64,9 +68,11 @@ enum ring_kind {
 	RING_BLOCK,   /* fixed, in a block of its process, which ends with it: adopted by nobody */
 	RING_GROWING,
 	RING_ELASTIC,
+	RING_RELAY, /* fixed, and chunks of a ring on WORLD_SOURCE as well */
 	RING_VISITOR
 };
 int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind);
+int world_open_source(struct floe_publisher **ret);
 /* It has WORLD_POOL chunks, and no more. */
 bool world_is_fixed(enum ring_kind kind);
 
