@@ -23,6 +23,8 @@ struct costs {
 	const struct instructions_work *work;
 	struct floe_publisher *pub;
 	struct floe_subscriber *sub;
+	struct floe_publisher *onward; /* where what is taken goes */
+	struct floe_subscriber *end;
 	struct floe_notifier *notifier;
 	struct floe_board_writer *writer;
 	struct floe_board_reader *reader;
@@ -69,6 +71,51 @@ static void run_round(void *state, uint64_t operations)
 			fail("message %llu did not arrive", (unsigned long long)i);
 		floe_release(costs->sub, &sample);
 	}
+}
+
+static void copy_on(struct costs *costs, struct floe_sample *sample)
+{
+	struct floe_loan loan;
+
+	topic_loan(costs->onward, sample->size, &loan);
+	memcpy(loan.data, sample->data, sample->size);
+	topic_publish(costs->onward, &loan);
+	floe_release(costs->sub, sample);
+}
+
+static void relay_on(struct costs *costs, struct floe_sample *sample)
+{
+	int r = floe_republish(costs->onward, costs->sub, sample);
+
+	if (r != 1)
+		fail("floe_republish: %s", r ? strerror(-r) : "no relay is free");
+}
+
+static void run_chain(struct costs *costs, uint64_t operations,
+		      void (*pass)(struct costs *costs, struct floe_sample *sample))
+{
+	struct floe_sample sample;
+
+	for (uint64_t i = 0; i < operations; i++) {
+		publish_one(costs, i);
+		if (!topic_take(costs->sub, &sample))
+			fail("message %llu did not arrive", (unsigned long long)i);
+		pass(costs, &sample);
+		if (!topic_take(costs->end, &sample) ||
+		    payload_read(sample.data, costs->payload, TOUCH_FIRST) != i)
+			fail("message %llu was not passed on", (unsigned long long)i);
+		floe_release(costs->end, &sample);
+	}
+}
+
+static void run_copied(void *state, uint64_t operations)
+{
+	run_chain(state, operations, copy_on);
+}
+
+static void run_relayed(void *state, uint64_t operations)
+{
+	run_chain(state, operations, relay_on);
 }
 
 /* With no more around it than run_call has: a poll is over in ten cycles, a jump that is taken is one. */
@@ -172,6 +219,21 @@ static void open_subscriber(struct costs *costs, const char *part)
 	costs->sub = topic_subscriber(costs->c->name, part, &(struct floe_subscriber_options){0});
 }
 
+#define RELAYS 64
+
+static void open_chain(struct costs *costs)
+{
+	costs->sub = topic_subscriber(costs->c->name, "raw",
+				      &(struct floe_subscriber_options){.holds_max = RELAYS + 1});
+	open_publisher(costs, "raw");
+	costs->end = topic_subscriber(costs->c->name, "on", &(struct floe_subscriber_options){0});
+	costs->onward = topic_publisher(costs->c->name, "on",
+					&(struct floe_publisher_options){
+						.payload_max = costs->payload,
+						.relays_max = RELAYS,
+					});
+}
+
 static void open_board_ends(struct costs *costs, const char *part)
 {
 	uint64_t value = 0;
@@ -231,6 +293,8 @@ static const struct instructions_work work_publish = {open_stepped_publish, run_
 static const struct instructions_work work_round = {open_stepped_both, run_round, run_nothing};
 static const struct instructions_work work_empty = {open_stepped_both, run_empty_take, run_nothing};
 
+static const struct instructions_work work_copied = {NULL, run_copied, run_nothing};
+static const struct instructions_work work_relayed = {NULL, run_relayed, run_nothing};
 static const struct instructions_work work_cycles = {NULL, run_cycles, run_nothing};
 static const struct instructions_work work_call = {NULL, run_call, run_nothing};
 
@@ -270,6 +334,23 @@ static void *open_empty(const struct bench_case *c, const struct bench_setup *se
 	struct costs *costs = open_round(c, setup);
 
 	costs->work = &work_empty;
+	return costs;
+}
+
+static void *open_copied(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_costs(c, &work_copied);
+
+	(void)setup;
+	open_chain(costs);
+	return costs;
+}
+
+static void *open_relayed(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_copied(c, setup);
+
+	costs->work = &work_relayed;
 	return costs;
 }
 
@@ -360,6 +441,8 @@ static void close_costs(void *state)
 	struct costs *costs = state;
 
 	floe_subscriber_close(costs->sub);
+	floe_subscriber_close(costs->end);
+	floe_publisher_close(costs->onward);
 	floe_publisher_close(costs->pub);
 	floe_notifier_close(costs->notifier);
 	floe_board_reader_close(costs->reader);
@@ -383,6 +466,8 @@ KIND(call, NULL);
 KIND(round, instructions);
 KIND(publish, instructions);
 KIND(empty, instructions);
+KIND(copied, NULL);
+KIND(relayed, NULL);
 KIND(notify, instructions);
 KIND(board_look, instructions);
 KIND(board_round, instructions);

@@ -23,6 +23,10 @@ extern const struct bench_kind costs_publish;
 /* take of an empty topic */
 extern const struct bench_kind costs_empty;
 
+/* publish, take, publish on a second topic, take there: what was taken is copied, or relayed */
+extern const struct bench_kind costs_copied;
+extern const struct bench_kind costs_relayed;
+
 /* floe_notify; nobody listens */
 extern const struct bench_kind costs_notify;
 

@@ -448,6 +448,11 @@ template <class T> class sample
 		if (sample_.data)
 			floe_release(sub_, &sample_);
 	}
+	/* As floe_republish: 1, and it is empty; else it is as before. */
+	int republish(publisher<T> &onward) noexcept
+	{
+		return floe_republish(onward.get(), sub_, &sample_);
+	}
 
 	/* By the subscriber's thread. What is not shared, see result(), stays in the sample. */
 	shared_sample<T> share() noexcept

@@ -73,6 +73,29 @@ void a_message_is_what_its_type_says()
 	expect_equal(sample.size(), 1);
 }
 
+void a_sample_is_passed_on()
+{
+	auto raw = open_publisher<picture>("raw");
+	auto in = open_subscriber<picture>("raw");
+	floe::publisher<picture> out;
+	auto end = open_subscriber<picture>("cooked");
+
+	floe_publisher_options relaying = {};
+
+	relaying.relays_max = 24;
+	expect_equal(out.open("cooked", relaying), 0);
+	expect_equal(raw.send(picture{{1, 2, 3}}), 1);
+
+	auto sample = in.take();
+
+	expect(sample);
+	expect_equal(sample.republish(out), 1);
+	expect(!sample);
+	sample = end.take();
+	expect(sample);
+	expect_equal(sample->pixels[2], 3);
+}
+
 void what_is_lent_is_what_is_read()
 {
 	auto pub = open_publisher<picture>("picture");
@@ -306,6 +329,7 @@ int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(a_message_is_what_its_type_says),
+		TEST(a_sample_is_passed_on),
 		TEST(what_is_lent_is_what_is_read),
 		TEST(loans_and_samples_go_back_at_their_end),
 		TEST(what_is_shared_is_given_back_by_the_last),
