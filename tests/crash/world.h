@@ -49,7 +49,7 @@ struct stage {
 	_Atomic uint64_t begun[STAGE_THINGS]; /* what its things are, pattern_*.c says: */
 	_Atomic uint64_t made[STAGE_THINGS];  /* those that are certainly there */
 	_Atomic uint64_t deaths;
-	bool relayed;            /* they are somebody else's chunks: a dead node may be needed */
+	bool relayed; /* they are somebody else's chunks: a dead node may be needed */
 };
 
 extern struct stage *stage;
