@@ -19,6 +19,12 @@ const char *const mutant_names[MUTANTS] = {
 	[SLOT_BEFORE_PAYLOAD] = "SLOT_BEFORE_PAYLOAD",
 	[TAKE_WITHOUT_FENCE] = "TAKE_WITHOUT_FENCE",
 	[RECLAIM_WITHOUT_FENCE] = "RECLAIM_WITHOUT_FENCE",
+	[VALUE_BEFORE_BYTES] = "VALUE_BEFORE_BYTES",
+	[READ_WITHOUT_SECOND_LOOK] = "READ_WITHOUT_SECOND_LOOK",
+	[BEGUN_WITHOUT_FENCE] = "BEGUN_WITHOUT_FENCE",
+	[TOTAL_BEFORE_COUNT] = "TOTAL_BEFORE_COUNT",
+	[NOTIFY_WITHOUT_FENCE] = "NOTIFY_WITHOUT_FENCE",
+	[LISTEN_WITHOUT_ACQUIRE] = "LISTEN_WITHOUT_ACQUIRE",
 };
 
 enum mutant mutant;
@@ -91,6 +97,20 @@ static void collect_order(const struct site *site, enum order order, enum access
 	collect(&weakening);
 }
 
+/* Of boards and events. */
+static enum order pattern_order(enum access access, const struct word_name *name, enum order order)
+{
+	if (mutant == NOTIFY_WITHOUT_FENCE && order == ORDER_seq_cst && is_writer()) {
+		if (access == ACCESS_STORE && name->word == WORD_TOTAL)
+			return ORDER_release;
+		if (access == ACCESS_LOAD && name->word == WORD_LISTENERS)
+			return ORDER_acquire;
+	}
+	if (mutant == LISTEN_WITHOUT_ACQUIRE && access == ACCESS_LOAD && name->word == WORD_TOTAL)
+		return ORDER_relaxed;
+	return order;
+}
+
 enum order mutant_order(enum access access, const struct word_name *name, enum order order,
 			const struct site *site)
 {
@@ -107,7 +127,9 @@ enum order mutant_order(enum access access, const struct word_name *name, enum o
 	if (mutant == RECLAIM_WITHOUT_FENCE && order == ORDER_seq_cst && access == ACCESS_FENCE &&
 	    site->line && is_writer())
 		return ORDER_relaxed;
-	return order;
+	if (mutant == BEGUN_WITHOUT_FENCE && access == ACCESS_FENCE && is_in(site, "cell_prepare"))
+		return ORDER_relaxed;
+	return name ? pattern_order(access, name, order) : order;
 }
 
 bool mutant_load(const struct word_name *name, const struct site *site, uint64_t *ret)
@@ -125,6 +147,9 @@ bool mutant_load(const struct word_name *name, const struct site *site, uint64_t
 	case RECLAIM_WITHOUT_SCAN:
 		*ret = HOLD_NONE;
 		return name->word == WORD_HOLD && is_writer();
+	case READ_WITHOUT_SECOND_LOOK:
+		*ret = doing[schedule_number()].sequence;
+		return name->word == WORD_BEGUN && is_in(site, "cell_kept");
 	case TAKEOVER_FORGETS_RING:
 		*ret = SLOT_INLINE;
 		return name->word == WORD_WHAT && is_in(site, "claim_ring");
@@ -161,7 +186,7 @@ static void catch_up(void)
 
 void mutant_loaded(const struct word_name *name, uint64_t value)
 {
-	if (name->word != WORD_SEQUENCE)
+	if (name->word != WORD_SEQUENCE && name->word != WORD_DONE)
 		return;
 	doing[schedule_number()].sequence = value;
 	if (mutant == HOLD_AFTER_VALIDATION)
@@ -177,6 +202,10 @@ static bool is_put_off(const struct word_name *name, uint64_t value)
 		return name->word == WORD_SEQUENCE && value % 2 == 0;
 	case SLOT_BEFORE_PAYLOAD:
 		return name->word == WORD_PAYLOAD || name->word == WORD_INLINE;
+	case VALUE_BEFORE_BYTES:
+		return name->word == WORD_BYTES;
+	case TOTAL_BEFORE_COUNT:
+		return name->word == WORD_COUNT;
 	default:
 		return false;
 	}
@@ -207,7 +236,9 @@ void mutant_stored(const struct word_name *name, uint64_t value)
 		doing[i].holds = value != 0;
 	if (catching_up || doing[i].late_count == 0)
 		return;
-	if ((mutant == HEAD_FIRST && name->word == WORD_HEAD) ||
+	if ((mutant == VALUE_BEFORE_BYTES && name->word == WORD_DONE) ||
+	    (mutant == TOTAL_BEFORE_COUNT && name->word == WORD_TOTAL) ||
+	    (mutant == HEAD_FIRST && name->word == WORD_HEAD) ||
 	    (mutant == SLOT_BEFORE_PAYLOAD && name->word == WORD_SEQUENCE && value % 2 == 0))
 		catch_up();
 }

@@ -22,8 +22,14 @@ enum mutant {
 	TAKEOVER_FORGETS_RING,     /* the successor takes what the slots name for retired */
 	RELEASE_FORGETS_HOLD,      /* release leaves the hold */
 	SLOT_BEFORE_PAYLOAD,       /* the message is sent, then filled */
-	TAKE_WITHOUT_FENCE,    /* hold and second look are ordered by release and acquire only */
-	RECLAIM_WITHOUT_FENCE, /* no fence before the scan of the holds */
+	TAKE_WITHOUT_FENCE,       /* hold and second look are ordered by release and acquire only */
+	RECLAIM_WITHOUT_FENCE,    /* no fence before the scan of the holds */
+	VALUE_BEFORE_BYTES,       /* a board's value is done, then filled */
+	READ_WITHOUT_SECOND_LOOK, /* who has read a value does not look whether it was kept */
+	BEGUN_WITHOUT_FENCE,      /* nothing orders the bytes after it */
+	TOTAL_BEFORE_COUNT,       /* the sums of an event come before its count */
+	NOTIFY_WITHOUT_FENCE,     /* total and listeners are ordered by release and acquire only */
+	LISTEN_WITHOUT_ACQUIRE,   /* the counts may be read before their sum */
 	MUTANTS,
 };
 

@@ -620,6 +620,10 @@ const struct scene scenes[] = {
 	{"waiting for the dead", begin_waiting_for_the_dead, end},
 	{"reliable", begin_reliable, end},
 	{"reliable until death", begin_reliable_until_death, end},
+	{"board", scene_begin_board, scene_end_board},
+	{"board of the dead", scene_begin_board_of_the_dead, scene_end_board},
+	{"event", scene_begin_event, scene_end_event},
+	{"event of the dead", scene_begin_event_of_the_dead, scene_end_event},
 };
 const unsigned scene_count = FLOE_COUNT(scenes);
 

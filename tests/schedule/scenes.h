@@ -16,12 +16,22 @@
  *     retired, each once; as many messages as there are chunks, and more, find a chunk at once; the
  *     living hold what they were given and nothing else
  *   - nobody sleeps while there is something for him to do
+ *   - a value of a board is whole, never older than the one before, and there after a death; a
+ *     notification is told once
  */
 
 #include "schedule.h"
 
 extern const struct scene scenes[];
 extern const unsigned scene_count;
+
+/* In pattern_scenes.c: boards and events. */
+void scene_begin_board(void);
+void scene_begin_board_of_the_dead(void);
+void scene_end_board(void);
+void scene_begin_event(void);
+void scene_begin_event_of_the_dead(void);
+void scene_end_event(void);
 
 /* NULL: there is none of this name. */
 const struct scene *scene_find(const char *name);

@@ -108,6 +108,12 @@ enum word {
 	WORD_INLINE, /* payload in a slot */
 	WORD_HEAD,
 	WORD_PAYLOAD,
+	WORD_BEGUN, /* of a board's value */
+	WORD_DONE,
+	WORD_BYTES,
+	WORD_COUNT, /* of an event */
+	WORD_TOTAL,
+	WORD_LISTENERS,
 };
 struct word_name {
 	enum word word;
