@@ -12,6 +12,7 @@
 
 #include "api/peer.h"
 #include "api/steps.h"
+#include "channel/relay_layout.h"
 #include "channel/segment_layout.h"
 #include "frame/frame.h"
 #include "registry/node_layout.h"
@@ -19,6 +20,8 @@
 #define KEPT_MAX 65536
 #define DEPTH 8
 #define PAYLOAD 512
+#define RELAYS 12
+#define SOURCE "u.source" /* after every topic that is attacked */
 #define HINTS_OFFSET 64
 
 /* What may be written, and how it looked when it was right. */
@@ -137,6 +140,11 @@ static void spoil(size_t offset)
 	store_relaxed((shared_u64 *)(void *)(ground.at + offset), make_value(word));
 }
 
+static void put_back(void)
+{
+	memcpy(ground.at, ground.kept, ground.size);
+}
+
 /* A message that is nearly one. */
 static void forge_message(void)
 {
@@ -153,6 +161,45 @@ static void forge_message(void)
 	store_release(&segment->head, next);
 }
 
+/* One word of a relay is nearly right, and a message leads there. */
+static void forge_relay(void)
+{
+	const struct segment_shared *kept = (const struct segment_shared *)(const void *)
+						    ground.kept;
+	struct segment_shared *segment = (struct segment_shared *)(void *)ground.at;
+	size_t receipts = kept->slots_offset + DEPTH * sizeof(struct slot_shared);
+	size_t at = receipts + kept->loans_max * sizeof(struct loan_shared);
+	struct relay_shared *relay = (struct relay_shared *)(void *)(ground.at + at);
+	uint64_t next = load_relaxed(&segment->head) + 1;
+	struct slot_shared *slot = (struct slot_shared *)(void *)(ground.at + kept->slots_offset) +
+				   next % DEPTH;
+
+	uint64_t n = dice(RELAYS);
+
+	memcpy(relay, ground.kept + at, RELAYS * sizeof(*relay));
+	/* One lie at a time: who has seen one does not come back. */
+	switch (dice(5)) {
+	case 0:
+		store_relaxed(&relay[n].offset, dice(2) ? make_border() : dice(UINT32_MAX));
+		break;
+	case 1:
+		store_relaxed(&relay[n].port, dice(2) ? make_border() : dice(UINT32_MAX));
+		break;
+	case 2:
+		n = dice(2) ? RELAYS + dice(UINT32_MAX) : make_border();
+		break;
+	case 3:
+		spoil(at + n * sizeof(*relay) + dice(80));
+		break;
+	default:
+		break;
+	}
+	store_relaxed(&slot->what, SLOT_FOREIGN | n);
+	store_relaxed(&slot->word[SLOT_CHUNK_SIZE], dice(4) ? PAYLOAD : make_border());
+	store_release(&slot->sequence, 2 * next);
+	store_release(&segment->head, next);
+}
+
 /* A hold on anybody's chunk, a cursor anywhere. */
 static void forge_port(void)
 {
@@ -161,11 +208,6 @@ static void forge_port(void)
 
 	store_relaxed(&port->hold[dice(4)], hold_make((uint32_t)dice(3), dice(65536) & ~63u));
 	store_relaxed(&port->cursor[dice(3)], dice(2) ? dice(1000) : make_border());
-}
-
-static void put_back(void)
-{
-	memcpy(ground.at, ground.kept, ground.size);
 }
 
 /* Looks right and closed for a moment, in which somebody may adopt it. */
@@ -194,6 +236,8 @@ _Noreturn static void attack_for_ever(enum attack_target target)
 			put_back();
 		else if (choice < 50 && target == ATTACK_SEGMENT)
 			forge_message();
+		else if (choice < 90 && target == ATTACK_RELAY)
+			forge_relay();
 		else if (choice < 50 && target == ATTACK_NODE)
 			forge_port();
 		else if (choice < 75)
@@ -215,6 +259,26 @@ static void join_as_publisher(const struct attack *attack)
 
 	for (uint64_t i = 0; i < DEPTH; i++)
 		publish(pub, i % 2 ? PAYLOAD : 8, i);
+	ground.at = find_mapping("topics/*/pub.*");
+	segment = (const struct segment_shared *)(const void *)ground.at;
+	ground.size = segment->pool[0].offset + 4 * segment->pool[0].chunk_size;
+}
+
+static void join_as_relay(const struct attack *attack)
+{
+	struct floe_publisher *source = publisher(SOURCE, PUBLISHER(.payload_max = PAYLOAD));
+	struct floe_subscriber *in = subscriber(SOURCE, SUBSCRIBER(.holds_max = RELAYS + 1));
+	struct floe_publisher *pub = publisher(
+		attack->topic,
+		PUBLISHER(.depth = DEPTH, .payload_max = PAYLOAD, .relays_max = RELAYS));
+	const struct segment_shared *segment;
+	struct floe_sample sample;
+
+	for (uint64_t i = 0; i < RELAYS; i++) {
+		publish(source, PAYLOAD, i);
+		sample = take(in, PAYLOAD, i);
+		expect_equal(floe_republish(pub, in, &sample), 1);
+	}
 	ground.at = find_mapping("topics/*/pub.*");
 	segment = (const struct segment_shared *)(const void *)ground.at;
 	ground.size = segment->pool[0].offset + 4 * segment->pool[0].chunk_size;
@@ -244,9 +308,8 @@ static void join_as_anybody(const struct attack *attack)
 void attack_life(int wire, void *argument)
 {
 	static void (*const join[])(const struct attack *attack) = {
-		[ATTACK_SEGMENT] = join_as_publisher,
-		[ATTACK_LEFT] = join_as_publisher,
-		[ATTACK_NODE] = join_as_subscriber,
+		[ATTACK_SEGMENT] = join_as_publisher, [ATTACK_LEFT] = join_as_publisher,
+		[ATTACK_RELAY] = join_as_relay,       [ATTACK_NODE] = join_as_subscriber,
 		[ATTACK_HINTS] = join_as_anybody,
 	};
 	const struct attack *attack = argument;

@@ -19,6 +19,7 @@
 enum attack_target {
 	ATTACK_SEGMENT, /* as a publisher, its ring */
 	ATTACK_LEFT,    /* the same, after it said that it left, so that it is adopted */
+	ATTACK_RELAY,   /* as a republisher, its ring and the relays in it */
 	ATTACK_NODE,    /* as a subscriber, its port and all of its node */
 	ATTACK_HINTS,   /* the line that all may write */
 };

@@ -307,6 +307,11 @@ static void who_says_that_he_left_and_writes_on_hurts_nobody(void)
 	attack(ATTACK_LEFT);
 }
 
+static void a_republisher_that_writes_nonsense_hurts_nobody(void)
+{
+	attack(ATTACK_RELAY);
+}
+
 static void a_subscriber_that_writes_nonsense_hurts_nobody(void)
 {
 	attack(ATTACK_NODE);
@@ -349,6 +354,7 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		TEST(a_publisher_that_writes_nonsense_hurts_nobody),
 		TEST(who_says_that_he_left_and_writes_on_hurts_nobody),
+		TEST(a_republisher_that_writes_nonsense_hurts_nobody),
 		TEST(a_subscriber_that_writes_nonsense_hurts_nobody),
 		TEST(nonsense_in_the_hints_ends_nobody),
 		TEST(a_hint_may_have_any_value),

@@ -198,6 +198,36 @@ static void live_in_a_block(void)
 	floe_publisher_close(pub);
 }
 
+#define RELAYS 6
+
+/* What it reads on another topic it passes on without a copy, and then it leaves in each order. */
+static void live_as_relay(void)
+{
+	struct floe_subscriber_options in_options = {.size = sizeof(in_options),
+						     .holds_max = RELAYS + 1};
+	struct floe_publisher_options out_options = plan(4);
+	struct floe_publisher *source = NULL, *out = NULL;
+	struct floe_subscriber *in = NULL, *end = NULL;
+	struct floe_sample sample = {0};
+
+	out_options.relays_max = RELAYS;
+	(void)floe_publisher_open(&source, OTHER, NULL);
+	(void)floe_subscriber_open(&in, OTHER, &in_options);
+	(void)open_subscriber(&end, FLOE_POLICY_KEEP_LAST);
+	(void)floe_publisher_open(&out, TOPIC, &out_options);
+	for (int i = 0; i < 8; i++) {
+		(void)say(source, CHUNK, 4);
+		(void)floe_take(in, &sample);
+		(void)floe_republish(out, in, &sample);
+		floe_release(in, &sample);
+		(void)hear_last(end, CHUNK, 4);
+	}
+	floe_subscriber_close(in);
+	floe_publisher_close(source);
+	floe_publisher_close(out);
+	floe_subscriber_close(end);
+}
+
 static void live_as_cleaner(void)
 {
 	(void)clean();
@@ -580,6 +610,7 @@ static const struct life lives[] = {
 	{"a board alone", board_live, NULL, NULL, board_newcome, false},
 	{"an event alone", event_live, NULL, NULL, event_newcome, false},
 	{"a service alone", service_live, NULL, NULL, service_newcome, false},
+	{"a republisher", live_as_relay, NULL, NULL, NULL, false},
 };
 
 static void run_as(size_t i, bool as_user)
@@ -630,6 +661,7 @@ RUN(services, run_as, 15)
 RUN(a_board_alone, run_as, 16)
 RUN(an_event_alone, run_as, 17)
 RUN(a_service_alone, run_as, 18)
+RUN(a_republisher, run_as, 19)
 
 #define BOTH(name) \
 	TEST(name##_may_die_at_any_system_call), TEST(name##_may_die_at_any_system_call_as_a_user)
@@ -643,6 +675,7 @@ int main(int argc, char **argv)
 		BOTH(a_successor),
 		BOTH(a_successor_with_another_plan),
 		BOTH(a_publisher_in_a_block),
+		BOTH(a_republisher),
 		BOTH(who_cleans),
 		BOTH(who_cleans_beside_others),
 		BOTH(who_looks),
