@@ -32,7 +32,9 @@ struct bin;
 /* Objects that may lie in transfer[] at once. */
 floe_inline uint32_t central_transfer_max(unsigned class)
 {
-	return 2u * size_class[class].cache_max;
+	uint32_t max = 2u * size_class[class].cache_max;
+
+	return max < 256 ? max : 256;
 }
 
 /* Up to `count` objects; returns how many, 0: out of memory. */
