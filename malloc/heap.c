@@ -65,9 +65,13 @@ void *malloc_slow(size_t size)
 /* What the system says while pages are given back is not the caller's business. */
 void free_slow(void *p)
 {
-	struct heap *heap = p ? malloc_heap() : NULL;
-	int before = errno;
+	struct heap *heap;
+	int before;
 
+	if (!p)
+		return;
+	heap = malloc_heap();
+	before = errno;
 	if (heap)
 		heap_free_slow(heap, p);
 	errno = before;

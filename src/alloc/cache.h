@@ -44,6 +44,7 @@ struct cache {
 	shared_u64
 		fast_max; /* a size up to this may come from a bin at once; 0 while there are samples */
 	struct bin bin[PAGE_STATES];
+	struct extent *extent; /* which that is */
 	struct heap *heap;
 	struct cache *next;  /* of the heap's caches, or of the spare ones */
 	int64_t sample_left; /* bytes until the next sample */
@@ -134,13 +135,14 @@ void cache_flush(struct cache *cache);
 void cache_retire(struct cache *cache);
 
 /* From now on the classes of what lies in this extent are found at once. */
-floe_inline void cache_look_at(struct cache *cache, const struct extent *extent)
+floe_inline void cache_look_at(struct cache *cache, struct extent *extent)
 {
 	if (extent->shift != EXTENT_PAGE_SHIFT)
 		return;
 	cache->begin = (uintptr_t)extent->pages;
 	cache->length = (size_t)extent->page_count_max << EXTENT_PAGE_SHIFT;
 	cache->state = extent->state;
+	cache->extent = extent;
 }
 
 /* The state of the page that holds p, PAGE_PLAIN when it is not in the extent looked at. */

@@ -228,9 +228,17 @@ static void *alloc_large(struct heap *heap, size_t alignment, size_t size, bool 
 	return p;
 }
 
+/* As thread_cache, and mostly without a call. */
+static struct cache *find_cache(struct heap *heap)
+{
+	struct cache *cache = heap_cache(heap);
+
+	return floe_likely(cache) ? cache : thread_cache(heap);
+}
+
 static void *alloc_class(struct heap *heap, unsigned class)
 {
-	struct cache *cache = thread_cache(heap);
+	struct cache *cache = find_cache(heap);
 	void *p;
 
 	if (cache) {
@@ -260,10 +268,18 @@ static void *alloc_class_or_gather(struct heap *heap, unsigned class)
 /* One that this thread has in its cache. */
 static void *take_large(struct heap *heap, size_t size)
 {
-	struct cache *cache = size <= RUN_SIZE_MAX ? thread_cache(heap) : NULL;
+	struct cache *cache = size <= RUN_SIZE_MAX ? find_cache(heap) : NULL;
 	size_t count = size_align(size, HEAP_PAGE) / HEAP_PAGE;
 
 	return cache ? bin_pop(&cache->bin[state_of_run(count)]) : NULL;
+}
+
+/* NULL: it is not to be a sample. */
+static void *alloc_sample(struct heap *heap, size_t alignment, size_t size)
+{
+	if (floe_likely(!load_relaxed(&heap->sample_every)))
+		return NULL;
+	return sample_alloc(heap, alignment, size);
 }
 
 void *heap_alloc_slow(struct heap *heap, size_t size)
@@ -273,7 +289,7 @@ void *heap_alloc_slow(struct heap *heap, size_t size)
 
 	if (is_hardened(heap))
 		return hardened_alloc(heap, 1, size);
-	p = sample_alloc(heap, 1, size);
+	p = alloc_sample(heap, 1, size);
 	if (p)
 		return p;
 	if (size <= CLASS_SIZE_MAX)
@@ -309,7 +325,7 @@ void *heap_alloc_aligned(struct heap *heap, size_t alignment, size_t size)
 	/* Spans begin at pages, objects at multiples of their size from there. */
 	if (alignment <= page)
 		class = class_of_aligned(size, alignment);
-	p = sample_alloc(heap, alignment, size);
+	p = alloc_sample(heap, alignment, size);
 	if (p)
 		return p;
 	if (class)
@@ -356,24 +372,34 @@ static int free_large(struct heap *heap, struct cache *cache, unsigned state, st
 	return 0;
 }
 
-static int free_object(struct heap *heap, unsigned state, struct extent *extent, void *p)
+static int free_object(struct heap *heap, struct cache *cache, unsigned state,
+		       struct extent *extent, void *p)
 {
-	struct cache *cache = thread_cache(heap);
-
-	if (cache)
-		cache_look_at(cache, extent);
 	return state_is_large(state) ? free_large(heap, cache, state, extent, p)
 				     : free_small(heap, cache, state, p);
 }
 
-static int free_found(struct heap *heap, void *p)
+/* Not in the extent that the thread looks at. */
+static int free_elsewhere(struct heap *heap, struct cache *cache, void *p)
 {
 	struct extent *extent = directory_find(&heap->directory, p);
 	uint8_t state = extent ? heap_state(extent, p) : PAGE_PLAIN;
 
 	if (!state_is_class(state) && !state_is_large(state))
 		return heap_misfree(heap, p, extent ? "is no object" : "is not of this heap");
-	return free_object(heap, state, extent, p);
+	if (cache)
+		cache_look_at(cache, extent);
+	return free_object(heap, cache, state, extent, p);
+}
+
+static int free_found(struct heap *heap, void *p)
+{
+	struct cache *cache = find_cache(heap);
+	unsigned state = cache ? cache_state(cache, p) : PAGE_PLAIN;
+
+	if (floe_likely(state_is_class(state) || state_is_large(state)))
+		return free_object(heap, cache, state, cache->extent, p);
+	return free_elsewhere(heap, cache, p);
 }
 
 void heap_free_slow(struct heap *heap, void *p)
