@@ -169,8 +169,9 @@ FLOE_PUBLIC void floe_heap_mark_idle(struct floe_heap *heap);
 /* Limits as in the options, from now on. What is beyond them already stays. 0; -EINVAL. */
 FLOE_PUBLIC int floe_heap_set_limits(struct floe_heap *heap, size_t limit, size_t limit_soft);
 
-/* For each thousand pages that are freed `rate` go back to the system: 0 none, 1 the default.
- * 0; -EINVAL. */
+/* For each thousand pages that are freed up to `rate` go back to the system, of those that lay free
+ * meanwhile. As many as are in use stay, but 16 MiB at least and 64 at most. 0: none, 1: the default,
+ * FLOE_RELEASE_RATE_MAX: all at once, whatever is in use. 0; -EINVAL. */
 #define FLOE_RELEASE_RATE_MAX 1000u
 FLOE_PUBLIC int floe_heap_set_release_rate(struct floe_heap *heap, unsigned rate);
 

@@ -182,7 +182,8 @@ static void give_back_empty(struct heap *heap, struct central *central, struct e
 	(void)pages_give(heap, extent, span);
 }
 
-static void give_object(struct heap *heap, unsigned class, struct extent *extent, void *object)
+/* False: it is none, or was free already. */
+static bool give_object(struct heap *heap, unsigned class, struct extent *extent, void *object)
 {
 	struct central *central = &heap->central[class];
 	struct span *span = extent_span(extent, extent_page(extent, object));
@@ -191,27 +192,29 @@ static void give_object(struct heap *heap, unsigned class, struct extent *extent
 
 	if (floe_unlikely(r != 0)) {
 		(void)heap_misfree(heap, object, r < 0 ? "is inside an object" : "was freed twice");
-		return;
+		return false;
 	}
 	span->free[index / 64] |= (uint64_t)1 << index % 64;
 	if (span->free_count++ == 0)
 		link_second(central, span);
-	central->taken--;
 	if (span->free_count == span->object_count)
 		give_back_empty(heap, central, extent, span);
+	return true;
 }
 
 static void give_to_spans(struct heap *heap, unsigned class, void **objects, uint32_t count)
 {
 	struct extent *extent = NULL;
+	uint32_t given = 0;
 
 	for (uint32_t i = 0; i < count; i++) {
 		/* Most objects lie in the same extent as the one before. */
 		if (!extent ||
 		    (uintptr_t)objects[i] - (uintptr_t)extent->memory >= extent->memory_size)
 			extent = directory_find(&heap->directory, objects[i]);
-		give_object(heap, class, extent, objects[i]);
+		given += give_object(heap, class, extent, objects[i]);
 	}
+	heap->central[class].taken -= given;
 }
 
 static uint32_t give_transfer(struct heap *heap, unsigned class, void **objects, uint32_t count)

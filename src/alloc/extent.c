@@ -48,7 +48,7 @@ static bool fit(const void *memory, size_t size, uint32_t count, struct extent_p
 	plan->page_count = count;
 	plan->bin_count = bin_of(count) + 1;
 	plan->state_offset = get_state_offset(plan->bin_count);
-	plan->span_offset = size_align(plan->state_offset + count, FLOE_CACHELINE);
+	plan->span_offset = size_align(plan->state_offset + 2 * (size_t)count, FLOE_CACHELINE);
 	plan->pages_offset = size_align(begin + plan->span_offset + count * sizeof(struct span),
 					page_size) -
 			     begin;
@@ -60,7 +60,7 @@ struct extent_plan extent_lay_out(const void *memory, size_t size)
 	struct extent_plan plan = {
 		.shift = size < EXTENT_SMALL_SIZE ? EXTENT_SMALL_SHIFT : EXTENT_PAGE_SHIFT,
 	};
-	size_t count = size / (((size_t)1 << plan.shift) + sizeof(struct span) + 1);
+	size_t count = size / (((size_t)1 << plan.shift) + sizeof(struct span) + 2);
 
 	if (count > EXTENT_PAGES_MAX - 1)
 		count = EXTENT_PAGES_MAX - 1;
@@ -91,6 +91,7 @@ struct extent *extent_format(void *memory, size_t size, const struct extent_plan
 		.memory_size = size,
 		.pages = bytes + plan->pages_offset,
 		.state = (shared_u8 *)(bytes + plan->state_offset),
+		.lead = bytes + plan->state_offset + plan->page_count,
 		.span = (struct span *)(void *)(bytes + plan->span_offset),
 		.bin = (struct span **)(void *)(bytes + sizeof(struct extent)),
 		.bin_count = plan->bin_count,
@@ -101,7 +102,7 @@ struct extent *extent_format(void *memory, size_t size, const struct extent_plan
 	if (!zeroed)
 		memset((void *)e->state, PAGE_PLAIN, plan->page_count);
 	if (page_count)
-		extent_extend(e, page_count);
+		extent_extend(e, page_count, true);
 	return e;
 }
 
@@ -144,13 +145,22 @@ static void take_run(struct extent *e, struct span *run)
 	set_state(e, first, PAGE_PLAIN);
 	set_state(e, first + run->page_count - 1, PAGE_PLAIN);
 	e->free_count -= run->page_count;
+	e->dirty_count -= run->clean ? 0 : run->page_count;
+}
+
+/* The free run that ends with a page. */
+static struct span *run_before(const struct extent *e, size_t last)
+{
+	uintptr_t start = e->span[last].start;
+
+	return &e->span[start & 1 ? start >> 1 : last];
 }
 
 /* Takes the free neighbours of the run first..first + count out as well. */
 static void join(struct extent *e, size_t *first, uint32_t *count, bool *clean)
 {
 	if (*first > 0 && get_state(e, *first - 1) == PAGE_FREE) {
-		struct span *before = extent_span(e, *first - 1);
+		struct span *before = run_before(e, *first - 1);
 
 		take_run(e, before);
 		*first = extent_index(e, before);
@@ -180,14 +190,27 @@ static void put_run(struct extent *e, size_t first, uint32_t count, bool clean)
 	set_state(e, first + count - 1, PAGE_FREE);
 	link_run(e, run);
 	e->free_count += count;
+	e->dirty_count += clean ? 0 : count;
 }
 
-void extent_extend(struct extent *extent, uint32_t page_count)
+/* After each step that leaves fewer pages free. */
+static void note_idle(struct extent *e)
+{
+	if (e->dirty_count < e->idle_count)
+		e->idle_count = e->dirty_count;
+}
+
+void extent_begin_idle(struct extent *extent)
+{
+	extent->idle_count = extent->dirty_count;
+}
+
+void extent_extend(struct extent *extent, uint32_t page_count, bool clean)
 {
 	uint32_t before = extent->page_count;
 
 	extent->page_count += page_count;
-	put_run(extent, before, page_count, true);
+	put_run(extent, before, page_count, clean);
 }
 
 /* The first bin from `from` on that is not empty; EXTENT_BINS_MAX: none. */
@@ -263,6 +286,7 @@ struct span *extent_take(struct extent *extent, uint32_t count, size_t alignment
 		put_run(extent, first + lead + count, length - lead - count, clean);
 	if (lead)
 		put_run(extent, first, lead, clean);
+	note_idle(extent);
 	return taken;
 }
 
@@ -289,6 +313,7 @@ static bool lengthen(struct extent *e, struct span *span, uint32_t count)
 	take_run(e, run);
 	if (length > more)
 		put_run(e, behind + more, length - more, clean);
+	note_idle(e);
 	span->page_count = count & (EXTENT_PAGES_MAX - 1);
 	return true;
 }
@@ -313,6 +338,7 @@ struct span *extent_take_dirty(struct extent *extent)
 			if (run->clean)
 				continue;
 			take_run(extent, run);
+			note_idle(extent);
 			return run;
 		}
 	}
@@ -329,6 +355,7 @@ struct span *extent_take_behind(struct extent *extent, size_t from, size_t least
 		if (at >= from && get_state(extent, at) == PAGE_FREE && !span->clean &&
 		    span->page_count >= least) {
 			take_run(extent, span);
+			note_idle(extent);
 			return span;
 		}
 		at += span->page_count;
@@ -341,14 +368,14 @@ void extent_mark(struct extent *extent, struct span *span, unsigned class)
 	size_t first = extent_index(extent, span);
 
 	for (size_t i = 0; i < span->page_count; i++) {
-		if (i > 0)
-			span[i].start = 2 * first + 1;
+		extent->lead[first + i] = (uint8_t)i;
 		set_state(extent, first + i, (uint8_t) class);
 	}
 }
 
 void extent_mark_first(struct extent *extent, struct span *span, uint8_t state)
 {
+	extent->lead[extent_index(extent, span)] = 0;
 	set_state(extent, extent_index(extent, span), state);
 }
 
@@ -411,10 +438,10 @@ static bool is_used_run(const struct extent *e, size_t first)
 	for (size_t i = 1; i < span->page_count; i++) {
 		if (get_state(e, first + i) != inner)
 			return false;
-		if (inner != PAGE_PLAIN && span[i].start != 2 * first + 1)
+		if (inner != PAGE_PLAIN && e->lead[first + i] != i)
 			return false;
 	}
-	return true;
+	return e->lead[first] == 0;
 }
 
 static size_t count_listed(const struct extent *e)
@@ -429,7 +456,7 @@ static size_t count_listed(const struct extent *e)
 
 int extent_check(const struct extent *extent)
 {
-	size_t free_count = 0, runs = 0;
+	size_t free_count = 0, dirty_count = 0, runs = 0;
 
 	for (size_t at = 0; at < extent->page_count; at += extent->span[at].page_count) {
 		const struct span *span = &extent->span[at];
@@ -440,8 +467,11 @@ int extent_check(const struct extent *extent)
 		if (span->start != (uintptr_t)extent->pages + (at << extent->shift))
 			return -EPROTO;
 		free_count += is_free ? span->page_count : 0;
+		dirty_count += is_free && !span->clean ? span->page_count : 0;
 		runs += is_free;
 	}
+	if (dirty_count != extent->dirty_count || extent->idle_count > dirty_count)
+		return -EPROTO;
 	if (free_count != extent->free_count || runs != count_listed(extent))
 		return -EPROTO;
 	return 0;

@@ -6,7 +6,7 @@
  * Extent: one piece of memory of a heap, cut into pages, and the runs of pages in it.
  *
  *	memory
- *	| struct extent | bin[] | state[] | span[] | page 0 | page 1 | ...            |
+ *	| struct extent | bin[] | state[] | lead[] | span[] | page 0 | page 1 | ...   |
  *
  *	state[p]  PAGE_PLAIN    nothing begins here: inside a large object or a free run
  *	          1..40         the size class of the objects here
@@ -15,13 +15,16 @@
  *	          PAGE_SAMPLED  the same, of an object of any size that is a sample (sample.h)
  *	          PAGE_FREE     first or last page of a free run
  *	          PAGE_OWN      first page of what the heap needs itself: caches of threads
+ *	lead[p]   pages before p in its run, where state[p] is a class; 0 at a large object's first
  *
  *	every page belongs to exactly one run; no two free runs are neighbours
  *	bin[bin_of(n)] lists the free runs of n pages; bin_used has a bit for each that is not empty
  *	free_count = sum of the pages of all free runs <= page_count <= page_count_max
+ *	dirty_count = the same of those that are not clean; idle_count <= dirty_count was the least
+ *	of it since extent_begin_idle: so many pages lay there all the while
  *
- * span[p] means something only where state[p] says so: a block is taken into use by clearing one
- * byte for each of its pages. Nothing outside `memory` is written, nothing is unmapped.
+ * span[p] and lead[p] mean something only where state[p] says so: a block is taken into use by
+ * clearing one byte for each of its pages. Nothing outside `memory` is written, nothing is unmapped.
  *
  * Private to the process, under the heap's page lock, except what its objects' users look at:
  * state[] and the first words of a span, which stay as they are while one of its objects is out.
@@ -58,8 +61,8 @@ struct span {
 	struct span *next; /* in a bin, or among the spans of a class that have free objects */
 	struct span *prev;
 	uint64_t free[CLASS_OBJECTS_MAX / 64]; /* bit i: object i is free */
-	/* In the first page's span: the run's address. In others of small objects, and in the last
-	 * of a free run: 2 * index of the first page + 1. */
+	/* In the first page's span: the run's address. In the last of a free run: 2 * index of the
+	 * first page + 1. */
 	uintptr_t start;
 	uint32_t page_count : 31;
 	uint32_t clean : 1; /* untouched since the system gave it, or given back to it */
@@ -82,6 +85,7 @@ struct extent {
 	size_t memory_size;
 	unsigned char *pages;
 	shared_u8 *state;
+	uint8_t *lead;
 	struct span *span;
 	struct span **bin;
 	uint64_t bin_used[EXTENT_BINS_MAX / 64];
@@ -89,10 +93,13 @@ struct extent {
 	uint32_t page_count; /* that have memory */
 	uint32_t page_count_max;
 	uint32_t free_count;
+	uint32_t dirty_count;
+	uint32_t idle_count;
 	uint8_t shift;
 	uint8_t kind;
 	uint8_t backing;    /* pages that the kernel gives and takes; 0: the usual ones */
 	bool releasable;    /* madvise is allowed */
+	bool huge;          /* some of its pages came as parts of huge ones */
 	shared_u8 draining; /* nothing new is taken from it; written under the page lock */
 };
 
@@ -116,8 +123,8 @@ struct extent_plan extent_lay_out(const void *memory, size_t size);
 struct extent *extent_format(void *memory, size_t size, const struct extent_plan *plan,
 			     uint32_t page_count, bool zeroed);
 
-/* More pages got memory, which is clean. */
-void extent_extend(struct extent *extent, uint32_t page_count);
+/* More pages got memory. */
+void extent_extend(struct extent *extent, uint32_t page_count, bool clean);
 
 /* A run of `count` pages at a multiple of `alignment`. NULL: none. `search` also looks at runs that
  * are not known to be long enough, one after the other. */
@@ -135,6 +142,9 @@ struct span *extent_take_dirty(struct extent *extent);
 
 /* The same of the first such run at page `from` or behind it that has `least` pages. */
 struct span *extent_take_behind(struct extent *extent, size_t from, size_t least);
+
+/* idle_count begins anew. */
+void extent_begin_idle(struct extent *extent);
 
 /* Whether a page has small objects, or is the first of a large one. */
 floe_inline bool state_is_class(unsigned state)
@@ -158,11 +168,7 @@ floe_inline uint8_t state_of_run(size_t count)
 /* The run in which a page is; its state is a class or the first of a large object. */
 floe_inline struct span *extent_span(const struct extent *extent, size_t page)
 {
-	uintptr_t start = extent->span[page].start;
-	size_t is_inner = (size_t)0 - (start & 1);
-
-	/* No branch: half of them would be guessed wrong in spans of two pages. */
-	return &extent->span[(start >> 1 & is_inner) | (page & ~is_inner)];
+	return &extent->span[page - extent->lead[page]];
 }
 
 floe_inline size_t extent_page(const struct extent *extent, const void *p)

@@ -13,9 +13,16 @@
 #define FEW_PAGES_SIZE ((size_t)8 << 20)
 #define STEP_MIN ((size_t)1 << 20)
 #define STEP_MAX ((size_t)64 << 20)
+/* A heap of so many bytes grows by huge pages: one page fault in place of 512. What they have too much
+ * would count in a smaller one. */
+#define HUGE_FROM ((size_t)8 << 20)
+#define HUGE_PAGE ((size_t)2 << 20)
 /* One page goes back for each thousand that was freed, times release_rate; not fewer at once. */
 #define RATE_UNIT 1000
 #define RELEASE_MIN 64
+/* Bytes that may lie free beside as many in use, and stay: so many always, and so many at most. */
+#define IDLE_MIN ((size_t)16 << 20)
+#define IDLE_MAX ((size_t)64 << 20)
 /* mincore(2) tells of so many pages at once. */
 #define LOOK_PAGES 1024
 /* Sizes of pages that memory may have. */
@@ -64,17 +71,52 @@ static int protect_pages(struct extent *e, uint32_t from, uint32_t count)
 			   PROT_READ | PROT_WRITE);
 }
 
-static int extend(struct heap *heap, struct extent *e, size_t size)
+static uintptr_t page_address(const struct extent *e, size_t page)
 {
-	uint32_t count = (uint32_t)(size >> e->shift);
+	return (uintptr_t)e->pages + (page << e->shift);
+}
+
+/* Bytes until a huge page ends. 0: none is wanted. What is large may never be touched. */
+static size_t size_to_huge(const struct heap *heap, const struct extent *e, size_t needed)
+{
+	uintptr_t begin = page_address(e, e->page_count);
+	size_t size = size_align(begin + needed, HUGE_PAGE) - begin;
+
+	if (heap->obtained < HUGE_FROM || needed > HUGE_PAGE / 4 || is_over_limit(heap, size))
+		return 0;
+	return size;
+}
+
+/* Asks for the huge page that ends with page `end`, and takes it. Afterwards the range is as before,
+ * or the kernel (khugepaged) would fill again what is given back of it. False: not all of it is from
+ * page `from` on, or there is no such thing. */
+static bool take_huge_page(struct extent *e, uint32_t from, uint32_t end)
+{
+	uintptr_t begin = page_address(e, end) - HUGE_PAGE;
+	unsigned char *memory = e->memory + (begin - (uintptr_t)e->memory);
+
+	if (begin < page_address(e, from) || os->advise(memory, HUGE_PAGE, MADV_HUGEPAGE) < 0)
+		return false;
+	*(volatile unsigned char *)memory = 0;
+	(void)os->advise(memory, HUGE_PAGE, MADV_NOHUGEPAGE);
+	return true;
+}
+
+static int extend(struct heap *heap, struct extent *e, size_t size, bool to_huge)
+{
+	uint32_t count = (uint32_t)(size >> e->shift), from = e->page_count;
+	bool touched;
 	int r;
 
 	if (size >> e->shift > e->page_count_max - e->page_count)
 		return -ENOMEM;
-	r = protect_pages(e, e->page_count, count);
+	r = protect_pages(e, from, count);
 	if (r < 0)
 		return r;
-	extent_extend(e, count);
+	touched = to_huge && take_huge_page(e, from, from + count);
+	if (touched)
+		e->huge = true;
+	extent_extend(e, count, !touched);
 	heap->obtained += size;
 	return 0;
 }
@@ -130,6 +172,14 @@ static struct extent *last_extent(const struct heap *heap)
 	return e;
 }
 
+static int extend_or_less(struct heap *heap, struct extent *e, size_t step, size_t needed)
+{
+	size_t huge = size_to_huge(heap, e, needed);
+	int r = extend(heap, e, huge ? huge : step, huge);
+
+	return r < 0 ? extend(heap, e, needed, false) : r;
+}
+
 /* The last extent gets more pages; if it is no longer the system's, or has no address space left,
  * there is another one. */
 static int grow_system(struct heap *heap, size_t needed)
@@ -145,8 +195,7 @@ static int grow_system(struct heap *heap, size_t needed)
 			return r;
 		e = last_extent(heap);
 	}
-	r = extend(heap, e, step);
-	return r < 0 && step > needed ? extend(heap, e, needed) : r;
+	return extend_or_less(heap, e, step, needed);
 }
 
 static int obtain_piece(struct heap *heap, size_t size)
@@ -370,10 +419,15 @@ struct span *pages_take(struct heap *heap, const struct pages_request *request,
 	return span;
 }
 
+static bool is_over_soft(const struct heap *heap)
+{
+	return heap->limit_soft && heap->obtained > heap->limit_soft;
+}
+
 /* Pages that are due by now. */
 static size_t count_due(const struct heap *heap)
 {
-	if (heap->limit_soft && heap->obtained > heap->limit_soft)
+	if (is_over_soft(heap))
 		return SIZE_MAX >> EXTENT_PAGE_SHIFT;
 	return heap->release_due > 0 ? (size_t)heap->release_due / RATE_UNIT : 0;
 }
@@ -468,6 +522,10 @@ static int drop_pages(const struct extent *e, const struct span *run, size_t pag
 	if (from >= to)
 		return 0;
 	before = count_resident(memory, to - from);
+	/* Parts of a huge page come back only when the kernel has taken it apart, which it does for
+	 * MADV_FREE, not for MADV_DONTNEED. */
+	if (e->huge)
+		(void)os->advise(memory, to - from, MADV_FREE);
 	r = advise_away(memory, to - from);
 	after = count_resident(memory, to - from);
 	*ret_released = before > after ? before - after : 0;
@@ -607,12 +665,45 @@ size_t pages_release(struct heap *heap, size_t wanted)
 	return released;
 }
 
+/* What lay free since this was asked last, beyond as much as is in use: a program whose use goes up
+ * and down would have it again soon, page by page. */
+static size_t count_idle(struct heap *heap)
+{
+	size_t idle = 0, used = 0;
+
+	for (struct extent *e = heap->extents; e; e = e->next) {
+		if (e->releasable) {
+			idle += (size_t)e->idle_count << e->shift;
+			used += (size_t)(e->page_count - e->free_count) << e->shift;
+		}
+		extent_begin_idle(e);
+	}
+	if (used > IDLE_MAX)
+		used = IDLE_MAX;
+	else if (used < IDLE_MIN)
+		used = IDLE_MIN;
+	return idle > used ? (idle - used) >> EXTENT_PAGE_SHIFT : 0;
+}
+
+static size_t choose_due(struct heap *heap)
+{
+	size_t due = count_due(heap), idle;
+
+	if (is_over_soft(heap) || heap->release_rate == FLOE_RELEASE_RATE_MAX)
+		return due;
+	idle = count_idle(heap);
+	if (idle >= due)
+		return due;
+	heap->release_due -= (int64_t)(due - idle) * RATE_UNIT;
+	return idle;
+}
+
 void pages_release_due(struct heap *heap)
 {
 	size_t due;
 
 	lock_take(&heap->page_lock);
-	due = count_due(heap);
+	due = choose_due(heap);
 	lock_give(&heap->page_lock);
 	if (due)
 		(void)pages_release(heap, due << EXTENT_PAGE_SHIFT);

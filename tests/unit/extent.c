@@ -171,9 +171,12 @@ static void random_step(void)
 	} else if (random_number() % 4 == 0) {
 		(void)extent_resize(extent, run[i], count);
 	} else {
+		run[i]->clean = random_number() % 4 == 0;
 		give(run[i]);
 		run[i] = NULL;
 	}
+	if (random_number() % 8 == 0)
+		extent_begin_idle(extent);
 }
 
 /* No two runs have a page in common, and together with the free ones they are all pages. */

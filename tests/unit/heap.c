@@ -903,6 +903,131 @@ static void no_failing_call_breaks_a_growing_heap(void)
 	}
 }
 
+/* What a heap says of its memory: who asks for a huge page asks for a whole one, and takes that back. */
+static struct advice {
+	uint64_t huge, small, lazily, at_once;
+	uintptr_t last; /* huge page that was asked for */
+	bool refused;
+} advice;
+
+static const struct os *os_before;
+
+static int hear_advice(void *address, size_t size, int what)
+{
+	if (what == MADV_HUGEPAGE) {
+		expect_equal((uintptr_t)address % (2 << 20), 0);
+		expect_equal(size, 2 << 20);
+		advice.huge++;
+		advice.last = (uintptr_t)address;
+	} else if (what == MADV_NOHUGEPAGE) {
+		expect_equal((uintptr_t)address, advice.last);
+		expect_equal(size, 2 << 20);
+		advice.small++;
+	}
+	advice.lazily += what == MADV_FREE;
+	advice.at_once += what == MADV_DONTNEED;
+	if (advice.refused && what == MADV_HUGEPAGE)
+		return -EINVAL;
+	return os_before->advise(address, size, what);
+}
+
+/* Objects of 500 bytes until the heap has obtained so much; returns how many. */
+static size_t grow_to(size_t size)
+{
+	size_t count = 0;
+
+	while (heap->obtained < size) {
+		expect(heap_alloc(heap, 500));
+		count++;
+	}
+	return count;
+}
+
+static void a_heap_grows_by_huge_pages_when_it_is_large(void)
+{
+	for (int refused = 0; refused < 2; refused++) {
+		struct heap_plan plan = {.system = true};
+		struct os watched = *os;
+		uint64_t asked;
+		void *p;
+
+		os_before = os;
+		watched.advise = hear_advice;
+		advice = (struct advice){.refused = refused};
+		os = &watched;
+		setup(&plan);
+		(void)grow_to(8 << 20);
+		expect_equal(advice.huge, 0);
+		(void)grow_to(24 << 20);
+		expect(advice.huge >= 7 && advice.huge <= 8);
+		expect_equal(advice.small, refused ? 0 : advice.huge);
+		asked = advice.huge;
+		/* It may be that nobody ever writes to it. */
+		p = heap_alloc(heap, 8 << 20);
+		expect(p);
+		expect_equal(advice.huge, asked);
+		expect_equal(heap_check(heap), 0);
+		memset(p, 1, 8 << 20);
+		heap_free(heap, p);
+		expect(pages_release(heap, SIZE_MAX) >= 8 << 20);
+		expect(advice.at_once > 0);
+		expect_equal(advice.lazily, refused ? 0 : advice.at_once);
+		expect_equal(heap_check(heap), 0);
+		(void)heap_destroy(heap);
+		os = os_before;
+	}
+}
+
+static void a_limit_is_kept_by_huge_pages_too(void)
+{
+	struct heap_plan plan = {.system = true, .limit = 11 << 20};
+
+	setup(&plan);
+	while (heap_alloc(heap, 500))
+		;
+	expect(heap->obtained <= 11 << 20);
+	expect(heap->obtained > (11 << 20) - (64 << 10));
+	expect_equal(heap_check(heap), 0);
+	(void)heap_destroy(heap);
+}
+
+/* `count` objects of 1 MiB, written to, that are there together. */
+static void use_and_free(size_t count)
+{
+	static void *p[128];
+
+	for (size_t i = 0; i < count; i++) {
+		p[i] = heap_alloc(heap, 1 << 20);
+		expect(p[i]);
+		memset(p[i], 1, 1 << 20);
+	}
+	for (size_t i = 0; i < count; i++)
+		heap_free(heap, p[i]);
+}
+
+static void what_is_needed_again_does_not_go_back(void)
+{
+	struct heap_plan plan = {.system = true};
+	uint64_t released;
+
+	setup(&plan);
+	heap->release_rate = 100;
+	for (int i = 0; i < 30; i++)
+		use_and_free(12);
+	expect_equal(heap->released, 0);
+	/* Now 116 MiB lie there beside 12: they go, but for 16, and are not missed. */
+	use_and_free(128);
+	for (int i = 0; i < 60; i++)
+		use_and_free(12);
+	released = heap->released;
+	expect(released >= 100 << 20);
+	for (int i = 0; i < 60; i++)
+		use_and_free(12);
+	expect_equal(heap->released, released);
+	expect_equal(heap_check(heap), 0);
+	(void)heap_destroy(heap);
+}
+
 /*
  * Sources
  */
@@ -1078,6 +1203,9 @@ int main(int argc, char **argv)
 		TEST(shared_pages_are_really_given_back),
 		TEST(a_populated_block_needs_no_system_call),
 		TEST(no_failing_call_breaks_a_growing_heap),
+		TEST(a_heap_grows_by_huge_pages_when_it_is_large),
+		TEST(a_limit_is_kept_by_huge_pages_too),
+		TEST(what_is_needed_again_does_not_go_back),
 		TEST(a_heap_on_a_source_gives_all_of_it_back),
 		TEST(a_source_that_is_empty_is_out_of_memory),
 		TEST(the_walker_sees_damage),
