@@ -53,6 +53,11 @@ static void *allocate(size_t size)
 	return memory;
 }
 
+/* One loan is out and one sample held at a time. Few large chunks stay in the processor's caches; of small
+ * ones there are more, as floe.h says at holds_max. */
+#define LARGE 65536
+#define HOLDS(channel) ((channel)->payload >= LARGE ? 1 : 0)
+
 struct peer_sender *peer_sender_open(const struct peer_channel *channel, unsigned index)
 {
 	struct peer_sender *sender = allocate(sizeof(*sender));
@@ -60,6 +65,8 @@ struct peer_sender *peer_sender_open(const struct peer_channel *channel, unsigne
 	struct floe_publisher_options options = {
 		.size = sizeof(options),
 		.depth = channel->depth,
+		.loans_max = 1,
+		.holds_max = HOLDS(channel),
 		.payload_max = channel->payload,
 		.dir = session_dir(),
 		.error = &error,
@@ -79,6 +86,7 @@ struct peer_receiver *peer_receiver_open(const struct peer_channel *channel, uns
 	struct floe_subscriber_options options = {
 		.size = sizeof(options),
 		.history = channel->depth,
+		.holds_max = HOLDS(channel),
 		.policy = FLOE_POLICY_RELIABLE,
 		.spin_ns = 1, /* who waits here wants to sleep */
 		.dir = session_dir(),

@@ -4,6 +4,7 @@
 import ctypes
 import json
 import os
+import pwd
 import re
 import select
 import shutil
@@ -91,6 +92,13 @@ def run(command, seconds):
     return out
 
 
+TOPS = ("/dev/shm", "/tmp")  # where peers put files beside the run's folder
+
+
+def list_tops():
+    return {os.path.join(top, name) for top in TOPS for name in os.listdir(top)}
+
+
 class Daemon:
     """iox-roudi with one pool of chunks that the case needs. Only one can be on a machine."""
 
@@ -99,6 +107,7 @@ class Daemon:
             raise LeftOut("there is no iox-roudi")
         if subprocess.run(["pgrep", "-x", "iox-roudi"], capture_output=True, check=False).stdout:
             raise LeftOut("another iox-roudi runs on this machine, and there can be only one")
+        self.before = list_tops()
         # Cyclone DDS puts a head of its own before each payload.
         size = (case.payload + 256 + 63) // 64 * 64
         count = max(16, min(4096, (256 << 20) // (size)))
@@ -131,6 +140,19 @@ class Daemon:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.process.stdout.close()
+        # It gives up with an assertion when a client is gone that it wants to end, and leaves its memory.
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        for path in ("/dev/shm/iceoryx_mgmt", f"/dev/shm/{user}", "/tmp/roudi", "/tmp/roudi.lock"):
+            if path not in self.before:
+                remove(path)
+
+
+def remove(path):
+    try:
+        os.unlink(path)
+    except OSError:
+        pass
 
 
 def resident(pid):
@@ -212,15 +234,14 @@ def measure_memory(bench, peer, case, folder, daemon):
         end_stay(process)
 
 
-def leftovers(folder):
-    """Files that name this run: {path: bytes}. Peers put them into the run's folder, or under its name
-    into those of the system."""
+def leftovers(folder, before):
+    """Files of this run: {path: bytes}. Peers put them into the run's folder, or under its name into those of
+    the system; clients of iox-roudi under names of their own. What was there before is not of this run."""
     base = os.path.basename(folder)
     paths = [os.path.join(where, name) for where, _, files in os.walk(folder) for name in files
              if name != "roudi.toml"]
-    for top in ("/dev/shm", "/tmp"):
-        paths += [os.path.join(top, name) for name in os.listdir(top) if base in name and
-                  os.path.join(top, name) != folder]
+    paths += [path for path in list_tops() - before if path != folder and
+              (base in path or os.path.basename(path).startswith("iceoryx_rt_"))]
     found = {}
     for path in paths:
         try:
@@ -242,11 +263,12 @@ def queue_is_left(folder):
 
 def measure_kill(bench, peer, case, folder, daemon):
     """Both killed at rest; then the same names again, to the first message, and an orderly end."""
+    before = list_tops()
     process, pids = stay(bench, peer, case, folder)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     end_stay(process)
-    left = leftovers(folder)
+    left = leftovers(folder, before)
     again = [bench.program(peer), "first", "--payload", str(case.payload), "--dir", folder, "--sleep",
              "--from", "1000000"]
     try:
@@ -254,29 +276,39 @@ def measure_kill(bench, peer, case, folder, daemon):
         restart = "works"
     except LeftOut as reason:
         restart = f"fails: {reason}"
-    after = leftovers(folder)
+    after = leftovers(folder, before)
     if peer.name == "mq" and queue_is_left(folder):
         restart += "; the queue stays until it is removed"
     return {"value": len(left), "unit": "files", "bytes": sum(left.values()), "restart": restart,
             "after": len(after), "daemon_lives": daemon is None or daemon.process.poll() is None}
 
 
+VALGRIND = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+STRACE = ["strace", "-f", "-c"]
+
+
+def count_for_each(bench, peer, case, folder, counter, pattern):
+    """What `counter` says is done for one message: two runs, the second with a thousand more."""
+    counts = []
+    for messages in (200, 1200):
+        inner = tempfile.mkdtemp(prefix=os.path.basename(folder) + ".", dir=folder)
+        command = bench.command(peer, case, inner, ["--count", messages])[len(bench.before):]
+        said = subprocess.run([*counter, *command], text=True, capture_output=True, timeout=180, check=False)
+        found = re.search(pattern, said.stderr)
+        if said.returncode or not found:
+            own = re.findall(r"^(?!==).+$", said.stderr, re.M)
+            raise LeftOut(f"it does not run in {counter[0]}: {(own or ['no reason was said'])[0][:80]}")
+        counts.append(int(found[1]))
+    return max(0, counts[1] - counts[0]) / 1000  # threads that wait make some calls more or less
+
+
 def count_instructions(bench, peer, case, folder):
     if not shutil.which("valgrind"):
         raise LeftOut("there is no valgrind")
-    counts = []
-    for messages in (200, 1200):
-        inner = tempfile.mkdtemp(dir=folder)
-        command = bench.command(peer, case, inner, ["--count", messages])[len(bench.before):]
-        said = subprocess.run(
-            ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command], text=True,
-            capture_output=True, timeout=180, check=False)
-        found = re.search(r"Collected : (\d+)", said.stderr)
-        if said.returncode or not found:
-            own = re.findall(r"^(?!==).+$", said.stderr, re.M)
-            raise LeftOut(f"it does not run in valgrind: {(own or ['no reason was said'])[0][:80]}")
-        counts.append(int(found[1]))
-    return {"value": (counts[1] - counts[0]) / 1000, "unit": ""}
+    result = {"value": count_for_each(bench, peer, case, folder, VALGRIND, r"Collected : (\d+)"), "unit": ""}
+    if shutil.which("strace"):
+        result["calls"] = count_for_each(bench, peer, case, folder, STRACE, r"(\d+)(?: +\d+)? +total")
+    return result
 
 
 def measure(bench, peer, case):
@@ -295,6 +327,7 @@ def measure_once(bench, peer, case):
     if peer.name == "memcpy":
         return measure_memcpy(bench, case)
     bench.program(peer)
+    before = list_tops()
     folder = tempfile.mkdtemp(prefix="floe-peers-", dir="/dev/shm")
     daemon = None
     try:
@@ -316,11 +349,8 @@ def measure_once(bench, peer, case):
     finally:
         if daemon:
             daemon.stop()
-        for path in leftovers(folder):
-            try:
-                os.unlink(path)
-            except OSError:
-                pass
+        for path in leftovers(folder, before):
+            remove(path)
         queue_is_left(folder)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -27,8 +27,11 @@ PEERS = [
          floor=True, lends=True, works=("wake", "request-sleep", "video")),
     Peer("memcpy", "memcpy", "one copy in one thread into the next of 16 buffers (2 from 1 MiB on)",
          "alone.c", floor=True, works=("latency-all",)),
-    Peer("floe", "floe", "reliable subscribers, so that nothing is lost; floe_wait does not spin "
-         "(spin_ns = 1)", "man/floe.3", lends=True),
+    Peer("empty", "two empty programs", "two processes that open nothing", "empty.c", floor=True,
+         works=("memory",)),
+    Peer("floe", "floe", "linked with libfloe.a; reliable subscribers, so that nothing is lost; one loan "
+         "at a time, from 64 KiB on chunks for one hold; floe_wait does not spin (spin_ns = 1)",
+         "man/floe_publisher.3, man/floe_subscriber.3", lends=True),
     Peer("iceoryx2", "iceoryx2 0.10", "release build with LTO; services sized for the channel; no "
          "overflow, RetryUntilDelivered; who sleeps has an event service beside the data",
          "its documentation of the service builder, examples/rust/event_based_communication",
@@ -147,8 +150,9 @@ def plan():
                       rounds_max=3))
     cases.append(Case("kill", "kill", "stay", "what is left when both are killed", "files", "",
                       ["--count", 10], payload=4096, sleeps=True, quick=True, rounds_max=1))
-    cases.append(Case("instructions", "instructions", "alone", "user instructions for one message of 64 "
-                      "bytes, all threads", "", "", payload=64, sleeps=True, rounds_max=1))
+    cases.append(Case("instructions", "instructions", "alone", "instructions for one message of 64 bytes, "
+                      "all threads, without those of the kernel", "", "", payload=64, sleeps=True,
+                      rounds_max=1))
     return cases
 
 

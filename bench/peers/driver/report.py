@@ -10,6 +10,8 @@ from .reasons import reason_of
 
 
 def scaled(value, steps, digits=3):
+    if value == 0:
+        return f"0 {steps[-1][1]}"
     for factor, unit in steps:
         if abs(value) >= factor or factor == steps[-1][0]:
             shown = value / factor
@@ -43,7 +45,7 @@ class Row:
         self.least, self.most = (min(values), max(values)) if values else (None, None)
         self.extra = {}
         for key in ("p50", "p99", "p999", "max", "lost", "frames", "camera", "viewer", "daemon", "shared",
-                    "descriptors", "threads", "bytes", "after"):
+                    "descriptors", "threads", "bytes", "after", "calls"):
             found = list(store.values(case, peer, key).values())
             if found:
                 self.extra[key] = statistics.median(found)
@@ -99,9 +101,10 @@ HEADS = {
     "video": ["camera", "viewer", "daemon", "frames", "lost", "p50", "max"],
     "memory": ["shared", "daemon", "descriptors", "threads"],
     "kill": ["bytes", "after"],
+    "instructions": ["calls"],
 }
 NAMES = {"p999": "p99.9", "p50": "p50", "after": "left after a restart and an orderly end",
-         "daemon": "of it the daemon", "shared": "shared files", "camera": "sender",
+         "daemon": "of it the daemon", "calls": "system calls", "shared": "shared files", "camera": "sender",
          "viewer": "receiver", "p50_video": "p50 delay"}
 UNITS = {"p50": "ns", "p99": "ns", "p999": "ns", "max": "ns", "camera": "s", "viewer": "s",
          "shared": "B", "bytes": "B"}
@@ -111,6 +114,8 @@ def extra_text(row, key):
     if key not in row.extra:
         return ""
     unit = UNITS.get(key, "")
+    if key == "calls":
+        return f"{row.extra[key]:.2f}"
     if key == "daemon":
         unit = row.case.unit
     return text(row.extra[key], unit)
