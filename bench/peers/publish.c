@@ -8,11 +8,9 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 
 #include "../series.h"
-#include "ends.h"
+#include "sides.h"
 
 /* Fits into every channel of this work, so that no sender ever waits for room. */
 #define BURST 8u
@@ -23,26 +21,7 @@ struct turns {
 	alignas(64) _Atomic uint64_t taken;
 };
 
-struct second {
-	const struct task *task;
-	struct turns *turns;
-	struct receivers receivers;
-};
-
-static void *open_second(void *argument)
-{
-	struct second *second = malloc(sizeof(*second));
-
-	if (!second)
-		fail("out of memory");
-	*second = *(struct second *)argument;
-	peer_enter("second");
-	receivers_open(&second->receivers, &second->task->channel);
-	pin(second->task->cores[1]);
-	return second;
-}
-
-static void take_until(struct second *second, uint64_t from, uint64_t until)
+static void take_until(const struct sides *second, uint64_t from, uint64_t until)
 {
 	for (unsigned i = 0; i < second->receivers.count; i++)
 		for (uint64_t number = from + 1; number <= until; number++)
@@ -50,9 +29,10 @@ static void take_until(struct second *second, uint64_t from, uint64_t until)
 				fail("a receiver got another message than the next");
 }
 
-static void serve_second(void *state)
+static void serve(void *state)
 {
-	struct second *second = state;
+	struct sides *second = state;
+	struct turns *turns = second->shared;
 	uint64_t taken = 0;
 
 	receivers_meet(&second->receivers);
@@ -60,22 +40,13 @@ static void serve_second(void *state)
 		struct patience patience = {0};
 		uint64_t sent;
 
-		while ((sent = atomic_load(&second->turns->sent)) == taken)
+		while ((sent = atomic_load(&turns->sent)) == taken)
 			look_again(&patience);
 		if (sent == PAYLOAD_STOP)
 			break;
 		take_until(second, taken, sent);
-		atomic_store(&second->turns->taken, taken = sent);
+		atomic_store(&turns->taken, taken = sent);
 	}
-}
-
-static void close_second(void *state)
-{
-	struct second *second = state;
-
-	receivers_close(&second->receivers);
-	peer_leave();
-	free(second);
 }
 
 static int64_t time_burst(struct peer_sender *sender, const struct task *task, uint64_t *number,
@@ -120,24 +91,16 @@ static double measure(struct peer_sender *sender, const struct task *task, struc
 
 void work_publish(const struct task *task)
 {
-	const struct pair_role role = {open_second, serve_second, close_second, peer_in_threads};
-	struct second start = {task, pair_memory(sizeof(struct turns)), {0}};
-	struct senders senders;
-	struct pair pair;
+	struct sides sides;
+	struct turns *turns;
 	double cost;
 
-	pair_open(&pair, &role, &start, -1);
-	peer_enter("first");
-	senders_open(&senders, &task->channel);
-	pin(task->cores[0]);
-	pair_start(&pair);
-	senders_meet(&senders);
-	cost = measure(senders.all[0], task, start.turns);
-	atomic_store(&start.turns->sent, PAYLOAD_STOP);
-	pair_wait(&pair);
-	pair_close(&pair);
-	senders_close(&senders);
-	peer_leave();
-	munmap(start.turns, sizeof(*start.turns));
+	sides_open(&sides, task, sizeof(*turns), serve);
+	turns = sides.shared;
+	sides_meet(&sides);
+	cost = measure(sides.senders.all[0], task, turns);
+	atomic_store(&turns->sent, PAYLOAD_STOP);
+	sides_wait(&sides);
+	sides_close(&sides);
 	printf("{\"value\": %.1f, \"unit\": \"ns\"}\n", cost);
 }

@@ -7,11 +7,9 @@
 
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "ends.h"
+#include "sides.h"
 
 #define ROUNDS_PER_LOOK 32u
 #define SLEEP_US 20
@@ -27,43 +25,26 @@ struct meeting {
 	_Atomic bool is_over;
 };
 
-struct second {
-	const struct task *task;
-	struct meeting *meeting;
-	struct receivers receivers;
-	struct {
-		uint64_t turn[PEER_ENDS_MAX]; /* of each sender */
-		unsigned ended;               /* senders that have said their last */
-	} seen[PEER_ENDS_MAX];
+/* What a receiver has seen. */
+struct seen {
+	uint64_t turn[PEER_ENDS_MAX]; /* of each sender */
+	unsigned ended;               /* senders that have said their last */
 };
 
-static void *open_second(void *argument)
-{
-	struct second *second = malloc(sizeof(*second));
-
-	if (!second)
-		fail("out of memory");
-	*second = *(struct second *)argument;
-	peer_enter("second");
-	receivers_open(&second->receivers, &second->task->channel);
-	pin(second->task->cores[1]);
-	return second;
-}
-
-static void check_number(struct second *second, unsigned receiver, uint64_t number)
+static void check_number(struct seen *seen, unsigned receiver, uint64_t number)
 {
 	unsigned sender = (unsigned)(number % PEER_ENDS_MAX);
 
 	if (number == PAYLOAD_STOP)
-		second->seen[receiver].ended++;
-	else if (number != number_of(sender, ++second->seen[receiver].turn[sender]))
+		seen->ended++;
+	else if (number != number_of(sender, ++seen->turn[sender]))
 		fail("message %llu of sender %u came to receiver %u, which waits for %llu",
 		     (unsigned long long)(number / PEER_ENDS_MAX), sender, receiver,
-		     (unsigned long long)second->seen[receiver].turn[sender]);
+		     (unsigned long long)seen->turn[sender]);
 }
 
 /* Returns whether there was one. */
-static bool take_one(struct second *second, unsigned receiver)
+static bool take_one(const struct sides *second, struct seen *seen, unsigned receiver)
 {
 	const struct task *task = second->task;
 	struct peer_receiver *from = second->receivers.all[receiver];
@@ -71,22 +52,22 @@ static bool take_one(struct second *second, unsigned receiver)
 
 	if (!data)
 		return false;
-	check_number(second, receiver, payload_read(data, task->channel.payload, task->touch));
+	check_number(seen, receiver, payload_read(data, task->channel.payload, task->touch));
 	peer_release(from);
 	return true;
 }
 
-static bool has_all(const struct second *second)
+static bool has_all(const struct sides *second, const struct seen *seen)
 {
 	for (unsigned i = 0; i < second->receivers.count; i++)
-		if (second->seen[i].ended < second->task->channel.senders)
+		if (seen[i].ended < second->task->channel.senders)
 			return false;
 	return true;
 }
 
 /* Nobody can sleep on many receivers by the same call with all peers. While one sleeps on the first,
  * the sender may be waiting for room in another. */
-static void sleep_a_little(struct second *second)
+static void sleep_a_little(const struct sides *second)
 {
 	if (second->receivers.count == 1)
 		peer_wait(second->receivers.all[0]);
@@ -96,18 +77,20 @@ static void sleep_a_little(struct second *second)
 
 /* Sleeping is for peers with threads of their own that need the core; what is there is taken first,
  * from all in turn. */
-static void serve_second(void *state)
+static void serve(void *state)
 {
-	struct second *second = state;
+	static struct seen seen[PEER_ENDS_MAX];
+	struct sides *second = state;
+	struct meeting *meeting = second->shared;
 	struct patience patience = {0};
 
 	receivers_meet(&second->receivers);
-	atomic_store(&second->meeting->is_over, true);
-	while (!has_all(second)) {
+	atomic_store(&meeting->is_over, true);
+	while (!has_all(second, seen)) {
 		bool any = false;
 
 		for (unsigned i = 0; i < second->receivers.count; i++)
-			any |= take_one(second, i);
+			any |= take_one(second, &seen[i], i);
 		if (any)
 			patience = (struct patience){0};
 		else if (second->task->channel.sleeps)
@@ -115,15 +98,6 @@ static void serve_second(void *state)
 		else
 			look_again(&patience);
 	}
-}
-
-static void close_second(void *state)
-{
-	struct second *second = state;
-
-	receivers_close(&second->receivers);
-	peer_leave();
-	free(second);
 }
 
 /* One message of each sender. */
@@ -153,30 +127,20 @@ static double measure(struct senders *senders, const struct task *task)
 
 void work_rate(const struct task *task)
 {
-	const struct pair_role role = {open_second, serve_second, close_second, peer_in_threads};
-	static struct second start;
 	struct patience patience = {0};
-	struct senders senders;
-	struct pair pair;
+	struct meeting *meeting;
+	struct sides sides;
 	double rate;
 
-	start.task = task;
-	start.meeting = pair_memory(sizeof(*start.meeting));
-	pair_open(&pair, &role, &start, -1);
-	peer_enter("first");
-	senders_open(&senders, &task->channel);
-	pin(task->cores[0]);
-	pair_start(&pair);
-	senders_meet(&senders);
-	while (!atomic_load(&start.meeting->is_over))
+	sides_open(&sides, task, sizeof(*meeting), serve);
+	meeting = sides.shared;
+	sides_meet(&sides);
+	while (!atomic_load(&meeting->is_over))
 		look_again(&patience);
-	rate = measure(&senders, task);
-	for (unsigned i = 0; i < senders.count; i++)
-		send_number(senders.all[i], task, PAYLOAD_STOP);
-	pair_wait(&pair);
-	pair_close(&pair);
-	senders_close(&senders);
-	peer_leave();
-	munmap(start.meeting, sizeof(*start.meeting));
+	rate = measure(&sides.senders, task);
+	for (unsigned i = 0; i < sides.senders.count; i++)
+		send_number(sides.senders.all[i], task, PAYLOAD_STOP);
+	sides_wait(&sides);
+	sides_close(&sides);
 	printf("{\"value\": %.0f, \"unit\": \"1/s\"}\n", rate);
 }

@@ -8,11 +8,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
-#include "ends.h"
+#include "sides.h"
 
 #define FRAMES_PER_SECOND 60
 #define FRAMES_MAX 3600u
@@ -24,12 +22,6 @@ struct video_shared {
 	uint64_t latency_p50_ns, latency_max_ns;
 };
 
-struct second {
-	const struct task *task;
-	struct video_shared *shared;
-	struct receivers receivers;
-};
-
 static double cpu_s(void)
 {
 	struct rusage usage;
@@ -39,22 +31,10 @@ static double cpu_s(void)
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static void *open_second(void *argument)
-{
-	struct second *second = malloc(sizeof(*second));
-
-	if (!second)
-		fail("out of memory");
-	*second = *(struct second *)argument;
-	peer_enter("second");
-	receivers_open(&second->receivers, &second->task->channel);
-	pin(second->task->cores[1]);
-	return second;
-}
-
 /* Returns its number. */
-static uint64_t view_one(struct second *second, struct histogram *h)
+static uint64_t view_one(const struct sides *second, struct histogram *h)
 {
+	const struct video_shared *shared = second->shared;
 	struct peer_receiver *from = second->receivers.all[0];
 	const void *data = take_patiently(from, true);
 	int64_t now = now_ns();
@@ -62,13 +42,14 @@ static uint64_t view_one(struct second *second, struct histogram *h)
 
 	peer_release(from);
 	if (number != PAYLOAD_STOP)
-		histogram_add(h, (uint64_t)(now - second->shared->sent_ns[number]));
+		histogram_add(h, (uint64_t)(now - shared->sent_ns[number]));
 	return number;
 }
 
-static void serve_second(void *state)
+static void serve(void *state)
 {
-	struct second *second = state;
+	struct sides *second = state;
+	struct video_shared *shared = second->shared;
 	static struct histogram h;
 	double before_s;
 
@@ -76,19 +57,10 @@ static void serve_second(void *state)
 	before_s = cpu_s();
 	while (view_one(second, &h) != PAYLOAD_STOP)
 		;
-	second->shared->cpu_s = cpu_s() - before_s;
-	second->shared->seen = h.count;
-	second->shared->latency_p50_ns = histogram_quantile(&h, 0.5);
-	second->shared->latency_max_ns = h.max;
-}
-
-static void close_second(void *state)
-{
-	struct second *second = state;
-
-	receivers_close(&second->receivers);
-	peer_leave();
-	free(second);
+	shared->cpu_s = cpu_s() - before_s;
+	shared->seen = h.count;
+	shared->latency_p50_ns = histogram_quantile(&h, 0.5);
+	shared->latency_max_ns = h.max;
 }
 
 static void sleep_until(int64_t ns)
@@ -134,36 +106,28 @@ static uint64_t film(struct peer_sender *sender, const struct task *task,
 
 void work_video(const struct task *given)
 {
-	struct task all = *given, *task = &all;
-	const struct pair_role role = {open_second, serve_second, close_second, peer_in_threads};
-	struct second start = {task, pair_memory(sizeof(struct video_shared)), {0}};
-	struct senders senders;
-	struct pair pair;
-	double before_s, camera_s;
-	uint64_t frames;
+	struct task all = *given;
+	struct video_shared *shared;
+	struct sides sides;
+	double before_s, camera_s, all_s;
+	uint64_t frames, lost;
 
 	all.touch = TOUCH_ALL;
 	all.channel.sleeps = true;
-	pair_open(&pair, &role, &start, -1);
-	peer_enter("first");
-	senders_open(&senders, &task->channel);
-	pin(task->cores[0]);
-	pair_start(&pair);
-	senders_meet(&senders);
+	sides_open(&sides, &all, sizeof(*shared), serve);
+	shared = sides.shared;
+	sides_meet(&sides);
 	before_s = cpu_s();
-	frames = film(senders.all[0], task, start.shared);
-	send_number(senders.all[0], task, PAYLOAD_STOP);
-	pair_wait(&pair);
+	frames = film(sides.senders.all[0], &all, shared);
+	send_number(sides.senders.all[0], &all, PAYLOAD_STOP);
+	sides_wait(&sides);
 	camera_s = cpu_s() - before_s;
-	pair_close(&pair);
-	senders_close(&senders);
-	peer_leave();
+	all_s = camera_s + (peer_in_threads ? 0 : shared->cpu_s);
+	lost = frames - shared->seen;
 	printf("{\"value\": %.3f, \"unit\": \"s\", \"camera\": %.3f, \"viewer\": %.3f, "
 	       "\"frames\": %llu, \"lost\": %llu, \"p50\": %llu, \"max\": %llu}\n",
-	       camera_s + (peer_in_threads ? 0 : start.shared->cpu_s), camera_s,
-	       start.shared->cpu_s, (unsigned long long)frames,
-	       (unsigned long long)(frames - start.shared->seen),
-	       (unsigned long long)start.shared->latency_p50_ns,
-	       (unsigned long long)start.shared->latency_max_ns);
-	munmap(start.shared, sizeof(*start.shared));
+	       all_s, camera_s, shared->cpu_s, (unsigned long long)frames, (unsigned long long)lost,
+	       (unsigned long long)shared->latency_p50_ns,
+	       (unsigned long long)shared->latency_max_ns);
+	sides_close(&sides);
 }

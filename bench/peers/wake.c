@@ -9,13 +9,11 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "../series.h"
-#include "ends.h"
+#include "sides.h"
 
 /* The processor of a sleeper needs a moment to become idle too; without this the figures are a
  * mixture of two. */
@@ -25,28 +23,10 @@ struct wake_shared {
 	alignas(64) _Atomic int64_t awake_ns; /* written by the second process, 0: asleep */
 };
 
-struct second {
-	const struct task *task;
-	struct wake_shared *shared;
-	struct receivers receivers;
-};
-
-static void *open_second(void *argument)
+static void serve(void *state)
 {
-	struct second *second = malloc(sizeof(*second));
-
-	if (!second)
-		fail("out of memory");
-	*second = *(struct second *)argument;
-	peer_enter("second");
-	receivers_open(&second->receivers, &second->task->channel);
-	pin(second->task->cores[1]);
-	return second;
-}
-
-static void serve_second(void *state)
-{
-	struct second *second = state;
+	struct sides *second = state;
+	struct wake_shared *shared = second->shared;
 	struct peer_receiver *from = second->receivers.all[0];
 	uint64_t number;
 
@@ -57,17 +37,8 @@ static void serve_second(void *state)
 
 		number = payload_read(data, second->task->channel.payload, second->task->touch);
 		peer_release(from);
-		atomic_store(&second->shared->awake_ns, awake_ns);
+		atomic_store(&shared->awake_ns, awake_ns);
 	} while (number != PAYLOAD_STOP);
-}
-
-static void close_second(void *state)
-{
-	struct second *second = state;
-
-	receivers_close(&second->receivers);
-	peer_leave();
-	free(second);
 }
 
 /*
@@ -148,26 +119,16 @@ static void measure(struct peer_sender *sender, const struct task *task, struct 
 
 void work_wake(const struct task *given)
 {
-	struct task sleepy = *given, *task = &sleepy;
-	const struct pair_role role = {open_second, serve_second, close_second, peer_in_threads};
-	struct second start = {task, pair_memory(sizeof(struct wake_shared)), {0}};
-	struct senders senders;
-	struct pair pair;
+	struct task sleepy = *given;
+	struct sides sides;
 	int state_fd;
 
 	sleepy.channel.sleeps = true;
-	pair_open(&pair, &role, &start, -1);
-	peer_enter("first");
-	senders_open(&senders, &task->channel);
-	pin(task->cores[0]);
-	state_fd = open_state(pair.pid);
-	pair_start(&pair);
-	senders_meet(&senders);
-	measure(senders.all[0], task, start.shared, state_fd);
-	pair_wait(&pair);
-	pair_close(&pair);
-	senders_close(&senders);
-	peer_leave();
+	sides_open(&sides, &sleepy, sizeof(struct wake_shared), serve);
+	state_fd = open_state(sides.pair.pid);
+	sides_meet(&sides);
+	measure(sides.senders.all[0], &sleepy, sides.shared, state_fd);
+	sides_wait(&sides);
+	sides_close(&sides);
 	close(state_fd);
-	munmap(start.shared, sizeof(*start.shared));
 }
