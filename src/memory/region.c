@@ -9,6 +9,12 @@
 #include "base/error.h"
 #include "os/os.h"
 
+/* Debian 12's headers are of 6.1; older ones may lack it. It asks nobody's leave in
+ * /sys/kernel/mm/transparent_hugepage. */
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25
+#endif
+
 static size_t smaller(size_t a, size_t b)
 {
 	return a < b ? a : b;
@@ -75,6 +81,15 @@ int region_reserve(struct region *region, size_t reserved, struct floe_error *er
 		return fail(region, r, "reserve memory in", error);
 	region->reserved = end;
 	return 0;
+}
+
+/* In steps, so that a kernel that has none is asked once. */
+void region_enlarge_pages(const struct region *region)
+{
+	int r = 0;
+
+	for (size_t at = 0; r == 0 && region->reserved - at >= OS_LARGE_PAGE; at += OS_LARGE_PAGE)
+		r = os->advise(region->base + at, OS_LARGE_PAGE, MADV_COLLAPSE);
 }
 
 static int get_file_size(int fd, size_t size_min, size_t *ret_size, struct floe_error *error)

@@ -54,6 +54,13 @@ int region_create(struct region *ret_region, const struct source *source, size_t
 int region_reserve(struct region *region, size_t reserved, struct floe_error *error);
 
 /*
+ * Puts what is reserved of a file on tmpfs into large pages, as far as it fills them and the kernel
+ * has them at hand; the bytes stay what they are. 0.2 to 0.5 ms for 2 MiB (measured on 6.18), in
+ * which who touches these waits. Before Linux 6.1 nothing happens.
+ */
+void region_enlarge_pages(const struct region *region);
+
+/*
  * Maps all of an existing file, shared, for reading unless `writable`; `reserved` becomes its
  * solid prefix. -EPROTO: not a regular file, shorter than size_min, or of no sane size. The
  * descriptor stays the caller's and may be closed, unless the region is to be reserved.

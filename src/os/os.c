@@ -161,10 +161,27 @@ static int real_is_used(int fd)
 	return is_in_the_way(fd, F_WRLCK);
 }
 
+/*
+ * Large pages can only be mapped where address and offset agree. For files mmap(2) sees to that only
+ * on file systems that have huge pages by themselves (6.18), but it takes a hint. If what lies below
+ * is not free, the address is another one, and small pages do as well.
+ */
+static void *map_aligned(void *address, size_t size, int protection, int flags, int fd,
+			 uint64_t offset)
+{
+	uintptr_t over = ((uintptr_t)address - offset) % OS_LARGE_PAGE;
+
+	if (address == MAP_FAILED || over == 0 || munmap(address, size) < 0)
+		return address;
+	return mmap((char *)address - over, size, protection, flags, fd, (off_t)offset);
+}
+
 static int real_map(void **ret, size_t size, int protection, int flags, int fd, uint64_t offset)
 {
 	void *address = mmap(NULL, size, protection, flags, fd, (off_t)offset);
 
+	if (fd >= 0 && size >= OS_LARGE_PAGE)
+		address = map_aligned(address, size, protection, flags, fd, offset);
 	if (address == MAP_FAILED)
 		return -errno;
 	*ret = address;

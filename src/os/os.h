@@ -29,6 +29,10 @@ struct os_wait {
 
 struct io_uring_params;
 
+/* Where the pages are of 4 KiB. Mappings of files that are not smaller begin where such pages can be
+ * mapped, if there is room. */
+#define OS_LARGE_PAGE ((size_t)2 << 20)
+
 /* futex_waitv(2) takes this many (FUTEX_WAITV_MAX). */
 #define OS_WAIT_MAX 128
 

@@ -765,6 +765,56 @@ static void a_region_that_is_given_away_is_empty(void)
 	teardown();
 }
 
+/* Large pages */
+
+static void large_files_begin_where_large_pages_can(void)
+{
+	struct region region;
+	struct region seen = REGION_NULL;
+
+	setup();
+	region = make(3 * OS_LARGE_PAGE, page);
+	expect_equal((uintptr_t)region.base % OS_LARGE_PAGE, 0);
+	expect_equal(region_attach(&seen, fd, 1, false, &error), 0);
+	expect_equal((uintptr_t)seen.base % OS_LARGE_PAGE, 0);
+	region_close(&seen);
+	region_close(&region);
+	teardown();
+}
+
+/* Of the file as a whole: it has no more memory than before either. */
+static void large_pages_have_the_same_bytes(void)
+{
+	size_t reserved = 2 * OS_LARGE_PAGE + page;
+	struct region region;
+
+	setup();
+	region = make(3 * OS_LARGE_PAGE, reserved);
+	memset(region.base, 0x5a, reserved);
+	region_enlarge_pages(&region);
+	expect(is_filled(&region, reserved, 0x5a));
+	expect_equal(hole(), reserved);
+	expect_equal(tmpfs_size(fd), reserved);
+	region_close(&region);
+	teardown();
+}
+
+static void a_kernel_without_large_pages_is_asked_once(void)
+{
+	struct region region;
+
+	setup();
+	region = make(3 * OS_LARGE_PAGE, 3 * OS_LARGE_PAGE);
+	failing_os_begin();
+	failing_os_plan((struct failing_plan){
+		.call = FAILING_advise, .at = 1, .code = -EINVAL, .stays = true});
+	region_enlarge_pages(&region);
+	expect_equal(failing_os.failed, 1);
+	failing_os_end();
+	region_close(&region);
+	teardown();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -803,6 +853,9 @@ int main(int argc, char **argv)
 		TEST(addresses_are_given_inside_only),
 		TEST(a_closed_region_has_no_addresses),
 		TEST(a_region_that_is_given_away_is_empty),
+		TEST(large_files_begin_where_large_pages_can),
+		TEST(large_pages_have_the_same_bytes),
+		TEST(a_kernel_without_large_pages_is_asked_once),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
