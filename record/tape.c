@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,8 +73,8 @@ struct tape {
 	/* Of both. */
 	_Atomic uint64_t backlog;
 	_Atomic unsigned referred;
-	_Atomic bool wants;
 	pthread_mutex_t watching; /* the observers */
+	pthread_mutex_t next;     /* who has it has them next */
 	pthread_t thread;
 };
 
@@ -409,15 +408,22 @@ static void check_name(struct tape *tape)
 		fail(tape, -ENOENT, "somebody removed it while it was written");
 }
 
+/* The one thread has the observers nearly all the time, and would have them again at once: the other
+ * one would wait for ever without a queue. */
+static void watch(struct tape *tape)
+{
+	(void)pthread_mutex_lock(&tape->next);
+	(void)pthread_mutex_lock(&tape->watching);
+	(void)pthread_mutex_unlock(&tape->next);
+}
+
 /* Asked by the writer, in the tape's thread, once the payload is in the file. */
 static bool ask_whole(void *user, struct chunk *chunk)
 {
 	struct tape *tape = user;
 	bool is_whole;
 
-	atomic_store(&tape->wants, true);
-	(void)pthread_mutex_lock(&tape->watching);
-	atomic_store(&tape->wants, false);
+	watch(tape);
 	is_whole = tape->plan.is_whole(tape->plan.user, chunk);
 	(void)pthread_mutex_unlock(&tape->watching);
 	return is_whole;
@@ -630,9 +636,7 @@ void tape_lock(struct tape *tape)
 {
 	if (atomic_load(&tape->referred) == 0)
 		return;
-	while (atomic_load(&tape->wants))
-		(void)sched_yield();
-	(void)pthread_mutex_lock(&tape->watching);
+	watch(tape);
 	tape->is_locked = true;
 }
 
@@ -745,6 +749,7 @@ static void destroy(struct tape *tape)
 	free(tape->path);
 	(void)pthread_mutex_destroy(&tape->lock);
 	(void)pthread_mutex_destroy(&tape->watching);
+	(void)pthread_mutex_destroy(&tape->next);
 	(void)pthread_cond_destroy(&tape->work);
 	(void)pthread_cond_destroy(&tape->less);
 	free(tape);
@@ -799,6 +804,7 @@ int tape_open(struct tape **ret, const struct tape_plan *plan, struct tape_error
 	tape->last = &tape->first;
 	init_lending(&tape->lock);
 	init_lending(&tape->watching);
+	init_lending(&tape->next);
 	(void)pthread_cond_init(&tape->work, NULL);
 	init_clocked(&tape->less);
 	tape->path = strdup(plan->path);
