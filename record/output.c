@@ -18,8 +18,10 @@
 #define STATX_DIOALIGN 0x2000u /* Linux 6.1 */
 #endif
 
-/* The file grows by so much at a time, so that a disk that is nearly full can be used up. */
-#define ALLOCATE_STEP (64u << 20)
+/* The file grows by so much at least, and by what it has: each time the file system may let us wait for
+ * what others have in its journal (0.7 s were seen). */
+#define ALLOCATE_STEP (UINT64_C(64) << 20)
+#define ALLOCATE_STEP_MAX (UINT64_C(1) << 30)
 
 /* struct statx of Linux 6.1, of which glibc 2.36 does not know the end. */
 struct status {
@@ -94,18 +96,25 @@ void output_close(struct output *output)
  * Flushing
  */
 
-/* A failure is no reason to stop: then writing itself makes the file longer, or says why not. */
+static bool allocate_to(struct output *output, uint64_t to)
+{
+	if (fallocate(output->fd, 0, (off_t)output->allocated, (off_t)(to - output->allocated)) < 0)
+		return false;
+	output->allocated = to;
+	return true;
+}
+
+/* A failure is no reason to stop: then writing itself makes the file longer, or says why not. A disk that
+ * is nearly full is used up in small steps. */
 static void allocate(struct output *output, uint64_t end)
 {
 	uint64_t to = (end / ALLOCATE_STEP + 1) * ALLOCATE_STEP;
+	uint64_t more = output->allocated < ALLOCATE_STEP_MAX ? output->allocated
+							      : ALLOCATE_STEP_MAX;
 
 	if (!output->does_allocate || end <= output->allocated)
 		return;
-	if (fallocate(output->fd, 0, (off_t)output->allocated, (off_t)(to - output->allocated)) ==
-	    0)
-		output->allocated = to;
-	else
-		output->does_allocate = false;
+	output->does_allocate = (more && allocate_to(output, to + more)) || allocate_to(output, to);
 }
 
 static int write_pieces(struct output *output, struct iovec *piece, int count)
@@ -203,18 +212,18 @@ int output_put(struct output *output, const void *bytes, size_t size)
 	return 0;
 }
 
-int output_fill(struct output *output, size_t ahead)
+static int fill_up(struct output *output, size_t ahead, uint32_t align)
 {
 	static const unsigned char zeros[OUTPUT_ALIGN_MAX];
-	uint64_t over = (output->position + ahead) % output->align;
+	uint64_t over = (output->position + ahead) % align;
 	unsigned char head[MCAP_RECORD_SIZE];
-	size_t fill = over ? output->align - over : 0;
+	size_t fill = over ? align - over : 0;
 	int r;
 
 	if (fill == 0)
 		return 0;
 	if (fill < MCAP_RECORD_SIZE)
-		fill += output->align;
+		fill += align;
 	fill -= MCAP_RECORD_SIZE;
 	(void)put_record(head, MCAP_VOID, fill);
 	r = output_put(output, head, sizeof(head));
@@ -223,6 +232,16 @@ int output_fill(struct output *output, size_t ahead)
 		r = output_put(output, zeros, part);
 	}
 	return r;
+}
+
+int output_fill(struct output *output, size_t ahead)
+{
+	return fill_up(output, ahead, output->align);
+}
+
+int output_fill_batch(struct output *output)
+{
+	return output->is_direct ? fill_up(output, 0, OUTPUT_BATCH_ALIGN) : 0;
 }
 
 bool output_can_refer(const struct output *output, const void *bytes)

@@ -19,12 +19,16 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define OUTPUT_STAGE_SIZE (256u << 10)
+#define OUTPUT_STAGE_SIZE (1u << 20)
 /* O_DIRECT wants at most this; headers and fillers in front of a large piece are smaller. */
 #define OUTPUT_ALIGN_MAX 4096u
-#define OUTPUT_PIECES_MAX 64
+/* So many that a batch of the smallest payloads that are not copied is one. */
+#define OUTPUT_PIECES_MAX 520
 /* Written together. */
 #define OUTPUT_BATCH_SIZE (16u << 20)
+/* Batches begin at multiples of this around the page cache: one virtual disk took 10 ms for 16 MiB that
+ * began elsewhere, and 6.5 here. */
+#define OUTPUT_BATCH_ALIGN 65536u
 
 struct output {
 	int fd;
@@ -62,6 +66,9 @@ int output_put(struct output *output, const void *bytes, size_t size);
 /* Fills up with a record that all skip, so that after `ahead` more bytes the position is a
  * multiple of align. */
 int output_fill(struct output *output, size_t ahead);
+
+/* The same for the next batch to begin where it should. */
+int output_fill_batch(struct output *output);
 
 /* Can `bytes` be written from where they lie, now? */
 bool output_can_refer(const struct output *output, const void *bytes);

@@ -373,8 +373,11 @@ int writer_add_chunk(struct writer *writer, struct chunk *chunk)
 		r = write_chunk(writer, chunk);
 	if (r < 0)
 		lose_chunk(writer, chunk);
-	if (r == 0 && writer->output.waiting >= OUTPUT_BATCH_SIZE)
-		r = flush(writer);
+	if (r == 0 && writer->output.waiting >= OUTPUT_BATCH_SIZE) {
+		r = output_fill_batch(&writer->output);
+		if (r == 0)
+			r = flush(writer);
+	}
 	return note(writer, r);
 }
 
