@@ -14,8 +14,6 @@
 #include "text.h"
 #include "wait.h"
 
-/* How late a message may be taken when nothing has come for a while. */
-#define NAP_MAX_NS (WAIT_SECOND / 2000)
 #define PROGRESS_NS (WAIT_SECOND / 2)
 #define LOOK_NS (WAIT_SECOND / 5)
 
@@ -231,9 +229,18 @@ static void look_around(struct record *record, int64_t now_ns)
 	}
 }
 
+/* Naps get longer as long as rings are not filled much meanwhile. */
+static void nap(struct record *record, struct wait_pace *pace)
+{
+	if (recorder_is_hurried(record->recorder))
+		wait_pace_reset(pace);
+	pace->longest_ns = recorder_nap_max(record->recorder);
+	(void)wait_pace_nap(pace, record->deadline_ns);
+}
+
 static int record_all(struct record *record)
 {
-	struct wait_pace pace = {.longest_ns = NAP_MAX_NS};
+	struct wait_pace pace = {0};
 	uint64_t left = wish.count ? wish.count : UINT64_MAX;
 	struct tape_error error;
 
@@ -248,10 +255,8 @@ static int record_all(struct record *record)
 		look_around(record, now_ns);
 		if (now_ns >= record->deadline_ns || tape_check(record->tape, &error) < 0)
 			break;
-		if (r > 0)
-			wait_pace_reset(&pace);
-		else if (!recorder_wait(record->recorder))
-			(void)wait_pace_nap(&pace, record->deadline_ns);
+		if (r == 0 && !recorder_wait(record->recorder))
+			nap(record, &pace);
 	}
 	return FRAME_DONE;
 }

@@ -22,12 +22,19 @@
 #define LARGE 65536u
 #define CHANNELS_MAX 65535u
 #define SCHEMA_MAX 65536u
-/* With so much to be written before a message it can stay in its ring while we sleep: bytes for a
- * short nap and for a long one, of the fastest publisher that we know of. */
+/* With so many bytes to go before it is overwritten a message can stay in its ring while we take a short
+ * nap; a longer one takes as many bytes a nanosecond, four times what the fastest publisher that we
+ * know of sends. */
 #define SHORT_NAP_BYTES (UINT64_C(16) << 20)
-#define LONG_NAP_BYTES (UINT64_C(128) << 20)
+#define NAP_BYTES_PER_NS 32
 #define SHORT_NAP_NS (WAIT_SECOND / 2000)
 #define LONG_NAP_NS (WAIT_SECOND / 200)
+/* How late a message may be taken when nothing has come for a while; and before there is a topic, whose
+ * ring then keeps what came first. */
+#define NAP_MAX_NS (WAIT_SECOND / 2000)
+#define NAP_BEFORE_NS (WAIT_SECOND / 200)
+/* A nap in which so much of a ring was filled was too long. */
+#define HURRY 8
 /* How much faster than the disk a publisher may be. */
 #define HASTE 4
 
@@ -49,8 +56,10 @@ struct subject {
 	bool was_too_large;              /* a message was, and that was told */
 	/* Taken, and not stored yet: it may stay in its ring until the tape is less busy. */
 	struct floe_sample waiting;
-	int64_t waiting_ns; /* when it was taken; 0: there is none */
-	bool may_wait_long;
+	int64_t waiting_ns;   /* when it was taken; 0: there is none */
+	int64_t nap_ns;       /* so long it can wait */
+	uint64_t taken;       /* since we asked whether to hurry */
+	uint64_t depth_least; /* of its rings; UINT64_MAX: none is known */
 	struct channel *channels[FLOE_PUBLISHERS_MAX];
 };
 
@@ -111,6 +120,7 @@ void recorder_add_topic(struct recorder *recorder, const char *name, uint64_t hi
 	recorder->subjects = larger;
 	(void)snprintf(subject->name, sizeof(subject->name), "%s", name);
 	(void)snprintf(subject->encoding, sizeof(subject->encoding), "floe");
+	subject->depth_least = UINT64_MAX;
 	watch_init(&subject->watch, recorder->frame, subject->name, history);
 	larger[recorder->subjects_count++] = subject;
 }
@@ -261,6 +271,8 @@ static struct channel *add_channel(struct recorder *recorder, struct subject *su
 	channel->topic = subject->name;
 	channel->publisher = (uint32_t)index;
 	channel->depth = found ? found->depth : 0;
+	if (channel->depth && channel->depth < subject->depth_least)
+		subject->depth_least = channel->depth;
 	describe(&map, found, &info, index);
 	if (define_channel(recorder, subject, channel->id, &map) < 0) {
 		free(channel);
@@ -302,7 +314,7 @@ static bool can_wait(struct subject *subject, const struct channel *channel,
 	uint64_t left = find_left(subject, channel, sample);
 	uint64_t bytes = left * sample->size;
 
-	subject->may_wait_long = bytes >= LONG_NAP_BYTES;
+	subject->nap_ns = (int64_t)(bytes / NAP_BYTES_PER_NS);
 	return left && (4 * left >= 3 * channel->depth ||
 			(4 * left >= channel->depth && bytes >= SHORT_NAP_BYTES));
 }
@@ -433,6 +445,7 @@ static int take_turn(struct recorder *recorder, struct subject *subject, uint64_
 		}
 		taken++;
 	}
+	subject->taken += taken;
 	return (int)taken;
 }
 
@@ -462,12 +475,12 @@ static int64_t find_nap(const struct recorder *recorder)
 	for (size_t i = 0; i < recorder->subjects_count; i++) {
 		const struct subject *subject = recorder->subjects[i];
 
-		if (subject->waiting_ns && !subject->may_wait_long)
-			nap_ns = SHORT_NAP_NS;
 		if (!subject->waiting_ns)
 			return 0;
+		if (subject->nap_ns < nap_ns)
+			nap_ns = subject->nap_ns;
 	}
-	return nap_ns;
+	return nap_ns && nap_ns < SHORT_NAP_NS ? SHORT_NAP_NS : nap_ns;
 }
 
 bool recorder_wait(struct recorder *recorder)
@@ -477,6 +490,27 @@ bool recorder_wait(struct recorder *recorder)
 	if (nap_ns)
 		tape_wait(recorder->tape, wait_now_ns() + nap_ns);
 	return nap_ns;
+}
+
+int64_t recorder_nap_max(const struct recorder *recorder)
+{
+	for (size_t i = 0; i < recorder->subjects_count; i++)
+		if (recorder->subjects[i]->watch.observer)
+			return NAP_MAX_NS;
+	return NAP_BEFORE_NS;
+}
+
+bool recorder_is_hurried(struct recorder *recorder)
+{
+	bool is_hurried = false;
+
+	for (size_t i = 0; i < recorder->subjects_count; i++) {
+		struct subject *subject = recorder->subjects[i];
+
+		is_hurried |= subject->taken && subject->taken >= subject->depth_least / HURRY;
+		subject->taken = 0;
+	}
+	return is_hurried;
 }
 
 /*

@@ -49,6 +49,12 @@ int recorder_step(struct recorder *recorder, uint64_t count_max);
  * milliseconds at most, and says so. */
 bool recorder_wait(struct recorder *recorder);
 
+/* How long we may sleep when nothing is there, at most. */
+int64_t recorder_nap_max(const struct recorder *recorder);
+
+/* Did so much come since this was asked last that a ring could overtake us while we sleep? */
+bool recorder_is_hurried(struct recorder *recorder);
+
 /* For struct tape_plan, with the recorder as user. */
 bool recorder_is_whole(void *recorder, struct chunk *chunk);
 void recorder_lose(void *recorder, uint16_t channel, uint32_t count);

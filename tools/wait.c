@@ -13,6 +13,8 @@
 /* What it takes to be woken on an idle machine. */
 #define LOOK_NS 60000
 
+#define DOZE_NS 1000000
+
 static volatile sig_atomic_t stopped;
 static int stop_fd = -1;
 static int reader_fd = -1; /* -1: nobody reads what we print, or it does not matter */
@@ -137,6 +139,15 @@ ssize_t wait_read(int fd, void *buffer, size_t size)
 	return r < 0 ? -errno : r;
 }
 
+/* So short that a signal in the wrong moment need not end it, which then takes no look at descriptors. */
+static bool doze_until(int64_t until_ns)
+{
+	const struct timespec until = {until_ns / WAIT_SECOND, until_ns % WAIT_SECOND};
+
+	(void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+	return !stopped;
+}
+
 void wait_pace_reset(struct wait_pace *pace)
 {
 	pace->next_ns = WAIT_PACE_SHORTEST_NS;
@@ -151,5 +162,7 @@ bool wait_pace_nap(struct wait_pace *pace, int64_t deadline_ns)
 		nap_ns = pace->longest_ns;
 	pace->next_ns = nap_ns * 2;
 	until_ns = wait_now_ns() + nap_ns;
-	return wait_until(until_ns < deadline_ns ? until_ns : deadline_ns);
+	if (until_ns > deadline_ns)
+		until_ns = deadline_ns;
+	return reader_fd < 0 && nap_ns <= DOZE_NS ? doze_until(until_ns) : wait_until(until_ns);
 }
