@@ -2,8 +2,9 @@
 /*
  * What bench/record records: COUNT messages of SIZE bytes through a ring of DEPTH, over and over,
  * as fast as process PID writes, by what the kernel says of it (/proc/PID/io). It is never more
- * than half a ring ahead, so that who keeps up loses nothing. Usage: source TOPIC SIZE DEPTH COUNT
- * PID. Prints when it began, by CLOCK_MONOTONIC, and stays until its input ends.
+ * than half a ring ahead, so that who keeps up loses nothing. Usage: source TOPIC SIZE DEPTH COUNT.
+ * Prints a line when its ring is there, reads PID, prints when it began, by CLOCK_MONOTONIC, and stays
+ * until its input ends.
  */
 
 #include <fcntl.h>
@@ -70,9 +71,21 @@ static int send_all(struct floe_publisher *publisher, size_t size, size_t depth,
 	return 0;
 }
 
+/* -1: there is no such process, or we may not look. */
+static int open_io(void)
+{
+	char path[64];
+	int pid;
+
+	if (scanf("%d", &pid) != 1)
+		return -1;
+	(void)snprintf(path, sizeof(path), "/proc/%d/io", pid);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 int main(int argc, char **argv)
 {
-	size_t size = argc == 6 ? strtoul(argv[2], NULL, 10) : 0;
+	size_t size = argc == 5 ? strtoul(argv[2], NULL, 10) : 0;
 	size_t depth = size ? strtoul(argv[3], NULL, 10) : 0;
 	const struct floe_publisher_options options = {
 		.size = sizeof(options),
@@ -82,21 +95,23 @@ int main(int argc, char **argv)
 		.holds_max = 1,
 	};
 	struct floe_publisher *publisher;
-	char path[64];
-	char byte;
 	int io;
 
 	if (size < sizeof(uint64_t))
 		return 2;
-	(void)snprintf(path, sizeof(path), "/proc/%s/io", argv[5]);
-	io = open(path, O_RDONLY | O_CLOEXEC);
-	if (io < 0 || floe_publisher_open(&publisher, argv[1], &options) < 0)
+	if (floe_publisher_open(&publisher, argv[1], &options) < 0)
+		return 1;
+	(void)puts("ready");
+	(void)fflush(stdout);
+	io = open_io();
+	if (io < 0)
 		return 1;
 	printf("%.6f\n", now());
 	(void)fflush(stdout);
 	if (send_all(publisher, size, depth, strtoull(argv[4], NULL, 10), io) < 0)
 		return 1;
-	(void)!read(STDIN_FILENO, &byte, 1);
+	while (getchar() != EOF)
+		;
 	floe_publisher_close(publisher);
 	return 0;
 }
