@@ -15,9 +15,11 @@
 
 #include <floe/inspect.h>
 
+#include "patterns.h"
 #include "registry/lent_memory.h"
 #include "registry/node_layout.h"
 #include "registry/record_layout.h"
+#include "registry/terms_layout.h"
 #include "registry/topic_layout.h"
 
 #define SIZE_MAX_FILE 65536
@@ -36,6 +38,7 @@ struct template
 };
 
 static struct template templates[DOMAIN_FILES];
+static struct template service_topic; /* topics/s@service/topic */
 static char top[64];
 static uint64_t node_id;
 static unsigned char *block;
@@ -108,7 +111,8 @@ static void leave_nothing(void)
 
 static void make_folders(void)
 {
-	static const char *const folders[] = {"", "nodes", "topics", "topics/t"};
+	static const char *const folders[] = {"", "nodes", "topics", "topics/t",
+					      "topics/s@service"};
 	char path[160];
 
 	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
@@ -168,6 +172,28 @@ static void make_record(void)
 	templates[DOMAIN_RECORD].size = sizeof(record);
 }
 
+static void make_terms(void)
+{
+	struct terms_shared terms = {
+		.identity = identity_make(TERMS_MAGIC, TERMS_SIGNATURE),
+		.publishers_max = 3,
+		.depth = DEPTH,
+		.payload_max = PAYLOAD,
+		.pool_count = 1,
+		.pool = {{PAYLOAD, 20}},
+	};
+	struct quotas_shared quotas = {
+		.identity = identity_make(QUOTAS_MAGIC, QUOTAS_SIGNATURE),
+		.count = 1,
+		.others = {.publishers_max = 40},
+	};
+
+	memcpy(templates[DOMAIN_TERMS].bytes, &terms, sizeof(terms));
+	templates[DOMAIN_TERMS].size = sizeof(terms);
+	memcpy(templates[DOMAIN_QUOTAS].bytes, &quotas, sizeof(quotas));
+	templates[DOMAIN_QUOTAS].size = sizeof(quotas);
+}
+
 static void make_templates(void)
 {
 	struct floe_publisher_options o = plan();
@@ -181,18 +207,32 @@ static void make_templates(void)
 	must(floe_publisher_open(&pub, "t", &o) == 0, "open a publisher");
 	for (size_t i = 0; i < 3; i++)
 		publish(pub, i % 2 ? 8 : PAYLOAD);
+	patterns_open();
 	must(floe_take(sub, &sample) == 1, "take");
 	(void)nftw(top, take_node_id, 16, FTW_PHYS);
 	make_path(path, sizeof(path), "topics/t/pub.0");
 	read_template(&templates[DOMAIN_RING], path);
 	make_path(path, sizeof(path), "topics/t/topic");
 	read_template(&templates[DOMAIN_TOPIC], path);
+	make_path(path, sizeof(path), "topics/t/event.0");
+	read_template(&templates[DOMAIN_EVENT], path);
+	make_path(path, sizeof(path), "topics/t/board.0");
+	read_template(&templates[DOMAIN_BOARD], path);
+	make_path(path, sizeof(path), "topics/s@service/pub.0");
+	read_template(&templates[DOMAIN_SERVER], path);
+	make_path(path, sizeof(path), "topics/s@service/topic");
+	read_template(&service_topic, path);
+	make_path(path, sizeof(path), "topics/s@client");
+	patterns_find(path, "pub.0", path, sizeof(path));
+	read_template(&templates[DOMAIN_ANSWER], path);
 	node_name(name, sizeof(name));
 	make_path(path, sizeof(path), name);
 	read_template(&templates[DOMAIN_NODE], path);
 	floe_release(sub, &sample);
+	patterns_close();
 	floe_publisher_close(pub);
 	floe_subscriber_close(sub);
+	make_terms();
 	/* Of 16 MiB only this part says anything. */
 	templates[DOMAIN_NODE].size = 4096;
 	make_record();
@@ -252,8 +292,9 @@ static void apply(struct template *t, const uint8_t *changes, size_t size)
 }
 
 /* The files as they are to be found; the node's lock says that its process lives. */
-static void lay_out(const struct template *now, bool as_record, bool alive)
+static void lay_out(const struct template *now, enum domain_file file, bool alive)
 {
+	bool as_record = file == DOMAIN_RECORD;
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char from[160], to[160], name[64];
 
@@ -267,6 +308,42 @@ static void lay_out(const struct template *now, bool as_record, bool alive)
 	must(link(from, to) == 0, to);
 	write_file("topics/t/topic", &now[DOMAIN_TOPIC], NULL);
 	write_file("topics/t/pub.0", &now[as_record ? DOMAIN_RECORD : DOMAIN_RING], NULL);
+	write_file("topics/t/event.0", &now[DOMAIN_EVENT], NULL);
+	write_file("topics/t/board.0", &now[DOMAIN_BOARD], NULL);
+	write_file("topics/s@service/topic", &service_topic, NULL);
+	write_file("topics/s@service/pub.0", &now[DOMAIN_SERVER], NULL);
+	if (file == DOMAIN_TERMS)
+		write_file("topics/t/terms", &now[DOMAIN_TERMS], NULL);
+	if (file == DOMAIN_QUOTAS)
+		write_file("quotas", &now[DOMAIN_QUOTAS], NULL);
+}
+
+/* What a server has sent to the client that is there; its topic is another one each time. */
+static void lay_out_answer(struct template *answer)
+{
+	struct segment_shared *segment = (struct segment_shared *)(void *)answer->bytes;
+	char folder[256], path[256];
+	uint64_t topic_id = 0;
+	int fd;
+
+	make_path(folder, sizeof(folder), "topics/s@client");
+	if (!patterns_find(folder, "topic", path, sizeof(path)))
+		return;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	must(fd >= 0 && pread(fd, &topic_id, sizeof(topic_id), offsetof(struct topic_shared, id)) ==
+				sizeof(topic_id),
+	     path);
+	close(fd);
+	/* Unless that is what was changed. */
+	if (segment->topic_id ==
+	    ((const struct segment_shared *)(const void *)templates[DOMAIN_ANSWER].bytes)->topic_id)
+		segment->topic_id = topic_id;
+	memcpy(strrchr(path, '/') + 1, "pub.0", sizeof("pub.0"));
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	must(fd >= 0 && write(fd, answer->bytes, answer->size) == (ssize_t)answer->size, path);
+	close(fd);
+	*strrchr(path, '/') = 0;
+	patterns_come_and_go(strrchr(path, '/') + 1);
 }
 
 /*
@@ -350,6 +427,21 @@ static void take_part(void)
 	floe_subscriber_close(sub);
 }
 
+/* What reads these: only where one of them is changed, or each play would do everything. */
+static void play_patterns(struct template *now, enum domain_file file)
+{
+	if (file == DOMAIN_EVENT)
+		patterns_listen();
+	if (file == DOMAIN_BOARD)
+		patterns_read();
+	if (file != DOMAIN_SERVER && file != DOMAIN_ANSWER)
+		return;
+	if (!patterns_ask())
+		return;
+	lay_out_answer(&now[DOMAIN_ANSWER]);
+	patterns_take_answers();
+}
+
 void domain_play(enum domain_file file, const uint8_t *changes, size_t size)
 {
 	static struct template now[DOMAIN_FILES];
@@ -359,9 +451,12 @@ void domain_play(enum domain_file file, const uint8_t *changes, size_t size)
 		return;
 	memcpy(now, templates, sizeof(now));
 	apply(&now[file], changes + 1, size - 1);
-	lay_out(now, file == DOMAIN_RECORD, changes[0] & OWNER_LIVES);
+	lay_out(now, file, changes[0] & OWNER_LIVES);
 	look(false);
-	take_part();
+	if (file <= DOMAIN_RECORD || file == DOMAIN_TERMS || file == DOMAIN_QUOTAS)
+		take_part();
+	else
+		play_patterns(now, file);
 	look(changes[0] & CLEAN_REALLY);
 	close(node_file);
 	wipe();

@@ -18,6 +18,12 @@ enum domain_file {
 	DOMAIN_NODE,   /* nodes/<id> and topics/t/sub.0 */
 	DOMAIN_TOPIC,  /* topics/t/topic */
 	DOMAIN_RECORD, /* topics/t/pub.0, a record of a block */
+	DOMAIN_EVENT,  /* topics/t/event.0, a notifier's */
+	DOMAIN_BOARD,  /* topics/t/board.0, a writer's */
+	DOMAIN_TERMS,  /* topics/t/terms */
+	DOMAIN_QUOTAS, /* quotas */
+	DOMAIN_SERVER, /* topics/s@service/pub.0, what a server announces */
+	DOMAIN_ANSWER, /* topics/s@client.<id>/pub.0, its responses */
 	DOMAIN_FILES
 };
 

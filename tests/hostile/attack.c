@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <floe/floe.h>
+#include <floe/board.h>
+#include <floe/event.h>
+#include <floe/service.h>
 
 #include "api/peer.h"
 #include "api/steps.h"
@@ -23,6 +25,7 @@
 #define RELAYS 12
 #define SOURCE "u.source" /* after every topic that is attacked */
 #define HINTS_OFFSET 64
+#define IN_ORDER 3000 /* messages, before the ring itself is spoilt */
 
 /* What may be written, and how it looked when it was right. */
 struct ground {
@@ -145,16 +148,31 @@ static void put_back(void)
 	memcpy(ground.at, ground.kept, ground.size);
 }
 
-/* A message that is nearly one. */
+/* Of a request or a response: the one that was there, one beside it, or any. */
+static uint64_t forge_mark(uint64_t before, uint64_t what)
+{
+	uint64_t mark = (before >> SLOT_MARK_SHIFT & SLOT_MARK_MASK) ^ dice(2) << dice(48);
+
+	if (dice(3) == 0)
+		return before;
+	return what | SLOT_MARKED |
+	       (dice(3) ? mark : random_next(&ground.seed) & SLOT_MARK_MASK) << SLOT_MARK_SHIFT;
+}
+
+/* A message that is nearly one, or was one. */
 static void forge_message(void)
 {
 	struct segment_shared *segment = (struct segment_shared *)(void *)ground.at;
-	size_t slots = ((const struct segment_shared *)(const void *)ground.kept)->slots_offset;
+	const struct segment_shared *kept = (const struct segment_shared *)(const void *)
+						    ground.kept;
+	size_t slots = kept->slots_offset;
 	struct slot_shared *slot = (struct slot_shared *)(void *)(ground.at + slots);
 	uint64_t next = load_relaxed(&segment->head) + 1 + dice(3) * dice(2);
 	uint64_t what = dice(2) ? SLOT_INLINE | dice(70) : dice(ground.size * 2) & ~(uint64_t)63;
 
-	slot += next % DEPTH;
+	slot += next % kept->depth;
+	if (kept->sender)
+		what = forge_mark(load_relaxed(&slot->what), what);
 	store_relaxed(&slot->what, dice(4) ? what : make_border());
 	store_relaxed(&slot->word[SLOT_CHUNK_SIZE], dice(2) ? dice(PAYLOAD * 2) : make_border());
 	store_release(&slot->sequence, 2 * next - dice(8) / 7);
@@ -200,6 +218,32 @@ static void forge_relay(void)
 	store_release(&segment->head, next);
 }
 
+/* A ring that is right, with requests or responses that are not: of other numbers, ended twice, with sizes
+ * and statuses of any kind. */
+static void forge_in_order(void)
+{
+	const struct segment_shared *kept = (const struct segment_shared *)(const void *)
+						    ground.kept;
+	struct segment_shared *segment = (struct segment_shared *)(void *)ground.at;
+	struct slot_shared *slot = (struct slot_shared *)(void *)(ground.at + kept->slots_offset);
+	const struct slot_shared *first =
+		(const struct slot_shared *)(const void *)(ground.kept + kept->slots_offset);
+	uint64_t next = load_relaxed(&segment->head) + 1;
+	uint64_t number = first[1].what >> SLOT_MARK_SHIFT & (((uint64_t)1 << 40) - 1);
+	uint64_t mark = (number + (dice(4) << 8) + dice(2)) | dice(4) / 3 << 40 | dice(4) / 3 << 41;
+
+	slot += next % kept->depth;
+	store_relaxed(&slot->sequence, 2 * next - 1);
+	fence_release();
+	store_relaxed(&slot->what, SLOT_INLINE | SLOT_MARKED | mark << SLOT_MARK_SHIFT |
+					   (dice(2) ? 4 : dice(49)));
+	store_relaxed(&slot->word[0], dice(2) ? (uint64_t)-5 : make_border());
+	store_release(&slot->sequence, 2 * next);
+	store_release(&segment->head, next);
+	for (uint64_t i = dice(2000); i > 0; i--)
+		relax();
+}
+
 /* A hold on anybody's chunk, a cursor anywhere. */
 static void forge_port(void)
 {
@@ -225,8 +269,15 @@ static void lure(void)
 		relax();
 }
 
+static bool is_ring(enum attack_target target)
+{
+	return target == ATTACK_SEGMENT || target >= ATTACK_SERVICE;
+}
+
 _Noreturn static void attack_for_ever(enum attack_target target)
 {
+	for (uint64_t i = 0; target > ATTACK_SERVICE && i < IN_ORDER; i++)
+		forge_in_order();
 	for (;;) {
 		uint64_t choice = dice(100);
 
@@ -234,7 +285,7 @@ _Noreturn static void attack_for_ever(enum attack_target target)
 			lure();
 		else if (choice == 0)
 			put_back();
-		else if (choice < 50 && target == ATTACK_SEGMENT)
+		else if (choice < 50 && is_ring(target))
 			forge_message();
 		else if (choice < 90 && target == ATTACK_RELAY)
 			forge_relay();
@@ -293,6 +344,93 @@ static void join_as_subscriber(const struct attack *attack)
 	ground.size = load_relaxed(&((struct node_shared *)(void *)ground.at)->used);
 }
 
+/* What its file is long. */
+static void take_ground(const char *pattern, size_t size)
+{
+	ground.at = find_mapping(pattern);
+	ground.size = size;
+}
+
+static void join_as_notifier(const struct attack *attack)
+{
+	struct floe_notifier_options o = {.size = sizeof(o), .ids = 100, .deadline_ns = 1000000};
+	struct floe_notifier *notifier;
+
+	expect_equal(floe_notifier_open(&notifier, attack->topic, &o), 0);
+	for (uint32_t i = 0; i < 100; i++)
+		expect(floe_notify(notifier, i) >= 0);
+	take_ground("topics/*/event.*", (size_t)floe_notifier_memory_size(&o));
+}
+
+static void join_as_board_writer(const struct attack *attack)
+{
+	static const struct floe_board_key keys[] = {{"x", 8, NULL}, {"y", 1000, NULL}};
+	struct floe_board_writer_options o = {.size = sizeof(o), .keys = keys, .keys_count = 2};
+	struct floe_board_writer *writer;
+	unsigned char value[1000] = {1};
+
+	expect_equal(floe_board_writer_open(&writer, attack->topic, &o), 0);
+	for (uint32_t i = 0; i < 2; i++)
+		expect_equal(floe_board_write(writer, i, value, keys[i].size, NULL), 0);
+	take_ground("topics/*/board.*", (size_t)floe_board_writer_memory_size(&o));
+}
+
+static struct floe_server *open_server(const struct attack *attack)
+{
+	struct floe_server_options o = {.size = sizeof(o), .payload_max = PAYLOAD};
+	struct floe_server *server;
+
+	expect_equal(floe_server_open(&server, attack->topic, &o), 0);
+	return server;
+}
+
+static size_t ring_size(void)
+{
+	const struct segment_shared *segment = (const struct segment_shared *)(void *)ground.at;
+
+	return segment->pool[0].offset + 4 * segment->pool[0].chunk_size;
+}
+
+static void join_as_server(const struct attack *attack)
+{
+	(void)open_server(attack);
+	ground.at = find_mapping("topics/*@service/pub.*");
+	ground.size = ring_size();
+}
+
+/* Another process of its own asks it. */
+static void join_as_answerer(const struct attack *attack)
+{
+	struct floe_server *server = open_server(attack);
+	struct floe_request request;
+	struct floe_loan loan;
+
+	tell(attack->wire, 1);
+	expect_equal(floe_server_wait(server, -1), 1);
+	expect_equal(floe_server_take(server, &request), 1);
+	expect_equal(floe_server_loan(server, &request, 40, &loan), 1);
+	expect_equal(floe_server_send(server, &request, &loan, 1), 1);
+	ground.at = find_mapping("topics/*@client*/pub.*");
+	ground.size = ring_size();
+}
+
+static void join_as_client(const struct attack *attack)
+{
+	struct floe_client_options o = {.size = sizeof(o), .payload_max = PAYLOAD};
+	struct floe_client *client;
+	struct floe_loan loan;
+
+	expect_equal(floe_client_open(&client, attack->topic, &o), 0);
+	tell(attack->wire, 1);
+	(void)hear(attack->wire);
+	for (int i = 0; i < 8; i++) {
+		expect_equal(floe_client_loan(client, i % 2 ? PAYLOAD : 8, &loan), 1);
+		expect_equal(floe_client_send(client, &loan, -1, NULL), 1);
+	}
+	ground.at = find_mapping("topics/*@server*/pub.*");
+	ground.size = ring_size();
+}
+
 struct hints_shared *attack_find_hints(void)
 {
 	return (struct hints_shared *)(void *)(find_mapping("topics/*/topic") + HINTS_OFFSET);
@@ -308,12 +446,16 @@ static void join_as_anybody(const struct attack *attack)
 void attack_life(int wire, void *argument)
 {
 	static void (*const join[])(const struct attack *attack) = {
-		[ATTACK_SEGMENT] = join_as_publisher, [ATTACK_LEFT] = join_as_publisher,
-		[ATTACK_RELAY] = join_as_relay,       [ATTACK_NODE] = join_as_subscriber,
-		[ATTACK_HINTS] = join_as_anybody,
+		[ATTACK_SEGMENT] = join_as_publisher,  [ATTACK_LEFT] = join_as_publisher,
+		[ATTACK_RELAY] = join_as_relay,        [ATTACK_NODE] = join_as_subscriber,
+		[ATTACK_HINTS] = join_as_anybody,      [ATTACK_EVENT] = join_as_notifier,
+		[ATTACK_BOARD] = join_as_board_writer, [ATTACK_SERVICE] = join_as_server,
+		[ATTACK_ANSWERS] = join_as_answerer,   [ATTACK_REQUESTS] = join_as_client,
 	};
-	const struct attack *attack = argument;
+	const struct attack *given = argument;
+	struct attack mine = *given, *attack = &mine;
 
+	mine.wire = wire;
 	ground.seed = attack->seed;
 	join[attack->target](attack);
 	if (ground.size > KEPT_MAX)

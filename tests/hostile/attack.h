@@ -17,23 +17,30 @@
 #include "channel/hints_layout.h"
 
 enum attack_target {
-	ATTACK_SEGMENT, /* as a publisher, its ring */
-	ATTACK_LEFT,    /* the same, after it said that it left, so that it is adopted */
-	ATTACK_RELAY,   /* as a republisher, its ring and the relays in it */
-	ATTACK_NODE,    /* as a subscriber, its port and all of its node */
-	ATTACK_HINTS,   /* the line that all may write */
+	ATTACK_SEGMENT,  /* as a publisher, its ring */
+	ATTACK_LEFT,     /* the same, after it said that it left, so that it is adopted */
+	ATTACK_RELAY,    /* as a republisher, its ring and the relays in it */
+	ATTACK_NODE,     /* as a subscriber, its port and all of its node */
+	ATTACK_HINTS,    /* the line that all may write */
+	ATTACK_EVENT,    /* as a notifier, its counters */
+	ATTACK_BOARD,    /* as a board's writer, its keys and values */
+	ATTACK_SERVICE,  /* as a server, what it announces */
+	ATTACK_ANSWERS,  /* the same, its responses to the first client that asks */
+	ATTACK_REQUESTS, /* as a client, its requests to the first server */
 };
 
 struct attack {
 	const char *topic;
 	enum attack_target target;
 	uint64_t seed;
+	int wire; /* its own */
 };
 
 /* The line of a topic in which this process takes part. */
 struct hints_shared *attack_find_hints(void);
 
-/* For peer_start: joins, says 1 on the wire, attacks until it is killed. argument: struct attack */
+/* For peer_start: joins, says 1 on the wire, attacks until it is killed. ATTACK_ANSWERS says 1 before it
+ * is asked, too, and ATTACK_REQUESTS before it is told that a server is there. argument: struct attack */
 void attack_life(int wire, void *argument);
 
 #endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * Somebody takes part in an event, a board or a service and writes nonsense into what he owns, while
+ * victims listen, read, ask and answer there. Every call comes back with a result that is documented, and
+ * what they have of decent peers is exact: each notification once, each value whole, each request ended
+ * once.
+ *
+ * FLOE_HOSTILE_SECONDS: how long each attack lasts.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <floe/board.h>
+#include <floe/event.h>
+#include <floe/service.h>
+
+#include "api/peer.h"
+#include "api/steps.h"
+#include "attack.h"
+
+#define NAME "t"
+#define MILLISECONDS ((int64_t)1000000)
+#define IDS 3
+
+static int64_t get_end(void)
+{
+	const char *given = getenv("FLOE_HOSTILE_SECONDS");
+
+	return now_ns() + (given ? (int64_t)strtoul(given, NULL, 10) * 1000 : 200) * MILLISECONDS;
+}
+
+static void expect_known(int r, const char *call)
+{
+	static const int known[] = {0,         1,      -EPROTO, -EACCES,     -ENOBUFS,
+				    -EMFILE,   -EBUSY, -EAGAIN, -EPROTOTYPE, -ENOENT,
+				    -EMSGSIZE, -EPIPE, -EEXIST, -ENOTCONN};
+
+	for (size_t i = 0; i < COUNT(known); i++)
+		if (r == known[i])
+			return;
+	printf("# %s says %d, %s\n", call, r, r < 0 ? strerror(-r) : "");
+	frame_fail(__FILE__, __LINE__, "a result that is documented");
+}
+
+static void read_all(const void *data, size_t size)
+{
+	static volatile unsigned char sink;
+	const unsigned char *bytes = data;
+
+	for (size_t i = 0; i < size; i++)
+		sink = (unsigned char)(sink + bytes[i]);
+}
+
+/* Before anything is opened here: what a fork has mapped is not his. */
+static struct peer start_attack(enum attack_target target, const char *name)
+{
+	struct attack wanted = {name, target, random_seed(), -1};
+	struct peer attacker = peer_start(attack_life, &wanted);
+
+	expect_equal(hear(attacker.wire), 1);
+	return attacker;
+}
+
+/*
+ * Events
+ */
+
+static struct floe_notifier *open_notifier(size_t ids)
+{
+	struct floe_notifier_options o = {.size = sizeof(o), .ids = ids};
+	struct floe_notifier *notifier = NULL;
+
+	expect_known(floe_notifier_open(&notifier, NAME, &o), "floe_notifier_open");
+	return notifier;
+}
+
+#define DECENT 1 /* who came second */
+
+/* What of it is the decent one's. */
+static uint64_t hear_some(struct floe_listener *listener)
+{
+	struct floe_event event;
+	uint64_t count = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		int r = floe_listener_take(listener, &event);
+
+		expect_known(r, "floe_listener_take");
+		if (r == 0)
+			break;
+		if (r == 1 && event.notifier == DECENT && event.kind == FLOE_EVENT_NOTIFIED)
+			count += event.count;
+	}
+	return count;
+}
+
+/* Comes, looks and goes. */
+static void listen_once(void)
+{
+	struct floe_listener_options o = {.size = sizeof(o), .spin_ns = 1};
+	struct floe_listener *listener = NULL;
+
+	expect_known(floe_listener_open(&listener, NAME, &o), "floe_listener_open");
+	if (listener)
+		(void)hear_some(listener);
+	floe_listener_close(listener);
+}
+
+static void a_notifier_that_writes_nonsense_hurts_nobody(void)
+{
+	struct floe_listener_options o = {.size = sizeof(o), .spin_ns = 1};
+	struct peer attacker = start_attack(ATTACK_EVENT, NAME);
+	struct floe_notifier *decent = open_notifier(IDS);
+	struct floe_listener *listener = NULL;
+	uint64_t sent = 0, told = 0;
+	int r;
+
+	expect(decent);
+	do {
+		r = floe_listener_open(&listener, NAME, &o);
+		expect_known(r, "floe_listener_open");
+	} while (r < 0);
+	for (int64_t end = get_end(); now_ns() < end;) {
+		struct floe_notifier *another = open_notifier(100); /* perhaps his */
+
+		for (uint32_t i = 0; i < 10; i++, sent++)
+			expect(floe_notify(decent, i % IDS) >= 0);
+		if (another)
+			expect(floe_notify(another, 99) >= 0);
+		told += hear_some(listener);
+		listen_once();
+		expect_known(floe_listener_wait(listener, now_ns() + MILLISECONDS),
+			     "floe_listener_wait");
+		floe_notifier_close(another);
+	}
+	peer_kill(&attacker);
+	for (int i = 0; i < 3; i++)
+		told += hear_some(listener);
+	expect_equal(told, sent);
+	floe_listener_close(listener);
+	floe_notifier_close(decent);
+}
+
+/*
+ * Boards
+ */
+
+static int open_writer(struct floe_board_writer **ret, const struct floe_board_key *keys,
+		       size_t count)
+{
+	struct floe_board_writer_options o = {.size = sizeof(o), .keys = keys, .keys_count = count};
+
+	*ret = NULL;
+	return floe_board_writer_open(ret, NAME, &o);
+}
+
+static void look_at(struct floe_board_reader *reader, const char *name)
+{
+	static unsigned char value[65536];
+	struct floe_board_value borrowed = {0};
+	int key = floe_board_find(reader, name, NULL, NULL);
+	uint64_t sequence = 0;
+
+	if (key < 0) {
+		expect_known(key, "floe_board_find");
+		return;
+	}
+	expect_known(floe_board_read(reader, key, value, sizeof(value), &sequence),
+		     "floe_board_read");
+	if (floe_board_borrow(reader, key, &borrowed) == 1)
+		read_all(borrowed.data, borrowed.size);
+	expect_known(floe_board_kept(reader, key, &borrowed), "floe_board_kept");
+}
+
+static void list(struct floe_board_reader *reader)
+{
+	struct floe_board_key_info info;
+
+	for (size_t i = 0; i < 2000; i++) {
+		int r = floe_board_list(reader, i, &info, sizeof(info));
+
+		expect_known(r, "floe_board_list");
+		if (r != 1)
+			break;
+		expect(memchr(info.name, 0, sizeof(info.name)) != NULL);
+		expect(memchr(info.type, 0, sizeof(info.type)) != NULL);
+	}
+}
+
+/* Comes, looks and goes. */
+static void read_once(void)
+{
+	struct floe_board_reader *reader = NULL;
+
+	expect_known(floe_board_reader_open(&reader, NAME, NULL), "floe_board_reader_open");
+	if (!reader)
+		return;
+	look_at(reader, "x");
+	list(reader);
+	floe_board_reader_close(reader);
+}
+
+static void a_boards_writer_that_writes_nonsense_hurts_nobody(void)
+{
+	static const struct floe_board_key mine = {"mine", 256, NULL};
+	static const struct floe_board_key his[] = {{"x", 8, NULL}, {"y", 1000, NULL}};
+	struct floe_board_writer *decent, *another;
+	struct floe_board_reader *reader = NULL;
+	struct peer attacker = start_attack(ATTACK_BOARD, NAME);
+	uint64_t value[32], found[32], sequence;
+	int key;
+
+	expect_equal(open_writer(&decent, &mine, 1), 0);
+	expect_equal(floe_board_reader_open(&reader, NAME, NULL), 0);
+	key = floe_board_find(reader, "mine", NULL, NULL);
+	expect(key >= 0);
+	for (int64_t end = get_end(), n = 1; now_ns() < end; n++) {
+		for (size_t i = 0; i < COUNT(value); i++)
+			value[i] = (uint64_t)n * 1000 + i;
+		expect_equal(floe_board_write(decent, 0, value, sizeof(value), NULL), 0);
+		sequence = 0;
+		expect_equal(floe_board_read(reader, key, found, sizeof(found), &sequence), 1);
+		expect(memcmp(value, found, sizeof(found)) == 0);
+		expect_equal(sequence, n);
+		look_at(reader, "x");
+		look_at(reader, "y");
+		list(reader);
+		read_once();
+		if (n % 8)
+			continue;
+		expect_known(open_writer(&another, his, 2), "floe_board_writer_open");
+		if (another)
+			expect_known(floe_board_write(another, 0, value, 8, NULL),
+				     "floe_board_write");
+		floe_board_writer_close(another);
+	}
+	peer_kill(&attacker);
+	floe_board_reader_close(reader);
+	floe_board_writer_close(decent);
+}
+
+/*
+ * Services
+ */
+
+/* Whose announcement is no ring just now is told of, as by floe_subscriber_open. */
+static struct floe_client *open_client(void)
+{
+	struct floe_client_options o = {.size = sizeof(o), .payload_max = 512, .spin_ns = 1};
+	struct floe_client *client = NULL;
+	int r;
+
+	do {
+		r = floe_client_open(&client, NAME, &o);
+		expect_known(r, "floe_client_open");
+	} while (r < 0);
+	return client;
+}
+
+static void ask_one(struct floe_client *client, int64_t deadline_ns)
+{
+	struct floe_loan loan = {0};
+	int r = floe_client_loan(client, 40, &loan);
+
+	expect_known(r, "floe_client_loan");
+	if (r != 1)
+		return;
+	memset(loan.data, 5, loan.size);
+	expect_known(floe_client_send(client, &loan, deadline_ns, NULL), "floe_client_send");
+	floe_client_discard(client, &loan);
+}
+
+static void take_some(struct floe_client *client)
+{
+	struct floe_response response;
+
+	for (int i = 0; i < 100; i++) {
+		int r = floe_client_take(client, &response);
+
+		expect_known(r, "floe_client_take");
+		if (r != 1)
+			break;
+		if (response.data)
+			read_all(response.data, response.size);
+		floe_client_release(client, &response);
+	}
+}
+
+/* Each request that was sent has ended, once, whatever he said about it. */
+static void expect_ended(struct floe_client *client)
+{
+	struct floe_client_counts counts;
+
+	for (int i = 0; i < 2000; i++) {
+		take_some(client);
+		expect_equal(floe_client_count(client, &counts, sizeof(counts)), 0);
+		if (counts.sent == counts.ended)
+			break;
+		expect_known(floe_client_wait(client, now_ns() + 10 * MILLISECONDS),
+			     "floe_client_wait");
+	}
+	expect_equal(counts.ended, counts.sent);
+	expect_equal(counts.held, 0);
+}
+
+static void ask_who_attacks(enum attack_target target)
+{
+	struct peer attacker = start_attack(target, NAME);
+	struct floe_client *client = open_client();
+
+	if (target == ATTACK_ANSWERS) {
+		ask_one(client, -1);
+		expect_equal(hear(attacker.wire), 1);
+	}
+	for (int64_t end = get_end(); now_ns() < end;) {
+		ask_one(client, now_ns() + 2 * MILLISECONDS);
+		take_some(client);
+		expect_known(floe_client_wait(client, now_ns() + MILLISECONDS), "floe_client_wait");
+	}
+	peer_kill(&attacker);
+	expect_ended(client);
+	floe_client_close(client);
+}
+
+static void a_server_that_announces_nonsense_hurts_nobody(void)
+{
+	ask_who_attacks(ATTACK_SERVICE);
+}
+
+static void a_server_that_answers_nonsense_hurts_nobody(void)
+{
+	ask_who_attacks(ATTACK_ANSWERS);
+}
+
+/* Answers what comes; true: something did. */
+static bool serve_one(struct floe_server *server)
+{
+	struct floe_request request;
+	struct floe_loan loan;
+	int r = floe_server_take(server, &request);
+
+	expect_known(r, "floe_server_take");
+	if (r != 1)
+		return false;
+	read_all(request.data, request.size);
+	r = floe_server_loan(server, &request, 40, &loan);
+	expect_known(r, "floe_server_loan");
+	if (r == 1)
+		expect_known(floe_server_send(server, &request, &loan, 0), "floe_server_send");
+	if (request.data)
+		expect_known(floe_server_end(server, &request, 0), "floe_server_end");
+	return true;
+}
+
+static void a_client_that_asks_nonsense_hurts_nobody(void)
+{
+	struct floe_server_options o = {.size = sizeof(o), .payload_max = 512, .spin_ns = 1};
+	struct floe_server_counts counts;
+	struct floe_server *server = NULL;
+	struct floe_client *decent;
+	struct peer attacker = start_attack(ATTACK_REQUESTS, NAME);
+
+	expect_equal(floe_server_open(&server, NAME, &o), 0);
+	tell(attacker.wire, 1);
+	expect_equal(hear(attacker.wire), 1);
+	decent = open_client();
+	for (int64_t end = get_end(); now_ns() < end;) {
+		ask_one(decent, -1);
+		for (int i = 0; i < 20 && serve_one(server); i++)
+			;
+		take_some(decent);
+		expect_known(floe_server_wait(server, now_ns() + MILLISECONDS), "floe_server_wait");
+	}
+	peer_kill(&attacker);
+	for (int i = 0; i < 1000 && serve_one(server); i++)
+		;
+	expect_ended(decent);
+	expect_equal(floe_server_count(server, &counts, sizeof(counts)), 0);
+	expect_equal(counts.active, 0);
+	expect_equal(counts.taken, counts.ended);
+	floe_client_close(decent);
+	floe_server_close(server);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(a_notifier_that_writes_nonsense_hurts_nobody),
+		TEST(a_boards_writer_that_writes_nonsense_hurts_nobody),
+		TEST(a_server_that_announces_nonsense_hurts_nobody),
+		TEST(a_server_that_answers_nonsense_hurts_nobody),
+		TEST(a_client_that_asks_nonsense_hurts_nobody),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
