@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The threads of recordings, for ThreadSanitizer: who gives messages to a tape and what writes them,
+ * also while payloads are asked whether they are whole; who reads a file and what reads it ahead.
+ */
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "record/tape.h"
+#include "tape_steps.h"
+
+#define COUNT 600u
+#define SMALL 3000u
+#define LARGE (128u << 10)
+/* Of a ring: a payload is overwritten when so many more were made. */
+#define DEPTH 4u
+
+/* What an observer is to a recorder: looked at by both threads, by one at a time. */
+struct ring {
+	unsigned char *payloads;
+	uint64_t made;
+	uint64_t whole;
+	uint64_t asked;
+};
+
+static bool is_whole(void *user, struct chunk *chunk)
+{
+	struct ring *ring = user;
+
+	ring->asked++;
+	ring->whole += ring->made - chunk->sequence < DEPTH;
+	return ring->made - chunk->sequence < DEPTH;
+}
+
+static void list_losses(void *user, struct buffer *map)
+{
+	(void)user;
+	buffer_add_pair(map, "a/0", "0");
+}
+
+static struct tape *open_tape(const char *path, struct ring *ring)
+{
+	const struct tape_plan plan = {
+		.path = path,
+		.overwrite = true,
+		.chunk_size = 1u << 16,
+		.memory_max = 16u << 20,
+		.is_whole = is_whole,
+		.list_losses = list_losses,
+		.user = ring,
+	};
+	unsigned char channel[64];
+	unsigned char *at = put_u16(put_u16(channel, 1), 0);
+	struct tape_error error;
+	struct tape *tape;
+
+	at = put_u32(put_string(put_string(at, "a"), "raw"), 0);
+	expect_equal(tape_open(&tape, &plan, &error), 0);
+	expect_equal(tape_add_channel(tape, channel, (size_t)(at - channel)), 0);
+	return tape;
+}
+
+static void give(struct tape *tape, struct ring *ring, uint64_t number)
+{
+	struct chunk_message message = {
+		.channel = 1,
+		.sequence = (uint32_t)number,
+		.log_time = number,
+		.payload = ring->payloads + number % DEPTH * LARGE,
+		.size = number % 8 ? SMALL : LARGE,
+	};
+	int r = 0;
+
+	if (tape_can_refer(tape, message.payload, message.size))
+		r = tape_refer(tape, &message, 0, number);
+	while (r == 0) {
+		r = tape_add(tape, &message);
+		if (r == 0) {
+			tape_unlock(tape);
+			tape_wait(tape, INT64_MAX);
+			tape_lock(tape);
+		}
+	}
+	expect_equal(r, 1);
+}
+
+/* As a recorder does it. Messages that were referred to and found overwritten are lost. */
+static uint64_t record(const char *path, struct ring *ring)
+{
+	struct tape *tape = open_tape(path, ring);
+	struct tape_counts counts;
+	struct tape_error error;
+
+	for (uint64_t i = 0; i < COUNT; i++) {
+		tape_lock(tape);
+		ring->made = i;
+		give(tape, ring, i);
+		tape_unlock(tape);
+		tape_tick(tape, INT64_MAX);
+		tape_count(tape, &counts);
+		expect_equal(tape_check(tape, &error), 0);
+	}
+	expect_equal(tape_close(tape, &counts, &error), 0);
+	expect_equal(counts.messages, COUNT);
+	expect_equal(ring->asked, counts.direct);
+	expect_equal(counts.lost, ring->asked - ring->whole);
+	return COUNT - counts.lost;
+}
+
+static uint64_t read_ahead(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct fault fault = {0};
+	struct reader reader;
+	struct message message;
+	uint64_t count = 0;
+
+	expect(fd >= 0);
+	expect_equal(reader_open(&reader, fd, READER_MEMORY_MAX, &fault), 0);
+	while (reader_next(&reader, &message) == 1) {
+		expect(reader_ahead(&reader, message.log_time + 20) >= 0);
+		count++;
+	}
+	reader_close(&reader);
+	return count;
+}
+
+static void what_a_tape_wrote_is_read_while_it_is_read_ahead(void)
+{
+	struct ring ring = {.payloads = aligned_alloc(4096, DEPTH * (size_t)LARGE)};
+	const char *path = "threads.mcap";
+	uint64_t count;
+
+	expect(ring.payloads);
+	memset(ring.payloads, 7, DEPTH * (size_t)LARGE);
+	count = record(path, &ring);
+	expect(ring.asked > 0);
+	for (int i = 0; i < 3; i++)
+		expect_equal(read_ahead(path), count);
+	(void)unlink(path);
+	free(ring.payloads);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(what_a_tape_wrote_is_read_while_it_is_read_ahead),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
