@@ -422,7 +422,7 @@ static void dawdle(uint64_t *seed)
 		;
 }
 
-/* A long run: FLOE_TEST_ALTERNATIONS=5000000, with FLOE_TEST_SLOW for its time. */
+/* A long run: ./run sweep --wakes. */
 static uint64_t count_alternations(void)
 {
 	const char *wanted = getenv("FLOE_TEST_ALTERNATIONS");
