@@ -29,10 +29,10 @@ TOO_LONG_MAX, TOO_LONG_MAX_QUICK = 6, 2
 class Bench:
     """Where the programs are, and how long they may take."""
 
-    def __init__(self, programs, quick, cores=None, realtime=False):
+    def __init__(self, programs, quick, cores=None, realtime=False, limit_s=None):
         self.programs = programs
         self.quick = quick
-        self.limit_s = LIMIT_QUICK_S if quick else LIMIT_S
+        self.limit_s = limit_s or (LIMIT_QUICK_S if quick else LIMIT_S)
         self.too_long = {}  # peer: times
         self.too_long_max = TOO_LONG_MAX_QUICK if quick else TOO_LONG_MAX
         self.cores = cores
