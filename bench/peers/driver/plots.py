@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plots as SVG, where matplotlib is there."""
 
+import importlib.util
 import os
 import warnings
 
 # The same peer has the same line in all plots.
 STYLE = {
-    "line": ("black", "--"), "futex": ("black", ":"), "memcpy": ("gray", "--"),
+    "line": ("black", "--"), "futex": ("black", ":"), "empty": ("black", "-"), "memcpy": ("gray", "--"),
     "floe": ("#d62728", "-"), "iceoryx2": ("#1f77b4", "-"), "iceoryx": ("#17becf", "-"),
     "cyclone-shm": ("#2ca02c", "-"), "cyclone": ("#2ca02c", ":"), "zeromq": ("#9467bd", "-"),
     "zeromq-inproc": ("#9467bd", ":"), "nng": ("#8c564b", "-"), "mq": ("#e377c2", "-"),
@@ -70,14 +71,17 @@ def draw_bars(pyplot, result, path):
     return True
 
 
+def can_draw():
+    return importlib.util.find_spec("matplotlib") is not None
+
+
 def draw(results, output):
     """Returns (file, title) of each plot."""
-    try:
-        import matplotlib
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-    except ImportError:
+    if not can_draw():
         return []
+    import matplotlib
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
     matplotlib.rcParams["svg.hashsalt"] = "floe"
     drawn = []
     with warnings.catch_warnings():

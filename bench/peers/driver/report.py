@@ -278,4 +278,5 @@ def write(store, cases, peers, output):
     write_markdown(store, results, lines_behind, drawn, os.path.join(output, "report.md"))
     write_json(store, results, lines_behind, os.path.join(output, "report.json"))
     print(f"\nwritten: {os.path.relpath(output)}/report.md, report.json, figures.jsonl"
-          + (f" and {len(drawn)} plots" if drawn else "; no plots, for want of python3-matplotlib"))
+          + (f" and {len(drawn)} plots" if drawn else "" if plots.can_draw() else
+             "; no plots, for want of python3-matplotlib"))
