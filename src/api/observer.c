@@ -262,41 +262,52 @@ static bool is_there(const struct floe_sample *sample)
 }
 
 /* 1; 0 it was overwritten; -ENOMEM */
-static int copy_sample(struct observation *o, int peek, const struct feed *feed,
+static int copy_sample(struct observation *o, int peek, const struct held *held,
 		       struct floe_sample *sample)
 {
+	const struct origin *origin = subscriber_origin_of(&o->subscriber, held);
+	const struct feed *feed = held->feed;
+	bool elastic = origin ? origins_is_elastic(origin) : feed->elastic;
+
 	if (peek) {
 		sample->data = NULL;
 		return 1;
 	}
 	if (!make_room(o, sample->size))
 		return -ENOMEM;
-	if (feed->elastic && !is_there(sample))
+	if (elastic && !is_there(sample))
 		return 0;
 	memcpy(o->copy, sample->data, sample->size);
 	sample->data = o->copy;
-	return is_whole(feed, sample->sequence);
+	return is_whole(feed, sample->sequence) &&
+	       !(origin && load_relaxed(origin->life) & PORT_WITHDRAWN);
 }
 
-static int take_copy(struct observation *o, int peek, struct floe_sample *ret)
+/* 1; -EAGAIN it was overwritten; -ENOMEM */
+static int copy_taken(struct observation *o, int peek, struct floe_sample *taken,
+		      struct floe_sample *ret)
 {
-	struct floe_sample taken = {0};
-	struct floe_sample copy;
-	struct feed *feed;
-	int r = subscriber_take(&o->subscriber, &taken);
+	const struct held *held = subscriber_find(&o->subscriber, taken);
+	struct feed *feed = held->feed;
+	struct floe_sample copy = *taken;
+	int r;
 
-	if (r <= 0)
-		return r;
-	feed = subscriber_find(&o->subscriber, &taken)->feed;
-	copy = taken;
 	copy.ticket = feed->index;
-	r = copy_sample(o, peek, feed, &copy);
-	subscriber_release(&o->subscriber, &taken);
+	r = copy_sample(o, peek, held, &copy);
+	subscriber_release(&o->subscriber, taken);
 	if (r == 1)
 		*ret = copy;
 	else
 		feed->lost += copy.lost + 1; /* told with the next of this publisher */
 	return r == 0 ? -EAGAIN : r;
+}
+
+static int take_copy(struct observation *o, int peek, struct floe_sample *ret)
+{
+	struct floe_sample taken = {0};
+	int r = subscriber_take(&o->subscriber, &taken);
+
+	return r <= 0 ? r : copy_taken(o, peek, &taken, ret);
 }
 
 /* When the topic itself was not there, or has nothing: it may be another one by now. */
@@ -351,27 +362,40 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 	return r == -EAGAIN ? 0 : r;
 }
 
+/* What is relayed lies in another ring, of which nobody can tell how long it stays: it is copied. */
+static int borrow(struct observation *o, struct floe_sample *ret)
+{
+	struct floe_sample taken = {0};
+	const struct held *held;
+	int r = subscriber_take(&o->subscriber, &taken);
+
+	if (r <= 0)
+		return r;
+	held = subscriber_find(&o->subscriber, &taken);
+	if (subscriber_origin_of(&o->subscriber, held))
+		return copy_taken(o, 0, &taken, ret);
+	*ret = taken;
+	ret->ticket = held->feed->index;
+	subscriber_release(&o->subscriber, &taken);
+	return 1;
+}
+
 /* The hold is let go at once: it protects nothing. An inline payload stays in its place until that
  * is used again. */
 FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe_sample *ret)
 {
 	struct observation *o = handle_find(observer, HANDLE_OBSERVER);
-	struct floe_sample taken;
-	int r;
+	int r = -EAGAIN;
 
 	if (!o || !ret)
 		return borrow_again(observer, ret);
 	if (!o->topic.region.base)
 		return look_for_topic(o);
-	r = subscriber_take(&o->subscriber, &taken);
+	for (int i = 0; i < 8 && r == -EAGAIN; i++)
+		r = borrow(o, ret);
 	if (r == 0)
 		return look_for_topic(o);
-	if (r < 0)
-		return r;
-	*ret = taken;
-	ret->ticket = subscriber_find(&o->subscriber, &taken)->feed->index;
-	subscriber_release(&o->subscriber, &taken);
-	return 1;
+	return r == -EAGAIN ? 0 : r;
 }
 
 /* The publisher of a payload that lies in its memory; NULL: it has gone. */
@@ -390,7 +414,7 @@ static const struct feed *find_feed(const struct observation *o, const struct fl
 
 static bool is_own(const struct observation *o, const void *data)
 {
-	return data == (const void *)o->subscriber.held->words;
+	return data == (const void *)o->subscriber.held->words || (data && data == o->copy);
 }
 
 FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct floe_sample *sample)

@@ -155,6 +155,11 @@ int origins_find(struct origins *origins, const struct domain *domain, const str
 	return 1;
 }
 
+bool origins_is_elastic(const struct origin *origin)
+{
+	return ((const struct mapped_origin *)(const void *)origin)->feed.elastic;
+}
+
 void origins_close(struct origins *origins)
 {
 	for (uint32_t i = 0; origins && i < ORIGINS_MAX; i++)

@@ -34,6 +34,9 @@ int origins_find(struct origins *origins, const struct domain *domain, const str
 		 const struct relay_shared *relay, const struct relay_seen *seen,
 		 const struct origin **ret_origin);
 
+/* Memory that nobody holds may go there at any time. */
+bool origins_is_elastic(const struct origin *origin);
+
 /* Unmaps all; NULL is fine. */
 void origins_close(struct origins *origins);
 

@@ -176,6 +176,36 @@ static void when_all_relays_are_in_use_nothing_is_sent(void)
 	expect_folder_empty();
 }
 
+static void an_observer_sees_what_is_relayed(void)
+{
+	struct floe_publisher *raw = source();
+	struct floe_subscriber *in = subscriber("raw", SUBSCRIBER(.holds_max = 12));
+	struct floe_publisher *out = relay("cooked", 10);
+	struct floe_observer *observer;
+	struct floe_sample sample;
+	struct floe_view *view;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, "cooked", NULL), 0);
+	for (uint64_t i = 0; i < 2; i++) {
+		publish(raw, CHUNK, i);
+		pass(out, in, i);
+	}
+	expect_equal(floe_observer_next(observer, 0, &sample), 1);
+	expect(is_filled(sample.data, CHUNK, 0));
+	expect_equal(floe_observer_borrow(observer, &sample), 1);
+	expect_equal(sample.size, CHUNK);
+	expect(is_filled(sample.data, CHUNK, 1));
+	expect(floe_observer_left(observer, &sample) > 0);
+	expect_equal(floe_observer_borrow(observer, &sample), 0);
+
+	floe_observer_close(observer);
+	floe_view_close(view);
+	floe_publisher_close(out);
+	floe_subscriber_close(in);
+	floe_publisher_close(raw);
+}
+
 static void what_cannot_be_relayed_is_refused(void)
 {
 	struct floe_publisher *raw = source();
@@ -310,6 +340,27 @@ static void what_a_dead_republisher_sent_can_still_be_taken(void)
 	expect_folder_empty();
 }
 
+/* Nobody alive was there to read it, and somebody has cleaned up: it is lost, and said to be. */
+static void what_nobody_reads_is_lost_with_its_republisher(void)
+{
+	struct peer peer = start(republish);
+	struct floe_publisher *raw = source();
+	struct floe_subscriber *late;
+
+	forward(raw, &peer, 1, 3);
+	peer_kill(&peer);
+	floe_subscriber_close(subscriber("raw", NULL));
+	expect_equal(count_places("raw"), 0);
+	flood(raw, 1000);
+	late = subscriber("cooked", SUBSCRIBER(.history = 9));
+	expect_nothing(late);
+	expect_equal(subscriber_counts(late).lost, 3);
+
+	floe_subscriber_close(late);
+	floe_publisher_close(raw);
+	expect_folder_empty();
+}
+
 static void a_successor_gives_back_what_the_dead_one_held(void)
 {
 	struct peer peer = start(republish);
@@ -404,10 +455,10 @@ static void the_first_publisher_may_die(void)
 static const struct floe_pool pool = {4096, POOL};
 
 /* What all of it can lend is known exactly. */
-static struct floe_publisher *counted_source(void)
+static struct floe_publisher *counted_source(const char *topic)
 {
-	return publisher("a", PUBLISHER(.depth = DEPTH, .loans_max = POOL, .pools = &pool,
-					.pools_count = 1));
+	return publisher(topic, PUBLISHER(.depth = DEPTH, .loans_max = POOL, .pools = &pool,
+					  .pools_count = 1));
 }
 
 static size_t count_lendable(struct floe_publisher *pub)
@@ -497,7 +548,7 @@ static void read_end(struct floe_subscriber *end, struct floe_sample *kept, uint
 static void a_chain_of_which_links_are_killed_keeps_what_is_read(void)
 {
 	static struct hop hop[] = {{"a", "b"}, {"b", "c"}};
-	struct floe_publisher *raw = counted_source();
+	struct floe_publisher *raw = counted_source("a");
 	struct floe_subscriber *end = subscriber("c", NULL);
 	struct floe_sample kept = {0};
 	struct peer peer[2];
@@ -536,6 +587,43 @@ static void a_chain_of_which_links_are_killed_keeps_what_is_read(void)
 	expect_folder_empty();
 }
 
+/* Two pass on what the other does, a third leads there, and all die: a circle that nobody alive is in
+ * keeps nothing, nor what leads into it. */
+static void a_circle_of_the_dead_keeps_nothing(void)
+{
+	static struct hop hop[] = {{"a", "b"}, {"b", "a"}, {"first", "a"}};
+	struct floe_publisher *raw = counted_source("first");
+	struct floe_subscriber *sub = subscriber("a", NULL);
+	struct floe_sample sample;
+	struct peer peer[3];
+	unsigned seen = 0;
+	struct floe_view *view;
+
+	for (int i = 0; i < 3; i++)
+		start_hop(&peer[i], &hop[i]);
+	/* Until messages of both who publish there have come: then some have been round. */
+	for (uint64_t number = 1; seen != 3; number++) {
+		(void)publish_number(raw, number);
+		(void)floe_wait(sub, now_ns() + 1000000);
+		while (floe_take(sub, &sample) == 1) {
+			seen |= 1u << floe_sample_publisher(sub, &sample);
+			floe_release(sub, &sample);
+		}
+	}
+	floe_subscriber_close(sub);
+	for (int i = 0; i < 3; i++)
+		peer_kill(&peer[i]);
+	/* Who opens here looks at the third alone. */
+	floe_subscriber_close(subscriber("first", NULL));
+	expect_equal(count_places("first"), 0);
+	floe_publisher_close(raw);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect(floe_view_clean(view, 0, NULL, NULL) >= 0);
+	expect_equal(floe_view_clean(view, 0, NULL, NULL), 0);
+	floe_view_close(view);
+	expect_folder_empty();
+}
+
 static void who_leaves_in_order_keeps_what_is_read(void)
 {
 	struct peer peer = start(republish);
@@ -568,12 +656,15 @@ int main(int argc, char **argv)
 		TEST(small_payloads_travel_in_slots_again),
 		TEST(a_long_chain_keeps_its_books),
 		TEST(when_all_relays_are_in_use_nothing_is_sent),
+		TEST(an_observer_sees_what_is_relayed),
 		TEST(what_cannot_be_relayed_is_refused),
 		TEST(a_reliable_reader_blocks_the_relay_too),
 		TEST(what_a_dead_republisher_sent_can_still_be_taken),
+		TEST(what_nobody_reads_is_lost_with_its_republisher),
 		TEST(a_successor_gives_back_what_the_dead_one_held),
 		TEST(the_first_publisher_may_die),
 		TEST(a_chain_of_which_links_are_killed_keeps_what_is_read),
+		TEST(a_circle_of_the_dead_keeps_nothing),
 		TEST(who_leaves_in_order_keeps_what_is_read),
 	};
 
