@@ -7,8 +7,8 @@
  * from the files of the domain, also after their owners died; nothing is claimed, no subscriber's
  * place is taken, nobody is slowed down. What is read is input: checked, copied, never trusted.
  *
- * All calls may block for as long as reading a folder takes. A view is used by one thread at a
- * time.
+ * All calls may block for as long as reading a folder takes. A view is used by one thread at a time, and its
+ * observers with it; different views by any threads. After fork() they belong to the parent: -EINVAL.
  */
 
 #include <floe/floe.h>

@@ -137,7 +137,8 @@ static int check_alignment(const struct floe_publisher_options *o)
 
 static int check_flags(const struct floe_publisher_options *o)
 {
-	if (o->flags & ~(FLOE_TIMESTAMPS | FLOE_ELASTIC | FLOE_SPILL | FLOE_DROP_NEWEST))
+	if (o->flags &
+	    ~(FLOE_TIMESTAMPS | FLOE_ELASTIC | FLOE_SPILL | FLOE_DROP_NEWEST | FLOE_THREAD_SAFE))
 		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
 	if (o->flags & FLOE_ELASTIC && (o->pools || o->memory))
 		return error_set(o->error, -EINVAL,
@@ -278,7 +279,7 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 		return error_set(o->error, -EINVAL, "spin_ns is more than a second");
 	if (o->policy > FLOE_POLICY_RELIABLE)
 		return error_set(o->error, -EINVAL, "policy %u means nothing", o->policy);
-	if (o->flags & ~(FLOE_ORDERED | FLOE_DISCONNECT_SLOW))
+	if (o->flags & ~(FLOE_ORDERED | FLOE_DISCONNECT_SLOW | FLOE_THREAD_SAFE))
 		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
 	if ((o->patience_ns || o->flags & FLOE_DISCONNECT_SLOW) &&
 	    o->policy != FLOE_POLICY_RELIABLE)
@@ -571,7 +572,7 @@ int options_plan(const struct floe_publisher_options *options, struct segment_pl
 	*ret_plan = (struct segment_plan){
 		.depth = (uint32_t)options->depth,
 		.loans_max = (uint32_t)options->loans_max,
-		.flags = options->flags & ~(FLOE_SPILL | FLOE_DROP_NEWEST),
+		.flags = options->flags & ~(FLOE_SPILL | FLOE_DROP_NEWEST | FLOE_THREAD_SAFE),
 		.payload_max = options->payload_max,
 		.relays_max = (uint32_t)options->relays_max,
 		.alignment = options->alignment,

@@ -6,6 +6,7 @@
  * Publication: what lies behind a struct floe_publisher, and what clients and servers send by.
  */
 
+#include "api/safe.h"
 #include "channel/publisher.h"
 #include "registry/members.h"
 #include "registry/node.h"
@@ -27,10 +28,12 @@ struct publication {
 	bool spill;
 	bool chunks_only;
 	bool drops;
+	bool many_threads; /* FLOE_THREAD_SAFE */
 	int (*would_block)(void *user);
 	void *user;
 	void (*notice)(void *user, const char *sentence);
 	void *notice_user;
+	struct safe safe;       /* with FLOE_THREAD_SAFE */
 	struct members members; /* last: its tables are touched when somebody subscribes */
 };
 

@@ -18,6 +18,7 @@
 #include "base/arith.h"
 #include "base/error.h"
 #include "base/name.h"
+#include "channel/receipt.h"
 #include "os/os.h"
 #include "registry/census.h"
 #include "registry/cleanup.h"
@@ -85,9 +86,22 @@ static void watch(void *user)
 
 static int would_block(void *user)
 {
-	const struct publication *p = user;
+	struct publication *p = user;
+	int r = p->drops ? FLOE_DROP : FLOE_BLOCK;
 
-	return p->would_block ? p->would_block(p->user) : p->drops ? FLOE_DROP : FLOE_BLOCK;
+	if (!p->would_block)
+		return r;
+	safe_let_go(&p->safe);
+	r = p->would_block(p->user);
+	safe_take_again(&p->safe);
+	return r;
+}
+
+static int wait_any(void *user, const struct os_wait *words, unsigned count, int64_t deadline_ns)
+{
+	struct publication *p = user;
+
+	return safe_wait_any(&p->safe, words, count, deadline_ns);
 }
 
 static int reserve(void *user, uint64_t offset, size_t size)
@@ -132,7 +146,9 @@ static void tell_limit(void *user, struct publisher *pub)
 	describe_loans(pub, oldest, sizeof(oldest));
 	(void)snprintf(text, sizeof(text), "topic '%.60s': all %u loans are out; %s", p->topic.name,
 		       pub->loans_max, oldest);
+	safe_let_go(&p->safe);
 	p->notice(p->notice_user, text);
+	safe_take_again(&p->safe);
 }
 
 static const struct elastic_calls memory_calls = {
@@ -145,6 +161,7 @@ static const struct publisher_calls calls = {
 	.is_alive = is_alive,
 	.watch = watch,
 	.would_block = would_block,
+	.wait_any = wait_any,
 	.tell_limit = tell_limit,
 };
 
@@ -187,6 +204,7 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 		.fenced = p->node->fenced,
 		.chunks_only = p->chunks_only,
 		.spill = p->spill,
+		.keeps_blocked = p->many_threads,
 		.calls = &calls,
 		.user = p,
 	};
@@ -309,6 +327,7 @@ static int open_publication(struct publication *p, const char *topic,
 	p->would_block = o->would_block;
 	p->user = o->user;
 	p->spill = o->flags & FLOE_SPILL;
+	p->many_threads = o->flags & FLOE_THREAD_SAFE;
 	p->chunks_only = o->alignment > FLOE_CACHELINE;
 	p->notice = o->notice;
 	p->notice_user = o->notice_user;
@@ -403,6 +422,8 @@ FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *top
 	if (r < 0)
 		return r;
 	r = handle_open(&handle, HANDLE_PUBLISHER, p);
+	if (r == 0 && p->many_threads)
+		r = safe_open(&p->safe, &handle, HANDLE_SAFE_PUBLISHER, HANDLE_PUBLISHER);
 	if (r < 0) {
 		(void)options_read_publisher(&o, options);
 		error_complete(o.error, r, "open", topic);
@@ -415,8 +436,13 @@ FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *top
 
 FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub)
 {
-	publication_close(handle_close(pub, HANDLE_PUBLISHER), true);
+	struct publication *p = handle_close(pub, HANDLE_PUBLISHER);
+
+	if (!p)
+		p = safe_close(pub, HANDLE_SAFE_PUBLISHER, HANDLE_PUBLISHER);
+	publication_close(p, true);
 }
+
 FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_options *options)
 {
 	struct floe_publisher_options o;
@@ -443,17 +469,38 @@ static floe_cold int refuse(struct floe_publisher *pub)
 	return 1;
 }
 
+/* Who is traced without a macro is known by the address that he called from, which is not here. */
+static int loan_safely(void *port, size_t size, struct floe_loan *ret, const void *caller)
+{
+	const struct publisher *p = handle_find(port, HANDLE_PUBLISHER);
+	char text[32];
+
+	if (!p || !p->traced)
+		return floe_loan(port, size, ret);
+	receipt_place(caller, text, sizeof(text));
+	return floe_loan_traced(port, size, ret, text, 0);
+}
+
 static floe_cold int loan_again(struct floe_publisher *pub, size_t size, struct floe_loan *ret)
 {
-	int r = ret ? refuse(pub) : -EINVAL;
+	struct safe *safe = safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	int r;
 
+	if (safe)
+		return safe_leave(safe,
+				  loan_safely(safe->port, size, ret, __builtin_return_address(0)));
+	r = ret ? refuse(pub) : -EINVAL;
 	return r < 0 ? r : floe_loan(pub, size, ret);
 }
 
 static floe_cold int publish_again(struct floe_publisher *pub, struct floe_loan *loan)
 {
-	int r = loan ? refuse(pub) : -EINVAL;
+	struct safe *safe = safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	int r;
 
+	if (safe)
+		return safe_leave(safe, floe_publish(safe->port, loan));
+	r = loan ? refuse(pub) : -EINVAL;
 	return r < 0 ? r : floe_publish(pub, loan);
 }
 
@@ -470,9 +517,12 @@ FLOE_PUBLIC int floe_loan_traced(struct floe_publisher *pub, size_t size, struct
 				 const char *file, uint32_t line)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
 	struct loan_place place = {file, line};
 	int r = ret ? 1 : -EINVAL;
 
+	if (safe)
+		return safe_leave(safe, floe_loan_traced(safe->port, size, ret, file, line));
 	if (r > 0 && !p)
 		r = refuse(pub);
 	if (r < 0)
@@ -490,22 +540,37 @@ FLOE_PUBLIC int floe_publish(struct floe_publisher *pub, struct floe_loan *loan)
 	return publisher_publish(p, loan);
 }
 
+static floe_cold void discard_again(struct floe_publisher *pub, struct floe_loan *loan)
+{
+	struct safe *safe = safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+
+	if (safe) {
+		floe_discard(safe->port, loan);
+		(void)safe_leave(safe, 0);
+	} else if (refuse(pub) == 1) {
+		floe_discard(pub, loan);
+	}
+}
+
 FLOE_PUBLIC void floe_discard(struct floe_publisher *pub, struct floe_loan *loan)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
 
 	if (p && loan)
 		publisher_discard(p, loan);
-	else if (loan && refuse(pub) == 1)
-		floe_discard(pub, loan);
+	else if (loan)
+		discard_again(pub, loan);
 }
 
 FLOE_PUBLIC int floe_publisher_wait(struct floe_publisher *pub, int64_t deadline_ns)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	int r;
 
-	int r = p ? 1 : refuse(pub);
-
+	if (safe)
+		return safe_leave(safe, floe_publisher_wait(safe->port, deadline_ns));
+	r = p ? 1 : refuse(pub);
 	if (r < 0)
 		return r;
 	return p ? publisher_wait(p, deadline_ns) : floe_publisher_wait(pub, deadline_ns);
@@ -515,8 +580,13 @@ FLOE_PUBLIC int floe_publisher_wait_for_subscribers(struct floe_publisher *pub, 
 						    int64_t deadline_ns)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
-	int r = p ? 1 : refuse(pub);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	int r;
 
+	if (safe)
+		return safe_leave(
+			safe, floe_publisher_wait_for_subscribers(safe->port, count, deadline_ns));
+	r = p ? 1 : refuse(pub);
 	if (r < 0)
 		return r;
 	if (count > FLOE_SUBSCRIBERS_MAX)
@@ -528,9 +598,12 @@ FLOE_PUBLIC int floe_publisher_wait_for_subscribers(struct floe_publisher *pub, 
 FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *loans, size_t count)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
 	size_t sent = 0;
 	int r = 1;
 
+	if (safe)
+		return safe_leave(safe, floe_publish_all(safe->port, loans, count));
 	if (!p && refuse(pub) == 1)
 		return floe_publish_all(pub, loans, count);
 	if (!p || (count && !loans) || count > INT_MAX)
@@ -543,8 +616,12 @@ FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *l
 FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
-	int r = p ? 1 : refuse(pub);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	int r;
 
+	if (safe)
+		return safe_leave(safe, floe_publisher_limit_loans(safe->port, loans_max));
+	r = p ? 1 : refuse(pub);
 	if (r < 0)
 		return r;
 	return p ? publisher_limit_loans(p, loans_max) : floe_publisher_limit_loans(pub, loans_max);
@@ -573,8 +650,11 @@ FLOE_PUBLIC int floe_publisher_loans(struct floe_publisher *pub, struct floe_loa
 				     size_t size, size_t count)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
 	int r = size && (ret || !count) ? 1 : -EINVAL;
 
+	if (safe)
+		return safe_leave(safe, floe_publisher_loans(safe->port, ret, size, count));
 	if (r > 0 && !p)
 		r = refuse(pub);
 	if (r < 0)
@@ -594,9 +674,12 @@ FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_pub
 				     size_t ret_size)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
 	struct floe_publisher_counts counts = {0};
 	const struct segment_shared *segment;
 
+	if (safe)
+		return safe_leave(safe, floe_publisher_count(safe->port, ret, ret_size));
 	if (!ret || !ret_size)
 		return -EINVAL;
 	if (!p) {

@@ -73,11 +73,19 @@ static int find_origin(void *user, struct subscriber *sub, const struct relay_sh
 	return origins_find(s->origins, &s->node->domain, sub, relay, seen, ret_origin);
 }
 
+static int wait_any(void *user, const struct os_wait *words, unsigned count, int64_t deadline_ns)
+{
+	struct subscription *s = user;
+
+	return safe_wait_any(&s->safe, words, count, deadline_ns);
+}
+
 static const struct subscriber_calls calls = {
 	.refresh = refresh,
 	.look_again = look_again,
 	.detach = detach,
 	.watch = watch,
+	.wait_any = wait_any,
 	.settle = settle,
 	.find_origin = find_origin,
 };
@@ -87,7 +95,8 @@ static int set_up(struct subscription *s, const struct floe_subscriber_options *
 	struct subscriber_plan wanted = {
 		.port = s->port,
 		.hints = s->topic.hints,
-		.spin_ns = o->spin_ns,
+		/* Who looks keeps others out. */
+		.spin_ns = o->flags & FLOE_THREAD_SAFE ? 1 : o->spin_ns,
 		.expect_ns = o->expect_ns,
 		.flags = o->flags,
 		.fenced = s->node->fenced,
@@ -289,9 +298,11 @@ FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *t
 	r = subscription_open(&s, topic, options, NULL, NULL);
 	if (r < 0)
 		return r;
+	(void)options_read_subscriber(&o, options);
 	r = handle_open(&handle, HANDLE_SUBSCRIBER, s);
+	if (r == 0 && o.flags & FLOE_THREAD_SAFE)
+		r = safe_open(&s->safe, &handle, HANDLE_SAFE_SUBSCRIBER, HANDLE_SUBSCRIBER);
 	if (r < 0) {
-		(void)options_read_subscriber(&o, options);
 		error_complete(o.error, r, "open", topic);
 		end(s);
 		return r;
@@ -302,7 +313,11 @@ FLOE_PUBLIC int floe_subscriber_open(struct floe_subscriber **ret, const char *t
 
 FLOE_PUBLIC void floe_subscriber_close(struct floe_subscriber *sub)
 {
-	subscription_close(handle_close(sub, HANDLE_SUBSCRIBER));
+	struct subscription *s = handle_close(sub, HANDLE_SUBSCRIBER);
+
+	if (!s)
+		s = safe_close(sub, HANDLE_SAFE_SUBSCRIBER, HANDLE_SUBSCRIBER);
+	subscription_close(s);
 }
 
 FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_options *options)
@@ -329,8 +344,12 @@ static floe_cold int refuse(struct floe_subscriber *sub)
 
 static floe_cold int take_again(struct floe_subscriber *sub, struct floe_sample *ret)
 {
-	int r = ret ? refuse(sub) : -EINVAL;
+	struct safe *safe = safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+	int r;
 
+	if (safe)
+		return safe_leave(safe, floe_take(safe->port, ret));
+	r = ret ? refuse(sub) : -EINVAL;
 	return r < 0 ? r : floe_take(sub, ret);
 }
 
@@ -346,9 +365,12 @@ FLOE_PUBLIC int floe_take(struct floe_subscriber *sub, struct floe_sample *ret)
 FLOE_PUBLIC int floe_take_all(struct floe_subscriber *sub, struct floe_sample *ret, size_t count)
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
 	size_t taken = 0;
 	int r = 1;
 
+	if (safe)
+		return safe_leave(safe, floe_take_all(safe->port, ret, count));
 	if (!s && refuse(sub) == 1)
 		return floe_take_all(sub, ret, count);
 	if (!s || (count && !ret) || count > INT_MAX)
@@ -361,9 +383,12 @@ FLOE_PUBLIC int floe_take_all(struct floe_subscriber *sub, struct floe_sample *r
 FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns)
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+	int r;
 
-	int r = s ? 1 : refuse(sub);
-
+	if (safe)
+		return safe_leave(safe, floe_wait(safe->port, deadline_ns));
+	r = s ? 1 : refuse(sub);
 	if (r < 0)
 		return r;
 	return s ? subscriber_wait(s, deadline_ns) : floe_wait(sub, deadline_ns);
@@ -371,8 +396,14 @@ FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns)
 
 static floe_cold void release_again(struct floe_subscriber *sub, struct floe_sample *sample)
 {
-	if (sample && refuse(sub) == 1)
+	struct safe *safe = safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+
+	if (safe) {
+		floe_release(safe->port, sample);
+		(void)safe_leave(safe, 0);
+	} else if (sample && refuse(sub) == 1) {
 		floe_release(sub, sample);
+	}
 }
 
 FLOE_PUBLIC void floe_release(struct floe_subscriber *sub, struct floe_sample *sample)
@@ -401,8 +432,11 @@ int subscription_get_fd(struct subscription *s)
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
 {
 	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
 	int r;
 
+	if (safe)
+		return safe_leave(safe, floe_subscriber_fd(safe->port));
 	if (s)
 		return subscription_get_fd(s);
 	r = refuse(sub);
@@ -413,8 +447,11 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
 				      struct floe_subscriber_counts *ret, size_t ret_size)
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
 	struct floe_subscriber_counts counts = {0};
 
+	if (safe)
+		return safe_leave(safe, floe_subscriber_count(safe->port, ret, ret_size));
 	if (!ret || !ret_size)
 		return -EINVAL;
 	if (!s) {
@@ -437,7 +474,10 @@ FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub, const struct 
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
 	const struct held *held = s && sample ? subscriber_find_any(s, sample) : NULL;
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
 
+	if (safe)
+		return safe_leave(safe, floe_sample_publisher(safe->port, sample));
 	if (!s && sample && refuse(sub) == 1)
 		return floe_sample_publisher(sub, sample);
 	return held ? (int)held->feed->index : -EINVAL;
@@ -467,8 +507,11 @@ FLOE_PUBLIC int floe_sample_share(struct floe_subscriber *sub, struct floe_sampl
 				  struct floe_shared_sample **ret)
 {
 	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
 	int r = sample && ret ? 1 : -EINVAL;
 
+	if (safe)
+		return safe_leave(safe, floe_sample_share(safe->port, sample, ret));
 	if (r > 0 && !s)
 		r = refuse(sub);
 	if (r < 0)

@@ -7,6 +7,7 @@
  */
 
 #include "api/descriptor.h"
+#include "api/safe.h"
 #include "channel/subscriber.h"
 #include "registry/feeds.h"
 #include "registry/node.h"
@@ -32,6 +33,7 @@ struct subscription {
 	struct floe_error *error;    /* while opening */
 	void (*changed)(void *user); /* the folder has been read again; or NULL */
 	void *user;
+	struct safe safe;  /* with FLOE_THREAD_SAFE */
 	shared_u64 owners; /* who opened it, and each sample that is shared: the last one ends it */
 };
 

@@ -212,6 +212,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	*pub = (struct publisher){
 		.hints = plan->hints,
 		.timed = seen.flags & FLOE_TIMESTAMPS,
+		.keeps_blocked = plan->keeps_blocked,
 		.fenced = plan->fenced,
 		.wants_refresh = true,
 		.index = seen.index,
@@ -288,6 +289,7 @@ void publisher_set_members(struct publisher *pub, struct member *members, uint32
 			remember(&members[i], pub->members, pub->member_count);
 	memcpy(pub->members, members, count * sizeof(*members));
 	pub->member_count = count;
+	pub->member_changes++;
 }
 
 /*
@@ -659,7 +661,7 @@ static int loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_l
 	if (size - 1 >= pub->payload_max)
 		return -EINVAL;
 	if (publisher_count_loans(pub) == pub->loans_max) {
-		lent = find_blocked(pub);
+		lent = pub->keeps_blocked ? NULL : find_blocked(pub);
 		if (!lent) {
 			tell_limit(pub);
 			return -ENOBUFS;
@@ -1083,6 +1085,13 @@ static int64_t choose_look(struct publisher *pub)
 	return look_ns;
 }
 
+static int wait_any(struct publisher *pub, const struct os_wait *words, unsigned count,
+		    int64_t until_ns)
+{
+	return pub->calls->wait_any ? pub->calls->wait_any(pub->user, words, count, until_ns)
+				    : os->wait_any(words, count, until_ns);
+}
+
 /*
  * One sleep on the slowest subscriber's cursor. The flag is up before the last look, and
  * membarrier stands for the fence that subscribers do not pay: either it sees the flag after
@@ -1098,16 +1107,18 @@ static int sleep_on(struct publisher *pub, const struct member *member, int64_t 
 		{omen_futex(member->omen), omen},
 	};
 	unsigned count = FLOE_COUNT(words) - !omen_is_watched(omen);
+	uint32_t changes = pub->member_changes;
 	int r = 0;
 
 	if (pub->calls->watch)
 		pub->calls->watch(pub->user);
+	pub->asleep++;
 	store_seq_cst(&pub->ring.segment->sleeping, 1);
 	(void)os->barrier_all();
 	if (member_limit(pub, member) < pub->ring.next)
-		r = os->wait_any(words, count, until_ns);
-	store_relaxed(&pub->ring.segment->sleeping, 0);
-	if (omen && load_relaxed(member->omen) != omen)
+		r = wait_any(pub, words, count, until_ns);
+	store_relaxed(&pub->ring.segment->sleeping, --pub->asleep > 0);
+	if (changes == pub->member_changes && omen && load_relaxed(member->omen) != omen)
 		note_omen(pub, member);
 	return r;
 }
@@ -1161,7 +1172,7 @@ int publisher_wait_for_members(struct publisher *pub, uint32_t count, int64_t de
 			return r;
 		if (count_living(pub) >= count)
 			return 1;
-		r = os->wait_any(&word, 1, deadline_ns);
+		r = wait_any(pub, &word, 1, deadline_ns);
 		if (r == -ETIMEDOUT)
 			return 0;
 		if (r == -EINTR)

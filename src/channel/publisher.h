@@ -28,6 +28,7 @@
 #include "channel/relay.h"
 #include "channel/ring.h"
 #include "channel/stretch.h"
+#include "os/os.h"
 
 /* Chunks are known by their offset in the segment, where none lies at 0. */
 #define CHUNK_NONE ((uint64_t)0)
@@ -77,6 +78,9 @@ struct publisher_calls {
 	void (*watch)(void *user);
 	/* A message would block: FLOE_BLOCK, FLOE_AGAIN, FLOE_DROP. May be NULL. */
 	int (*would_block)(void *user);
+	/* os->wait_any; others may use the publisher meanwhile. NULL: nobody does. */
+	int (*wait_any)(void *user, const struct os_wait *words, unsigned count,
+			int64_t deadline_ns);
 	/* The loan limit was met for the first time since it was set; receipts have been written. May
 	 * be NULL. */
 	void (*tell_limit)(void *user, struct publisher *pub);
@@ -119,6 +123,7 @@ struct publisher {
 	bool timed;         /* with timestamps. Then, and if fenced, limit stays 0 */
 	bool fenced;        /* membarrier(2) is not to be had: a fence in every publish */
 	bool wants_refresh; /* the last one failed */
+	bool keeps_blocked; /* a loan that would block stays with who has it, also when all are out */
 	bool introduced;    /* who sleeps has been told that we send */
 	uint64_t *marked;   /* [chunks]: the scan that found a hold on it */
 	uint64_t scan;
@@ -131,6 +136,8 @@ struct publisher {
 	struct member *members;
 	uint32_t member_count;
 	uint32_t member_max;
+	uint32_t member_changes; /* goes up when members may be others */
+	uint32_t asleep;         /* threads that wait */
 	int64_t alive_checked_ns;
 	int64_t look_ns; /* how long one sleep may be; 0: the usual time */
 
@@ -155,6 +162,7 @@ struct publisher_plan {
 	uint32_t member_max;
 	bool chunks_only; /* nothing travels inline */
 	bool fenced;
+	bool keeps_blocked;
 	const struct publisher_calls *calls;
 	void *user;
 };

@@ -523,7 +523,7 @@ void subscriber_retire(struct subscriber *sub)
 {
 	subscriber_collect(sub);
 	for (uint32_t i = 0; i < sub->holds_max; i++)
-		if (!share_is_owned(&sub->shares[i]))
+		if (!share_is_owned(&sub->shares[i]) && !is_relayed(sub, i))
 			store_release(&sub->port->hold[i], HOLD_NONE);
 	(void)disconnect(sub);
 }
@@ -790,6 +790,13 @@ void subscriber_be_polled(struct subscriber *sub)
 	look_for_straight(sub);
 }
 
+static int wait_any(struct subscriber *sub, const struct os_wait *words, unsigned count,
+		    int64_t until_ns)
+{
+	return sub->calls->wait_any ? sub->calls->wait_any(sub->user, words, count, until_ns)
+				    : os->wait_any(words, count, until_ns);
+}
+
 /* One sleep on the heads of all publishers, or until one comes. */
 static int sleep_once(struct subscriber *sub, int64_t until_ns)
 {
@@ -800,18 +807,19 @@ static int sleep_once(struct subscriber *sub, int64_t until_ns)
 
 	words[0] = (struct os_wait){futex_half(&sub->hints->publishers),
 				    (uint32_t)sub->publishers_seen};
+	sub->asleep++;
 	look_ns = subscriber_announce(sub) < 0 ? SLICE_NS : sub->look_ns;
 	look_ns += os->now_ns();
 	if (until_ns < 0 || until_ns > look_ns)
 		until_ns = look_ns;
 	if (!is_ready(sub))
-		r = os->wait_any(words, count, until_ns);
+		r = wait_any(sub, words, count, until_ns);
 	if (r == -ENOSYS || r == -EINVAL) {
 		os->sleep_ns(SLICE_NS / 10); /* before Linux 5.16, and more than one word */
 		r = 0;
 	}
-	/* Who waits by a descriptor sleeps on. */
-	store_relaxed(&sub->port->sleeping, sub->polled);
+	/* Who waits by a descriptor, or in another thread, sleeps on. */
+	store_relaxed(&sub->port->sleeping, --sub->asleep || sub->polled);
 	if (r == -ETIMEDOUT && sub->look_ns < LOOK_NS)
 		sub->look_ns *= 2;
 	note_omens(sub);

@@ -97,6 +97,9 @@ struct subscriber_calls {
 	void (*detach)(void *user, struct feed *feed);
 	/* We are about to sleep: our own omen must be watched. May be NULL. */
 	void (*watch)(void *user);
+	/* os->wait_any; others may use the subscriber meanwhile. NULL: nobody does. */
+	int (*wait_any)(void *user, const struct os_wait *words, unsigned count,
+			int64_t deadline_ns);
 	/* Somebody waits by a descriptor (`polled`), and a call of ours has just looked around. */
 	void (*settle)(void *user, struct subscriber *sub);
 	/* Where what this relay says is mapped: 1; 0 it is gone; -EPROTO, -EACCES, or what may pass. It
@@ -138,7 +141,8 @@ struct subscriber {
 	int64_t look_ns;    /* how long one sleep may be */
 	uint64_t expect_ns; /* something should come in this time, 0: it need not */
 	int64_t expected_by_ns;
-	uint64_t late; /* how often nothing came */
+	uint64_t late;   /* how often nothing came */
+	uint32_t asleep; /* threads that wait */
 	/* Bit h: hold h is a relay's; its sample is not the program's any more. */
 	uint64_t relayed[(FLOE_HOLDS_MAX + 63) / 64];
 	uint32_t relayed_count;

@@ -933,9 +933,42 @@ static void an_observer_of_a_fast_publisher_sees_whole_messages(void)
 	floe_view_close(v);
 }
 
+static void use_what_is_the_parents(int wire, void *argument)
+{
+	void *const *handles = argument;
+	struct floe_topic_info topic;
+	struct floe_node_info node;
+	struct floe_sample sample;
+
+	(void)wire;
+	expect_equal(floe_view_topics(handles[0], &topic, sizeof(topic), 1), -EINVAL);
+	expect_equal(floe_view_nodes(handles[0], &node, sizeof(node), 1), -EINVAL);
+	expect_equal(floe_observer_next(handles[1], 0, &sample), -EINVAL);
+	floe_observer_close(handles[1]);
+	floe_view_close(handles[0]);
+}
+
+static void a_child_after_fork_is_refused(void)
+{
+	struct floe_publisher *pub = publisher("t", NULL);
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 1);
+	void *handles[] = {v, o};
+	struct peer peer;
+
+	publish(pub, 1000, 1);
+	peer = peer_start(use_what_is_the_parents, handles);
+	peer_end(&peer);
+	observe(o, 1000, 1, 1);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(pub);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
+		TEST(a_child_after_fork_is_refused),
 		TEST(a_domain_that_does_not_exist_is_empty),
 		TEST(a_view_sees_topics_come_and_go),
 		TEST(the_path_of_a_view_is_the_domains_folder),

@@ -785,6 +785,40 @@ static void a_descriptor_is_readable_while_there_is_something(void)
 	floe_client_close(c);
 }
 
+static void use_what_is_the_parents(int wire, void *argument)
+{
+	void *const *handles = argument;
+	struct floe_response response;
+	struct floe_request request;
+	struct floe_loan loan;
+
+	(void)wire;
+	expect_equal(floe_client_loan(handles[0], 8, &loan), -EINVAL);
+	expect_equal(floe_client_take(handles[0], &response), -EINVAL);
+	expect_equal(floe_client_wait(handles[0], -1), -EINVAL);
+	expect_equal(floe_client_fd(handles[0]), -EINVAL);
+	expect_equal(floe_server_take(handles[1], &request), -EINVAL);
+	expect_equal(floe_server_wait(handles[1], -1), -EINVAL);
+	expect_equal(floe_server_fd(handles[1]), -EINVAL);
+	floe_client_close(handles[0]);
+	floe_server_close(handles[1]);
+}
+
+static void a_child_after_fork_is_refused(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(NULL);
+	void *handles[] = {c, s};
+	struct peer peer = peer_start(use_what_is_the_parents, handles);
+
+	peer_end(&peer);
+	expect_equal(floe_client_wait_for_server(c, now_ns() + 15 * SECONDS), 1);
+	(void)request_until(c, CHUNK, 1, -1);
+	(void)accept_request(s, CHUNK, 1);
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -806,6 +840,7 @@ int main(int argc, char **argv)
 		TEST(a_stopped_server_is_not_dead),
 		TEST(a_clients_death_frees_what_its_server_holds),
 		TEST(a_descriptor_is_readable_while_there_is_something),
+		TEST(a_child_after_fork_is_refused),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));

@@ -292,6 +292,31 @@ static void what_is_shared_outlives_its_subscriber(void)
 	end();
 }
 
+/* It is the publisher's of the other topic by now. */
+static void what_was_republished_stays_too(void)
+{
+	struct floe_publisher *onward = publisher("onward", PUBLISHER(.relays_max = 40));
+	struct floe_subscriber *last = subscriber("onward", NULL);
+	struct floe_shared_sample *shared;
+	struct floe_sample sample;
+
+	begin(2, FLOE_POLICY_KEEP_LAST);
+	publish(pub, CHUNK, 1);
+	publish(pub, CHUNK, 2);
+	shared = share(CHUNK, 1);
+	sample = take(sub, CHUNK, 2);
+	expect_equal(floe_republish(onward, sub, &sample), 1);
+	floe_subscriber_close(sub);
+	sub = subscriber("share", NULL);
+	write_all();
+	expect_whole(shared, CHUNK, 1);
+	receive(last, CHUNK, 2);
+	expect_equal(floe_shared_sample_unref(shared), 1);
+	floe_subscriber_close(last);
+	floe_publisher_close(onward);
+	end();
+}
+
 static void the_last_of_all_may_be_a_shared_sample(void)
 {
 	struct floe_shared_sample *shared;
@@ -442,6 +467,7 @@ int main(int argc, char **argv)
 		TEST(who_has_no_reference_is_refused),
 		TEST(wrong_arguments_are_refused),
 		TEST(what_is_shared_outlives_its_subscriber),
+		TEST(what_was_republished_stays_too),
 		TEST(the_last_of_all_may_be_a_shared_sample),
 		TEST(a_publisher_does_not_wait_for_who_only_shares),
 		TEST(a_child_after_fork_has_none),

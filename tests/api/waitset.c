@@ -381,18 +381,38 @@ static void bad_arguments_are_refused(void)
 	close(file);
 }
 
+static void use_what_is_the_parents(int wire, void *argument)
+{
+	struct floe_ready ready;
+
+	(void)wire;
+	expect_equal(floe_waitset_wait(argument, -1, &ready, 1), -EINVAL);
+	expect_equal(floe_waitset_add_timer(argument, 1, 1, NULL), -EINVAL);
+	expect_equal(floe_waitset_stop(argument), -EINVAL);
+	expect_equal(floe_waitset_fd(argument), -EINVAL);
+	floe_waitset_close(argument);
+}
+
+static void a_child_after_fork_is_refused(void)
+{
+	struct floe_waitset *w = waitset();
+	struct peer peer;
+
+	expect(floe_waitset_add_timer(w, now_ns(), 0, NULL) >= 0);
+	peer = peer_start(use_what_is_the_parents, w);
+	peer_end(&peer);
+	expect_equal(next(w).kind, FLOE_READY_TIMER);
+	floe_waitset_close(w);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		TEST(what_is_ready_is_said),
-		TEST(timers_go_off_and_are_counted),
-		TEST(signals_come_as_what_is_ready),
-		TEST(the_highest_priority_comes_first),
-		TEST(a_thousand_topics_and_one_that_speaks),
-		TEST(another_thread_stops_it),
-		TEST(a_signal_handler_stops_it),
-		TEST(a_thread_calls_what_was_attached),
-		TEST(close_joins_the_thread),
+		TEST(a_child_after_fork_is_refused),    TEST(what_is_ready_is_said),
+		TEST(timers_go_off_and_are_counted),    TEST(signals_come_as_what_is_ready),
+		TEST(the_highest_priority_comes_first), TEST(a_thousand_topics_and_one_that_speaks),
+		TEST(another_thread_stops_it),          TEST(a_signal_handler_stops_it),
+		TEST(a_thread_calls_what_was_attached), TEST(close_joins_the_thread),
 		TEST(bad_arguments_are_refused),
 	};
 
