@@ -32,6 +32,8 @@ struct floe_node_info {
 	uint32_t subscribers;
 	uint64_t memory; /* bytes allocated in tmpfs */
 	char process[64];
+	int32_t tid;     /* the thread that used floe last to open, wait or wake; 0: not known */
+	char thread[20]; /* its name */
 };
 
 struct floe_topic_info {

@@ -107,7 +107,7 @@ static void change_kind(struct handle *place, uint32_t from, uint32_t to)
 static bool is_guarded(uint32_t kind)
 {
 	return kind != HANDLE_NONE && kind != HANDLE_VIEW && kind != HANDLE_WAITSET &&
-	       kind != HANDLE_SHARED && kind != HANDLE_SAFE_PUBLISHER &&
+	       kind != HANDLE_SHARED && kind != HANDLE_WATCH && kind != HANDLE_SAFE_PUBLISHER &&
 	       kind != HANDLE_SAFE_SUBSCRIBER;
 }
 

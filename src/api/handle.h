@@ -36,6 +36,7 @@ enum handle_kind {
 	HANDLE_BOARD_WRITER = 0x7b23,
 	HANDLE_BOARD_READER = 0x7b24,
 	HANDLE_WAITSET = 0x7b25,
+	HANDLE_WATCH = 0x7b41,
 };
 
 struct handle {

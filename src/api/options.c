@@ -300,6 +300,16 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 	return r;
 }
 
+int options_read_watch(struct floe_watch_options *ret, const struct floe_watch_options *from)
+{
+	int r = copy(ret, sizeof(*ret), from);
+
+	r = explain(r, ret->error);
+	if (r == 0 && ret->flags & ~FLOE_WATCH_INSIDE)
+		return error_set(ret->error, -EINVAL, "flags has a bit that means nothing");
+	return r;
+}
+
 int options_read_client(struct floe_client_options *ret, const struct floe_client_options *from)
 {
 	struct floe_client_options *o = ret;

@@ -12,6 +12,7 @@
 #include <floe/inspect.h>
 #include <floe/waitset.h>
 #include <floe/service.h>
+#include <floe/watch.h>
 
 #include <stdbool.h>
 
@@ -47,6 +48,7 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 			    const struct floe_subscriber_options *from);
 int options_read_client(struct floe_client_options *ret, const struct floe_client_options *from);
 int options_read_server(struct floe_server_options *ret, const struct floe_server_options *from);
+int options_read_watch(struct floe_watch_options *ret, const struct floe_watch_options *from);
 int options_read_heap(struct floe_heap_options *ret, const struct floe_heap_options *from);
 int options_read_observer(struct floe_observer_options *ret,
 			  const struct floe_observer_options *from);

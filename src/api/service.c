@@ -27,6 +27,25 @@ void service_client_topic(char *ret, const char *service, uint64_t id)
 	(void)snprintf(ret, SERVICE_NAME_MAX, "%s@client.%016" PRIx64, service, id);
 }
 
+static bool is_id(const char *text)
+{
+	return strlen(text) == 16 && strspn(text, "0123456789abcdef") == 16;
+}
+
+enum service_part service_part_of(const char *topic, size_t *ret_length)
+{
+	const char *at = strrchr(topic, '@');
+
+	*ret_length = at ? (size_t)(at - topic) : strlen(topic);
+	if (!at || at == topic)
+		return SERVICE_NONE;
+	if (strcmp(at, "@service") == 0)
+		return SERVICE_MEETING;
+	if ((strncmp(at, "@server.", 8) == 0 || strncmp(at, "@client.", 8) == 0) && is_id(at + 8))
+		return SERVICE_INSIDE;
+	return SERVICE_NONE;
+}
+
 int service_check_name(const char *service, struct floe_error *error)
 {
 	return name_check(service, "service name", FLOE_SERVICE_NAME_MAX, error);

@@ -50,6 +50,15 @@ void service_topic(char *ret, const char *service);
 void service_server_topic(char *ret, const char *service, uint64_t id);
 void service_client_topic(char *ret, const char *service, uint64_t id);
 
+/* What a topic's name says of it. */
+enum service_part {
+	SERVICE_NONE,    /* it is no part of a service */
+	SERVICE_MEETING, /* NAME@service */
+	SERVICE_INSIDE,  /* NAME@server.<id>, NAME@client.<id> */
+};
+/* ret_length: of NAME */
+enum service_part service_part_of(const char *topic, size_t *ret_length);
+
 int service_check_name(const char *service, struct floe_error *error);
 
 /* One type of both, so that the topic NAME@service compares them: "REQUEST -> RESPONSE". */

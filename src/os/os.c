@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
@@ -429,6 +430,28 @@ static int real_read_signal(int fd)
 	return size == (ssize_t)sizeof(info) ? (int)info.ssi_signo : -EIO;
 }
 
+static int real_make_notify(void)
+{
+	return result(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+}
+
+static int real_notify_add(int fd, const char *path, uint32_t mask)
+{
+	return result(inotify_add_watch(fd, path, mask));
+}
+
+static int real_notify_remove(int fd, int watch)
+{
+	return result(inotify_rm_watch(fd, watch));
+}
+
+static ssize_t real_notify_read(int fd, void *buffer, size_t size)
+{
+	ssize_t r = read(fd, buffer, size);
+
+	return r < 0 ? -errno : r;
+}
+
 static int real_set_action(int signal_number, const struct sigaction *action,
 			   struct sigaction *ret_before)
 {
@@ -525,6 +548,10 @@ const struct os os_real = {
 	.poll_wait = real_poll_wait,
 	.make_signals = real_make_signals,
 	.read_signal = real_read_signal,
+	.make_notify = real_make_notify,
+	.notify_add = real_notify_add,
+	.notify_remove = real_notify_remove,
+	.notify_read = real_notify_read,
 	.set_action = real_set_action,
 	.get_pid = real_get_pid,
 	.get_tid = real_get_tid,

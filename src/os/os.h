@@ -112,6 +112,13 @@ struct os {
 	int (*make_signals)(int fd, const uint64_t *set);
 	int (*read_signal)(int fd);
 
+	/* What happens in folders: inotify(7), O_NONBLOCK. notify_add: the watch's number; -ENOSPC the
+	 * user has none left. notify_read: bytes of events, -EAGAIN none. */
+	int (*make_notify)(void);
+	int (*notify_add)(int fd, const char *path, uint32_t mask);
+	int (*notify_remove)(int fd, int watch);
+	ssize_t (*notify_read)(int fd, void *buffer, size_t size);
+
 	/* This process. */
 	int (*set_action)(int signal_number, const struct sigaction *action,
 			  struct sigaction *ret_before); /* sigaction; each may be NULL */

@@ -54,6 +54,11 @@ uint32_t peer_uid(const struct peer *peer)
 	return node_of(peer)->uid;
 }
 
+uint64_t peer_space(const struct peer *peer)
+{
+	return node_of(peer)->pid_space;
+}
+
 void peer_process(const struct peer *peer, char *ret_name, size_t size)
 {
 	size_t length = sizeof(node_of(peer)->process) < size ? sizeof(node_of(peer)->process)

@@ -26,6 +26,7 @@ void peer_detach(struct peer *peer);
 uint64_t peer_id(const struct peer *peer);
 int32_t peer_pid(const struct peer *peer);
 uint32_t peer_uid(const struct peer *peer);
+uint64_t peer_space(const struct peer *peer); /* the PID namespace of peer_pid; 0: unknown */
 void peer_process(const struct peer *peer, char *ret_name, size_t size);
 
 /* The word that tells of its end, before it can be proved; lies in the mapping. */

@@ -15,6 +15,7 @@
 #include "registry/feeds.h"
 #include "registry/file.h"
 #include "registry/node.h"
+#include "registry/omen.h"
 #include "registry/owner.h"
 #include "registry/peer.h"
 #include "registry/record_layout.h"
@@ -74,6 +75,25 @@ static int walk(struct list *list, const char *path, int (*each)(void *user, con
 	return r < 0 ? r : list->count;
 }
 
+/* Of the thread that watches over the omen, if it is of our own PID namespace. */
+static void describe_thread(const struct peer *peer, struct floe_node_info *ret)
+{
+	int32_t tid = (int32_t)(load_relaxed(peer_omen(peer)) & FUTEX_TID_MASK);
+	floe_cleanup(os_close_fdp) int fd = -1;
+	char path[64];
+	ssize_t size;
+
+	if (ret->state != FLOE_STATE_ALIVE || !tid || peer_space(peer) != omen_get_space())
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/comm", ret->pid, tid);
+	fd = os->open(AT_FDCWD, path, O_RDONLY, 0);
+	size = fd < 0 ? fd : os->read_at(fd, ret->thread, sizeof(ret->thread) - 1, 0);
+	if (size <= 0)
+		return;
+	ret->tid = tid;
+	ret->thread[size - (ret->thread[size - 1] == '\n')] = 0;
+}
+
 static void describe_node(const struct peer *peer, int fd, struct floe_node_info *ret)
 {
 	const struct port_shared *port = NULL;
@@ -84,6 +104,7 @@ static void describe_node(const struct peer *peer, int fd, struct floe_node_info
 	ret->pid = peer_pid(peer);
 	ret->uid = peer_uid(peer);
 	peer_process(peer, ret->process, sizeof(ret->process));
+	describe_thread(peer, ret);
 	while ((port = peer_next_port(peer, port, &holds_max)))
 		ret->subscribers += load_acquire(&port->state) == PORT_OPEN;
 }
@@ -603,11 +624,11 @@ int view_topic(const struct domain *domain, const char *topic, struct view_room 
 	bool hidden = false;
 	struct type_shared sent = {0};
 	struct type_shared wanted = {0};
-	int publishers = list_publishers(domain, topic, room->publisher, FLOE_PUBLISHERS_MAX,
-					 &sent);
-	int subscribers = list_subscribers(domain, topic, room->subscriber, FLOE_SUBSCRIBERS_MAX,
-					   &wanted);
-	int seats = view_seats(domain, topic, room->seat, FLOE_COUNT(room->seat));
+	int publishers = room->publishers = list_publishers(domain, topic, room->publisher,
+							    FLOE_PUBLISHERS_MAX, &sent);
+	int subscribers = room->subscribers = list_subscribers(domain, topic, room->subscriber,
+							       FLOE_SUBSCRIBERS_MAX, &wanted);
+	int seats = room->seats = view_seats(domain, topic, room->seat, FLOE_COUNT(room->seat));
 
 	memset(ret, 0, sizeof(*ret));
 	(void)snprintf(ret->name, sizeof(ret->name), "%s", topic);

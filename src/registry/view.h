@@ -34,6 +34,7 @@ struct view_room {
 	struct floe_publisher_info publisher[FLOE_PUBLISHERS_MAX];
 	struct floe_subscriber_info subscriber[FLOE_SUBSCRIBERS_MAX];
 	struct floe_seat_info seat[2 * SEATS_MAX];
+	int publishers, subscribers, seats; /* how many there were, or -errno */
 };
 int view_topic(const struct domain *domain, const char *topic, struct view_room *room,
 	       struct floe_topic_info *ret);
