@@ -59,6 +59,8 @@ _floe() {
 	--dir) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W "text hex json raw" -- "$word") ;;
 	--compress) mapfile -t COMPREPLY < <(compgen -W "none lz4 zstd" -- "$word") ;;
+	--kinds) mapfile -t COMPREPLY < <(compgen -W "node topic publisher subscriber notifier writer server client" -- "$word") ;;
+	--states) mapfile -t COMPREPLY < <(compgen -W "alive dead closed broken hidden" -- "$word") ;;
 	--output) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	*)
 		case $word in

@@ -4,6 +4,7 @@
 #include <fnmatch.h>
 #include <stdio.h>
 
+#include "follow.h"
 #include "look.h"
 #include "object.h"
 #include "table.h"
@@ -11,10 +12,27 @@
 
 static struct {
 	bool names;
+	bool watches;
+	bool inside;
+	char *kinds;
+	char *states;
+	char *process;
 } wish;
 
 static const struct frame_option options[] = {
 	OPTION_FLAG("names", 'n', &wish.names, "names only, one per line"),
+	OPTION_FLAG("watch", 'w', &wish.watches,
+		    "go on: a line for who is there, comes, changes, dies and goes"),
+	OPTION_TEXT("kinds", 'k', &wish.kinds, "KINDS",
+		    "with --watch only these: node, topic, publisher, subscriber, notifier, "
+		    "writer, server, client; commas between"),
+	OPTION_TEXT("states", 's', &wish.states, "STATES",
+		    "with --watch only what has or had such a state: alive, dead, closed, "
+		    "broken, hidden"),
+	OPTION_TEXT("process", 'p', &wish.process, "PATTERN",
+		    "with --watch only processes of such a name"),
+	OPTION_FLAG("inside", 'i', &wish.inside,
+		    "with --watch also the topics that services are made of"),
 	{0},
 };
 
@@ -79,12 +97,31 @@ static size_t print_topics(const struct frame *frame, const struct look_topics *
 	return count;
 }
 
+static int watch_domain(struct frame *frame)
+{
+	const struct follow follow = {
+		.kinds = wish.kinds,
+		.states = wish.states,
+		.process = wish.process,
+		.inside = wish.inside,
+	};
+
+	if (wish.names)
+		return frame_usage(frame, "--names and --watch exclude each other");
+	return follow_run(frame, &follow);
+}
+
 static int ls_run(struct frame *frame)
 {
 	struct look_topics topics;
 	size_t count;
 	int r;
 
+	if (wish.watches)
+		return watch_domain(frame);
+	if (wish.kinds || wish.states || wish.process || wish.inside)
+		return frame_usage(frame,
+				   "--kinds, --states, --process and --inside belong to --watch");
 	if (wish.names && frame->json)
 		return frame_usage(frame, "--names and --json exclude each other");
 	if (!frame_view(frame))
@@ -114,9 +151,14 @@ const struct command ls_command = {
 		"all publishers, MEMORY is what they take of the tmpfs; a name that has only\n"
 		"notifiers or board writers shows (event), (board). With patterns, only\n"
 		"topics whose name matches one of them (as the shell matches file names);\n"
-		"none is a failure.\n",
+		"none is a failure.\n"
+		"\n"
+		"--watch first tells who is there, then what changes, until Ctrl-C. It sleeps\n"
+		"meanwhile: the kernel says when something has changed. Patterns choose topics\n"
+		"and who is on them. With --json a line is an object.\n",
 	.examples = "  floe ls\n"
 		    "  floe ls 'camera*'\n"
+		    "  floe ls --watch --kinds node,publisher\n"
 		    "  floe ls --json | jq -r 'select(.publishers == 0) | .topic'\n",
 	.run = ls_run,
 };

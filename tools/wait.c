@@ -121,9 +121,14 @@ bool wait_readable(int fd, int64_t deadline_ns)
 	struct pollfd fds[] = {
 		{.fd = stop_fd, .events = POLLIN},
 		{.fd = fd, .events = POLLIN},
+		{.fd = reader_fd, .events = 0},
 	};
+	int r = poll_until(fds, 3, deadline_ns);
 
-	(void)poll_until(fds, 2, deadline_ns);
+	if (r > 0 && (fds[2].revents & (POLLERR | POLLHUP)))
+		stopped = 1;
+	if (r > 0 && (fds[2].revents & POLLNVAL))
+		reader_fd = -1;
 	return !stopped;
 }
 
