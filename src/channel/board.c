@@ -53,14 +53,17 @@ bool board_is_same(const struct board_shared *board, const struct floe_board_key
 		   size_t count, size_t slots)
 {
 	uint64_t offset = sizeof(*board) + count * sizeof(board->key[0]);
+	struct board_shared seen;
 
-	if (board->key_count != count || board->slots != slots)
+	copy_once(&seen, board, sizeof(seen));
+	if (seen.key_count != count || seen.slots != slots)
 		return false;
 	for (size_t i = 0; i < count; i++) {
-		struct board_key_shared key;
+		struct board_key_shared key, theirs;
 
+		copy_once(&theirs, &board->key[i], sizeof(theirs));
 		format_key(&key, &keys[i], offset);
-		if (memcmp(&key, &board->key[i], sizeof(key)) != 0)
+		if (memcmp(&key, &theirs, sizeof(key)) != 0)
 			return false;
 		offset += cell_size(keys[i].size, slots);
 	}
