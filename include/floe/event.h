@@ -100,7 +100,8 @@ FLOE_PUBLIC ssize_t floe_notifier_memory_size(const struct floe_notifier_options
 FLOE_PUBLIC int floe_notify(struct floe_notifier *notifier, uint32_t id);
 
 /* Opens a listener: it is told what happens from now on; notifiers that are there already are not
- * told as created. No notifier has to be there yet. Errors as floe_subscriber_open. */
+ * told as created. No notifier has to be there yet. One that may not be read, or is damaged, is left out:
+ * `error` says so, and the first take. Other errors as floe_subscriber_open. */
 FLOE_PUBLIC int floe_listener_open(struct floe_listener **ret, const char *name,
 				   const struct floe_listener_options *options);
 

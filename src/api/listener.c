@@ -243,6 +243,12 @@ static int join(struct listening *l, const char *name, const struct floe_listene
 	listener_init(&l->listener, l->topic.hints, o->spin_ns, &calls, l);
 	r = listener_refresh(&l->listener);
 	topic_settle(&l->topic);
+	/* Who may not be heard, or is damaged, keeps nobody from listening to others: the sentence says so,
+	 * and the first take. */
+	if (r == -EPROTO || r == -EACCES) {
+		l->listener.untold = r;
+		r = 0;
+	}
 	return r;
 }
 

@@ -10,10 +10,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <floe/floe.h>
+#include <floe/board.h>
+#include <floe/event.h>
 
 #include "folder.h"
 #include "peer.h"
@@ -260,6 +262,149 @@ static void rubbish_of_this_user_alone_is_an_error(void)
 	folder_wipe();
 }
 
+/*
+ * Events and boards of another user
+ */
+
+/* What is not dumpable cannot give names to its files. */
+static void become_another(void)
+{
+	expect_equal(setgid(NOBODY), 0);
+	expect_equal(setuid(NOBODY), 0);
+	expect_equal(prctl(PR_SET_DUMPABLE, 1), 0);
+}
+
+static uint64_t count_heard(struct floe_listener *listener, uint64_t *refused)
+{
+	struct floe_event event;
+	uint64_t count = 0;
+	int r;
+
+	while ((r = floe_listener_take(listener, &event)) != 0) {
+		expect(r == 1 || r == -EACCES);
+		*refused += r == -EACCES;
+		count += r == 1 && event.kind == FLOE_EVENT_NOTIFIED ? event.count : 0;
+	}
+	return count;
+}
+
+/* Says what it heard, and how often it was refused, at each question. */
+static void listen_as_another(int wire, void *argument)
+{
+	struct floe_listener *listener = NULL;
+	uint64_t refused = 0;
+
+	(void)argument;
+	become_another();
+	(void)hear(wire);
+	expect_equal(floe_listener_open(&listener, TOPIC, NULL), 0);
+	tell(wire, 1);
+	while (hear(wire)) {
+		tell(wire, count_heard(listener, &refused));
+		tell(wire, refused);
+	}
+	floe_listener_close(listener);
+}
+
+static struct floe_notifier *open_notifier(uint32_t mode)
+{
+	struct floe_notifier_options o = {.size = sizeof(o), .mode = mode};
+	struct floe_notifier *notifier = NULL;
+
+	expect_equal(floe_notifier_open(&notifier, TOPIC, &o), 0);
+	return notifier;
+}
+
+static void expect_heard(const struct peer *other, uint64_t count, uint64_t refused)
+{
+	expect_equal(ask(other->wire, 1), count);
+	expect_equal(hear(other->wire), refused);
+}
+
+static void each_notifier_that_may_not_be_heard_is_told_once(void)
+{
+	struct floe_notifier *closed, *open, *late;
+	struct peer other;
+
+	open_folder_to_all();
+	other = peer_start(listen_as_another, NULL);
+	closed = open_notifier(0600);
+	open = open_notifier(0644);
+	expect_equal(ask(other.wire, 1), 1);
+	expect(floe_notify(closed, 1) >= 0);
+	expect(floe_notify(open, 1) >= 0);
+	expect(floe_notify(open, 2) >= 0);
+	expect_equal(ask(other.wire, 1), 2);
+	(void)hear(other.wire);
+	late = open_notifier(0600);
+	expect_heard(&other, 0, 2);
+	expect(floe_notify(open, 1) >= 0);
+	expect_heard(&other, 1, 2);
+	tell(other.wire, 0);
+	peer_end(&other);
+	floe_notifier_close(late);
+	floe_notifier_close(open);
+	floe_notifier_close(closed);
+}
+
+static void read_as_another(int wire, void *argument)
+{
+	static const struct floe_board_key key = {"a", 8, NULL};
+	struct floe_board_writer_options o = {.size = sizeof(o), .keys = &key, .keys_count = 1};
+	struct floe_board_writer *writer = NULL;
+	struct floe_board_reader *reader = NULL;
+	uint64_t value = 0;
+	int number;
+
+	(void)argument;
+	become_another();
+	(void)hear(wire);
+	expect_equal(floe_board_reader_open(&reader, TOPIC, NULL), 0);
+	expect_equal(floe_board_find(reader, "closed", NULL, NULL), -EACCES);
+	number = floe_board_find(reader, "a", NULL, NULL);
+	expect(number >= 0);
+	expect_equal(floe_board_read(reader, number, &value, sizeof(value), NULL), 1);
+	expect_equal(value, 7);
+	/* Its writer lives; and when it has left, another user has no part in what is its. */
+	expect_equal(floe_board_writer_open(&writer, TOPIC, &o), -EEXIST);
+	tell(wire, 1);
+	(void)hear(wire);
+	expect_equal(floe_board_writer_open(&writer, TOPIC, &o), 0);
+	expect_equal(floe_board_write(writer, 0, &(uint64_t){9}, 8, &value), 0);
+	expect_equal(value, 1);
+	floe_board_writer_close(writer);
+	floe_board_reader_close(reader);
+	tell(wire, 1);
+}
+
+static struct floe_board_writer *open_writer(const char *name, uint32_t mode)
+{
+	struct floe_board_key key = {name, 8, NULL};
+	struct floe_board_writer_options o = {
+		.size = sizeof(o), .keys = &key, .keys_count = 1, .mode = mode};
+	struct floe_board_writer *writer = NULL;
+
+	expect_equal(floe_board_writer_open(&writer, TOPIC, &o), 0);
+	expect_equal(floe_board_write(writer, 0, &(uint64_t){7}, 8, NULL), 0);
+	return writer;
+}
+
+static void a_board_is_read_as_far_as_its_writers_let_others(void)
+{
+	struct floe_board_writer *closed, *open;
+	struct peer other;
+
+	open_folder_to_all();
+	other = peer_start(read_as_another, NULL);
+	closed = open_writer("closed", 0600);
+	open = open_writer("a", 0644);
+	expect_equal(ask(other.wire, 1), 1);
+	floe_board_writer_close(open);
+	expect_equal(ask(other.wire, 1), 1);
+	peer_end(&other);
+	floe_board_writer_close(closed);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -268,6 +413,8 @@ int main(int argc, char **argv)
 		TEST(publishers_come_and_go_beside_it),
 		TEST(rubbish_of_this_user_is_left_out_beside_a_good_ring),
 		TEST(rubbish_of_this_user_alone_is_an_error),
+		TEST(each_notifier_that_may_not_be_heard_is_told_once),
+		TEST(a_board_is_read_as_far_as_its_writers_let_others),
 	};
 
 	return frame_run(argc, argv, tests, COUNT(tests));
