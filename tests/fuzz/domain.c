@@ -34,7 +34,7 @@
 struct template
 {
 	size_t size;
-	unsigned char bytes[SIZE_MAX_FILE];
+	_Alignas(64) unsigned char bytes[SIZE_MAX_FILE];
 };
 
 static struct template templates[DOMAIN_FILES];

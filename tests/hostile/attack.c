@@ -32,7 +32,7 @@ struct ground {
 	unsigned char *at;
 	size_t size;
 	uint64_t seed;
-	unsigned char kept[KEPT_MAX];
+	_Alignas(64) unsigned char kept[KEPT_MAX];
 };
 
 static struct ground ground;
