@@ -22,9 +22,10 @@
  * A test's process leads its own process group, so that what it leaves running is killed with it;
  * it sees an empty domain folder of its own in FLOE_DIR, which is removed afterwards; its standard
  * output goes to standard error, because standard output is TAP. It has FRAME_DEADLINE seconds,
- * times the environment variable FLOE_TEST_SLOW. A descriptor or a shared mapping that is there
- * after the function and was not before fails the test, and a descriptor that was there before and is
- * not any more.
+ * times the environment variable FLOE_TEST_SLOW; where more want to run than there are processors,
+ * a second counts as the part of it that one of them gets. A descriptor or a shared mapping that is
+ * there after the function and was not before fails the test, and a descriptor that was there before
+ * and is not any more.
  *
  * Arguments choose the tests whose name contains one of them; --list prints the names.
  * Exit status: 0 passed, 1 failed, 77 all were skipped. With FLOE_TEST_TAP in the environment
