@@ -563,6 +563,27 @@ static void sleep_until_a_message(int wire, void *argument)
 	floe_subscriber_close(sub);
 }
 
+/* The same with its memory touched, which takes a while to tear down. */
+static void publish_and_die_slowly(int wire, void *argument)
+{
+	grow_heavy();
+	publish_and_die(wire, argument);
+}
+
+/* Tells when it was awake, and whether the victim was still there. */
+static void sleep_until_somebody_dies(int wire, void *argument)
+{
+	struct floe_subscriber *sub = subscriber("t", SUBSCRIBER(.spin_ns = 1));
+	pid_t victim = *(const pid_t *)argument;
+
+	tell(wire, 1);
+	expect_equal(floe_wait(sub, FOREVER), 1);
+	tell(wire, (uint64_t)now_ns());
+	tell(wire, state_of(victim) != 'Z' && state_of(victim) != 0);
+	receive(sub, CHUNK, 7);
+	floe_subscriber_close(sub);
+}
+
 /* By the descriptor, which nothing else makes readable here. */
 static void poll_until_a_message(int wire, void *argument)
 {
@@ -616,6 +637,37 @@ static void all_who_sleep_find_what_was_sent_without_a_wake(void)
 	expect(false && "woken by the death of the publisher");
 }
 
+/* True: it had the message before the publisher was gone. */
+static bool sleeper_is_in_time(void)
+{
+	struct peer victim = peer_start(publish_and_die_slowly, NULL);
+	struct peer sleeper;
+	int64_t begin, awake;
+	bool in_time;
+
+	(void)hear(victim.wire);
+	sleeper = peer_start(sleep_until_somebody_dies, &victim.pid);
+	(void)hear(sleeper.wire);
+	until_asleep(sleeper.pid);
+	begin = now_ns();
+	tell(victim.wire, 1);
+	awake = (int64_t)hear(sleeper.wire);
+	in_time = hear(sleeper.wire);
+	peer_kill(&victim);
+	printf("# a sleeper had the message after %.2f ms, the publisher was gone after %.2f ms\n",
+	       (double)(awake - begin) / 1e6, (double)(now_ns() - begin) / 1e6);
+	peer_end(&sleeper);
+	return in_time;
+}
+
+static void who_sleeps_notices_before_the_dead_is_torn_down(void)
+{
+	for (int i = 0; i < ATTEMPTS; i++)
+		if (sleeper_is_in_time())
+			return;
+	expect(false && "woken before the memory of the dead is torn down");
+}
+
 static void who_polls_finds_what_was_sent_without_a_wake_too(void)
 {
 	for (int i = 0; i < ATTEMPTS; i++)
@@ -636,6 +688,7 @@ int main(int argc, char **argv)
 		TEST(a_stopped_subscriber_is_waited_for),
 		TEST(who_opens_need_not_be_who_closes),
 		TEST(all_who_sleep_find_what_was_sent_without_a_wake),
+		TEST(who_sleeps_notices_before_the_dead_is_torn_down),
 		TEST(who_polls_finds_what_was_sent_without_a_wake_too),
 	};
 
