@@ -23,6 +23,12 @@ struct mailbox {
 	int64_t result;
 };
 
+/* Commands of every actor. */
+enum {
+	ACTOR_COPY = -1,
+	ACTOR_END_COPY = -2, /* argument: its pid */
+};
+
 /* Until the word is no longer what it was, or 50 ms. */
 static void await(_Atomic uint32_t *word, uint32_t before)
 {
@@ -37,10 +43,48 @@ static void announce(_Atomic uint32_t *word)
 	(void)syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-_Noreturn static void play(struct actor *actor)
-{
-	struct mailbox *box = actor->box;
+_Noreturn static void play(struct actor *actor, struct mailbox *box);
 
+/* Without the handlers of pthread_atfork. */
+static int64_t copy_self(struct actor *actor)
+{
+	struct mailbox *box = actor->box + 1;
+	pid_t parent = getpid(), pid;
+
+	*box = (struct mailbox){0};
+	pid = _Fork();
+	expect(pid >= 0);
+	if (pid)
+		return pid;
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	play(actor, box);
+}
+
+static int64_t end_copy(pid_t pid)
+{
+	(void)kill(pid, SIGKILL);
+	while (waitpid(pid, NULL, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+static int64_t serve(struct actor *actor, int command, int64_t argument)
+{
+	switch (command) {
+	case ACTOR_COPY:
+		return copy_self(actor);
+	case ACTOR_END_COPY:
+		return end_copy((pid_t)argument);
+	default:
+		return actor->serve(command, argument);
+	}
+}
+
+_Noreturn static void play(struct actor *actor, struct mailbox *box)
+{
 	for (;;) {
 		uint32_t done = atomic_load(&box->answered);
 
@@ -48,7 +92,7 @@ _Noreturn static void play(struct actor *actor)
 			await(&box->asked, done);
 			continue;
 		}
-		box->result = actor->serve(box->command, box->argument);
+		box->result = serve(actor, box->command, box->argument);
 		announce(&box->answered);
 	}
 }
@@ -58,7 +102,7 @@ void actor_start(struct actor *actor)
 	pid_t parent = getpid();
 
 	if (!actor->box)
-		actor->box = mmap(NULL, sizeof(*actor->box), PROT_READ | PROT_WRITE,
+		actor->box = mmap(NULL, 2 * sizeof(*actor->box), PROT_READ | PROT_WRITE,
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	expect(actor->box != MAP_FAILED);
 	*actor->box = (struct mailbox){0};
@@ -70,12 +114,13 @@ void actor_start(struct actor *actor)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
-	play(actor);
+	play(actor, actor->box);
 }
 
+/* Of a copy, which is no child of ours, it cannot be told. */
 static bool has_ended(struct actor *actor)
 {
-	if (waitpid(actor->pid, NULL, WNOHANG) == 0)
+	if (waitpid(actor->pid, NULL, WNOHANG) <= 0)
 		return false;
 	(void)fprintf(stderr, "the %s has ended\n", actor->name);
 	actor->pid = 0;
@@ -129,6 +174,31 @@ bool actor_tell(struct actor *actor, int command, int64_t argument, int64_t *ret
 	if (ret_result)
 		*ret_result = box->result;
 	return true;
+}
+
+bool actor_copy(struct actor *actor, struct actor *ret)
+{
+	int64_t pid;
+
+	if (!actor_tell(actor, ACTOR_COPY, 0, &pid))
+		return false;
+	*ret = (struct actor){
+		.name = actor->name,
+		.serve = actor->serve,
+		.pid = (pid_t)pid,
+		.box = actor->box + 1,
+	};
+	return true;
+}
+
+bool actor_end_copy(struct actor *actor, struct actor *copy)
+{
+	int64_t result;
+
+	if (!actor_tell(actor, ACTOR_END_COPY, copy->pid, &result))
+		return false;
+	copy->pid = 0;
+	return result == 0;
 }
 
 void actor_kill(struct actor *actor)

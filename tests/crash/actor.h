@@ -26,6 +26,12 @@ void actor_start(struct actor *actor);
  * (scene_patience); then it is killed. */
 bool actor_tell(struct actor *actor, int command, int64_t argument, int64_t *ret_result);
 
+/* A copy of it as it is now, with all that it has open, made behind the back of its library; what
+ * both have in common, others take for one process. It is told things as any actor. */
+bool actor_copy(struct actor *actor, struct actor *ret);
+/* It is gone when this returns. */
+bool actor_end_copy(struct actor *actor, struct actor *copy);
+
 /* SIGKILL. */
 void actor_kill(struct actor *actor);
 

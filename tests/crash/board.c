@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "board.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 #include "frame/frame.h"
@@ -18,6 +19,42 @@ struct board *board_make(void)
 	return board;
 }
 
+/* The name, then what is in a tally, in its order. */
+static bool read_line(const char *line, const char *name, struct tally *ret)
+{
+	char found[128];
+
+	return sscanf(line, "%127s %zu %zu %zu %zu %zu %zu %zu %lf", found, &ret->instructions,
+		      &ret->points[0], &ret->points[1], &ret->points[2], &ret->looks, &ret->missed,
+		      &ret->failed, &ret->seconds) == 9 &&
+	       !strcmp(found, name);
+}
+
+bool board_recall(const char *file, const char *name, struct tally *ret)
+{
+	FILE *notes = fopen(file, "re");
+	char line[256];
+	bool found = false;
+
+	while (notes && !found && fgets(line, sizeof(line), notes))
+		found = read_line(line, name, ret);
+	if (notes)
+		(void)fclose(notes);
+	return found;
+}
+
+void board_note(const char *file, const char *name, const struct tally *tally)
+{
+	FILE *notes = fopen(file, "ae");
+
+	if (!notes)
+		return;
+	(void)fprintf(notes, "%s %zu %zu %zu %zu %zu %zu %zu %.3f\n", name, tally->instructions,
+		      tally->points[0], tally->points[1], tally->points[2], tally->looks,
+		      tally->missed, tally->failed, tally->seconds);
+	(void)fclose(notes);
+}
+
 /* They walk the same instructions at the same time, and share the points. */
 static void add(struct tally *sum, const struct tally *tally)
 {
@@ -25,6 +62,7 @@ static void add(struct tally *sum, const struct tally *tally)
 		sum->instructions = tally->instructions;
 	for (int i = 0; i < KIND_COUNT; i++)
 		sum->points[i] += tally->points[i];
+	sum->looks += tally->looks;
 	sum->missed += tally->missed;
 	sum->failed += tally->failed;
 	if (sum->seconds < tally->seconds)
@@ -55,6 +93,7 @@ struct tally board_sum(const struct board *board)
 		sum.instructions += tally->instructions;
 		for (int k = 0; k < KIND_COUNT; k++)
 			sum.points[k] += tally->points[k];
+		sum.looks += tally->looks;
 		sum.missed += tally->missed;
 		sum.failed += tally->failed;
 		sum.seconds += tally->seconds;

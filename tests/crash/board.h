@@ -24,6 +24,7 @@ enum kind {
 struct tally {
 	size_t instructions;
 	size_t points[KIND_COUNT];
+	size_t looks; /* worlds that were looked at after a death */
 	size_t missed;
 	size_t failed;
 	double seconds;
@@ -40,6 +41,11 @@ struct board {
 };
 
 struct board *board_make(void);
+
+/* A file that outlives a run which is stopped: a line for each step that was finished, under a name
+ * that says what was done. True: it is there. */
+bool board_recall(const char *file, const char *name, struct tally *ret);
+void board_note(const char *file, const char *name, const struct tally *tally);
 
 /* One of `jobs` has finished a step. True: it was the last one, and `ret` is what all did; the lock
  * is not held any more. */

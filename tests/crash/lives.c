@@ -299,7 +299,7 @@ static void live_through_heirs(size_t count)
 
 	memset(&reader, 0, sizeof(reader));
 	memset(life, 0, sizeof(*life));
-	progress_begin(&progress, option.label, "heirs", count);
+	progress_begin(&progress, option.label, "heirs", "deaths", count);
 	progress.silent |= option.tap;
 	open_reader();
 	have_first();
@@ -415,7 +415,7 @@ static void live_with_wounds(size_t count)
 	struct progress progress;
 	double begin = scene_now();
 
-	progress_begin(&progress, option.label, "wounds", count);
+	progress_begin(&progress, option.label, "wounds", "deaths", count);
 	progress.silent |= option.tap;
 	/* Somebody keeps the ring; it holds nothing and takes nothing. */
 	expect_equal(floe_subscriber_open(&sub, WORLD_TOPIC, NULL), 0);

@@ -18,6 +18,7 @@ const char *const meeting_names[MEETING_COUNT] = {
 
 static struct actor survivor = {.name = "survivor", .serve = survivor_serve};
 static struct actor visitor = {.name = "visitor", .serve = visitor_serve};
+static struct actor copy;
 static int64_t survivor_descriptors, visitor_descriptors;
 
 /* Everything below ends the point at its first false. */
@@ -61,6 +62,7 @@ static bool start_actors(void)
 void point_begin(void)
 {
 	world_make_stage();
+	victim_begin();
 	expect(start_actors());
 }
 
@@ -193,6 +195,36 @@ void round_free(struct round *round)
 	for (size_t i = 0; i < PREDECESSORS_MAX; i++)
 		trace_free(&round->predecessor[i]);
 	trace_free(&round->trace);
+}
+
+bool round_open(const struct round *round)
+{
+	return open_world(round->script) && kill_predecessors(round, PREDECESSORS_MAX);
+}
+
+bool round_copy_survivor(void)
+{
+	return actor_copy(&survivor, &copy);
+}
+
+bool round_prepare_copy(const struct script *script, size_t i)
+{
+	const struct step *step = &script->steps[i];
+
+	return script->alone || step->before == SURVIVOR_NOTHING ||
+	       tell(&copy, (int)step->before, step->argument);
+}
+
+bool round_end_copy(void)
+{
+	return actor_end_copy(&survivor, &copy);
+}
+
+void round_close(void)
+{
+	struct traced nobody = {0};
+
+	start_anew(&nobody);
 }
 
 /*
@@ -523,6 +555,19 @@ static bool play_to_end(const struct point *point, struct traced *victim)
 	       wrong("the victim did not end well; status", victim->status, 0);
 }
 
+/* So those who died like this one, in another world, need not be looked at again. */
+static bool leaves_the_same(const struct point *point)
+{
+	static struct still now;
+
+	if (!point->leaves || point->meeting != MEETING_NONE)
+		return true;
+	still_take(&now);
+	return still_is_equal(&now, point->leaves) ||
+	       wrong("bytes that another death at this instruction did not leave",
+		     (int64_t)now.size, (int64_t)point->leaves->size);
+}
+
 static enum point_result die(const struct point *point, struct traced *victim)
 {
 	const struct round *round = point->round;
@@ -542,6 +587,8 @@ static enum point_result die(const struct point *point, struct traced *victim)
 		return POINT_FAILED;
 	trace_kill(victim);
 	(void)atomic_fetch_add(&stage->deaths, !point->goes_on);
+	if (!missed && !leaves_the_same(point))
+		return POINT_FAILED;
 	if (!go_on(point))
 		return POINT_FAILED;
 	return missed ? POINT_MISSED : POINT_PASSED;

@@ -18,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "still.h"
 #include "trace.h"
 #include "victim.h"
 
@@ -61,7 +62,8 @@ struct point {
 	size_t k;
 	enum way way;
 	enum meeting meeting;
-	bool goes_on; /* the victim is not killed, but plays its script to the end */
+	bool goes_on;               /* the victim is not killed, but plays its script to the end */
+	const struct still *leaves; /* what its death must leave, or NULL */
 };
 
 enum point_result {
@@ -79,6 +81,14 @@ void point_end(void);
 bool round_prepare(struct round *round, const struct script *script, size_t step, unsigned fraction,
 		   bool deep);
 void round_free(struct round *round);
+
+/* The same world for many deaths: it is as before the victim's life, with its predecessors dead.
+ * round_prepare_copy does what a copy of the survivor has to do before the victim's step `i`. */
+bool round_open(const struct round *round);
+bool round_copy_survivor(void);
+bool round_prepare_copy(const struct script *script, size_t i);
+bool round_end_copy(void);
+void round_close(void);
 
 enum point_result point_run(const struct point *point);
 

@@ -5,13 +5,14 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "frame/frame.h"
 
 #define BAR 20
 
-static char folder[64];
+static char folder[64], stage_folder[80], store[80];
 static void (*end_all)(void);
 
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *place)
@@ -47,10 +48,18 @@ void scene_begin(void (*end)(void))
 		strcpy(folder, "/tmp/floe-crash-XXXXXX");
 		expect(mkdtemp(folder));
 	}
-	expect(setenv("FLOE_DIR", folder, 1) == 0);
+	(void)snprintf(stage_folder, sizeof(stage_folder), "%s/stage", folder);
+	(void)snprintf(store, sizeof(store), "%s/store", folder);
+	expect(mkdir(stage_folder, 0700) == 0 && mkdir(store, 0700) == 0);
+	expect(setenv("FLOE_DIR", stage_folder, 1) == 0);
 	expect(setenv("FLOE_DOMAIN", "test", 1) == 0);
 	for (size_t i = 0; i < TEST_COUNT(signals); i++)
 		(void)signal(signals[i], end_early);
+}
+
+const char *scene_store(void)
+{
+	return store;
 }
 
 void scene_stay_on(unsigned n)
@@ -83,14 +92,16 @@ double scene_patience(void)
 	const char *slow = getenv("FLOE_TEST_SLOW");
 	int factor = slow ? atoi(slow) : 1;
 
-	return 20.0 * (factor > 0 ? factor : 1);
+	return 60.0 * (factor > 0 ? factor : 1);
 }
 
-void progress_begin(struct progress *progress, const char *build, const char *name, size_t all)
+void progress_begin(struct progress *progress, const char *build, const char *name,
+		    const char *what, size_t all)
 {
 	*progress = (struct progress){
 		.build = build,
 		.name = name,
+		.what = what,
 		.all = all,
 		.begin = scene_now(),
 		.silent = !isatty(STDERR_FILENO),
@@ -106,9 +117,10 @@ void progress_show(struct progress *progress, size_t done, size_t failed)
 	if (progress->silent || t - progress->shown < 0.1)
 		return;
 	progress->shown = t;
-	(void)fprintf(stderr, "\r%-10s %-26s [%.*s%.*s] %7zu of %zu, %5.0f/s, %zu failed ",
-		      progress->build, progress->name, (int)bar, full, (int)(BAR - bar), empty,
-		      done, progress->all, (double)done / (t - progress->begin + 1e-9), failed);
+	(void)fprintf(stderr, "\r%-10s %s %s [%.*s%.*s] %7zu of %zu, %5.0f/s, %zu failed ",
+		      progress->build, progress->name, progress->what, (int)bar, full,
+		      (int)(BAR - bar), empty, done, progress->all,
+		      (double)done / (t - progress->begin + 1e-9), failed);
 }
 
 void progress_end(struct progress *progress)

@@ -16,24 +16,29 @@ void scene_begin(void (*end)(void));
 /* What is left in the folder goes, too. */
 void scene_end(void);
 
+/* A folder beside that one, for what is put aside. */
+const char *scene_store(void);
+
 /* On one processor, this one or the n-th after it: those who take turns anyway switch soonest
  * there. */
 void scene_stay_on(unsigned n);
 
 double scene_now(void); /* seconds */
-/* Who has not come so many seconds later will not come: 20, times FLOE_TEST_SLOW. */
+/* Who has not come so many seconds later will not come: 60, times FLOE_TEST_SLOW. */
 double scene_patience(void);
 
 struct progress {
 	const char *build;
 	const char *name;
+	const char *what;
 	size_t all;
 	double begin;
 	double shown;
 	bool silent;
 };
 
-void progress_begin(struct progress *progress, const char *build, const char *name, size_t all);
+void progress_begin(struct progress *progress, const char *build, const char *name,
+		    const char *what, size_t all);
 /* On a terminal: a bar on standard error. */
 void progress_show(struct progress *progress, size_t done, size_t failed);
 void progress_end(struct progress *progress);

@@ -3,8 +3,9 @@
 /*
  * Sweep: kills a process at the instructions of each step of each script, and looks.
  *
- *	deaths    it is killed there
- *	stops     all others live on while it stands there, then it is killed
+ *	deaths    it is killed there; all that leave the same are looked at once, kin.h
+ *	stops     all others live on while it stands there, then it is killed; once between two
+ *		  calls of other libraries, as long as a death there would leave the same
  *	meetings  somebody does one thing while it stands there, then it goes on to its end
  *
  * --points chooses how many instructions of a step, evenly spread from an offset that differs from
@@ -25,6 +26,7 @@
 
 #include "board.h"
 #include "frame/frame.h"
+#include "kin.h"
 #include "point.h"
 #include "scene.h"
 #include "symbol.h"
@@ -37,6 +39,7 @@ static struct {
 	const char *step;   /* part of "script/step" */
 	const char *label;  /* of the build, for the report */
 	const char *mutant; /* must be found */
+	const char *notes;  /* where finished steps are written down, NULL: nowhere */
 	size_t points;      /* of a step and kind, 0: all */
 	size_t at;          /* this one alone; SIZE_MAX: no */
 	unsigned fractions; /* how many deaths of a predecessor */
@@ -45,7 +48,7 @@ static struct {
 	unsigned meeting;   /* this one alone; MEETING_NONE: no */
 	uint64_t seed;
 	unsigned jobs;
-	bool deep, tap, json, list, everything;
+	bool deep, tap, json, list, everything, plain;
 	bool exact; /* `step` is a whole name */
 } option = {.label = "",
 	    .step = "",
@@ -97,9 +100,10 @@ static void tell_failure(const struct point *point, enum kind kind, unsigned fra
 
 static void report_tap(const char *name, const struct tally *tally, bool passed)
 {
-	printf("%s %zu - %s: %zu instructions, %zu deaths, %zu stops, %zu meetings\n",
+	printf("%s %zu - %s: %zu instructions, %zu deaths, %zu stops, %zu meetings, %zu looks\n",
 	       passed ? "ok" : "not ok", ++board->reported, name, tally->instructions,
-	       tally->points[KIND_DEATHS], tally->points[KIND_STOPS], tally->points[KIND_MEETINGS]);
+	       tally->points[KIND_DEATHS], tally->points[KIND_STOPS], tally->points[KIND_MEETINGS],
+	       tally->looks);
 	(void)fflush(stdout);
 }
 
@@ -108,10 +112,11 @@ static void report_json(const char *name, const struct tally *tally, bool passed
 	size_t all = tally->points[0] + tally->points[1] + tally->points[2];
 
 	printf("{\"build\": \"%s\", \"step\": \"%s\", \"instructions\": %zu, \"deaths\": %zu, "
-	       "\"stops\": %zu, \"meetings\": %zu, \"another_way\": %zu, \"failed\": %zu, "
+	       "\"stops\": %zu, \"meetings\": %zu, \"looks\": %zu, \"another_way\": %zu, "
+	       "\"failed\": %zu, "
 	       "\"seconds\": %.1f, \"rate\": %.0f, \"passed\": %s}\n",
 	       option.label, name, tally->instructions, tally->points[KIND_DEATHS],
-	       tally->points[KIND_STOPS], tally->points[KIND_MEETINGS], tally->missed,
+	       tally->points[KIND_STOPS], tally->points[KIND_MEETINGS], tally->looks, tally->missed,
 	       tally->failed, tally->seconds, (double)all / (tally->seconds + 1e-9),
 	       passed ? "true" : "false");
 	(void)fflush(stdout);
@@ -121,9 +126,10 @@ static void report_line(const char *name, const struct tally *tally, bool passed
 {
 	size_t all = tally->points[0] + tally->points[1] + tally->points[2];
 
-	printf("%-26s %8zu %8zu %8zu %8zu %8zu %6.0f/s  %s\n", name, tally->instructions,
+	printf("%-26s %8zu %8zu %8zu %8zu %8zu %8zu %6.0f/s  %s\n", name, tally->instructions,
 	       tally->points[KIND_DEATHS], tally->points[KIND_STOPS], tally->points[KIND_MEETINGS],
-	       tally->missed, (double)all / (tally->seconds + 1e-9), passed ? "pass" : "FAIL");
+	       tally->looks, tally->missed, (double)all / (tally->seconds + 1e-9),
+	       passed ? "pass" : "FAIL");
 	(void)fflush(stdout);
 }
 
@@ -176,13 +182,13 @@ static struct point make_point(const struct round *round, enum kind kind, size_t
 
 /* Another way at the same instruction is tried again: clocks and other processes may have their
  * part in it. */
-static enum point_result run_point(const struct point *point, struct tally *tally, enum kind kind)
+static enum point_result run_point(const struct point *point, struct tally *tally)
 {
 	enum point_result result = POINT_MISSED;
 
 	for (int attempt = 0; attempt < 3 && result == POINT_MISSED; attempt++)
 		result = point_run(point);
-	tally->points[kind]++;
+	tally->looks++;
 	tally->missed += result == POINT_MISSED;
 	tally->failed += result == POINT_FAILED;
 	return result;
@@ -227,7 +233,8 @@ static bool sweep_instruction(const struct round *round, enum kind kind, size_t 
 	for (unsigned variant = 0; variant < variants; variant++) {
 		struct point point = make_point(round, kind, k, variant);
 
-		if (run_point(&point, tally, kind) != POINT_FAILED)
+		tally->points[kind]++;
+		if (run_point(&point, tally) != POINT_FAILED)
 			continue;
 		tell_failure(&point, kind, fraction);
 		if (option.mutant)
@@ -236,28 +243,214 @@ static bool sweep_instruction(const struct round *round, enum kind kind, size_t 
 	return true;
 }
 
+/* This job's part of `count`; neighbours stay together. */
+static size_t begin_part(size_t count, unsigned of)
+{
+	return count * of / option.jobs;
+}
+
+static void begin_progress(struct progress *progress, const struct round *round, enum kind kind,
+			   size_t count)
+{
+	static char name[64];
+
+	name_step(round, name, sizeof(name));
+	progress_begin(progress, option.label, name, kind_names[kind], count);
+	progress->silent |= option.tap || option.mutant || job;
+}
+
+/* Some of the instructions that count, or all. */
+static size_t choose_instructions(const struct round *round, enum kind kind,
+				  const struct turn *turn, size_t points, size_t **ret_list)
+{
+	size_t count = list_instructions(&round->trace, turn, ret_list), stride = 1, n = 0;
+
+	if (points && count > points)
+		stride = count / points;
+	for (size_t i = choose(kind, stride); i < count; i += stride)
+		(*ret_list)[n++] = (*ret_list)[i];
+	return n;
+}
+
 static bool sweep_kind(const struct round *round, enum kind kind, const struct turn *turn,
 		       struct tally *tally)
 {
-	size_t *list, count = list_instructions(&round->trace, turn, &list), stride = 1, n = 0;
+	size_t *list, count = choose_instructions(round, kind, turn, option.points, &list);
+	size_t begin = begin_part(count, job), end = begin_part(count, job + 1);
 	struct progress progress;
 	bool goes_on = true;
-	char name[64];
 
-	name_step(round, name, sizeof(name));
-	progress_begin(&progress, option.label, name, count);
-	progress.silent |= option.tap || option.mutant || job;
-	if (option.points && count > option.points)
-		stride = count / option.points;
-	for (size_t i = choose(kind, stride); i < count && goes_on; i += stride) {
-		if (n++ % option.jobs != job)
-			continue;
+	begin_progress(&progress, round, kind, end - begin);
+	for (size_t i = begin; i < end && goes_on; i++) {
 		goes_on = sweep_instruction(round, kind, list[i], turn->fraction, tally);
-		progress_show(&progress, i + 1, failed_here + tally->failed);
+		progress_show(&progress, i + 1 - begin, failed_here + tally->failed);
 	}
 	progress_end(&progress);
 	free(list);
 	return goes_on;
+}
+
+/*
+ * Kin
+ */
+
+/* With --points, so many more deaths than looks. */
+#define DEATHS_A_LOOK 12
+
+struct hunt {
+	const struct round *round;
+	const struct turn *turn;
+	struct tally *tally;
+	struct family family;
+	size_t *k; /* instructions of this job */
+	size_t count;
+	struct progress progress;
+};
+
+static void show_deaths(void *user, size_t deaths)
+{
+	struct hunt *hunt = user;
+
+	progress_show(&hunt->progress, deaths, failed_here + hunt->tally->failed);
+}
+
+/* SIGKILL at each instruction. */
+static bool kill_all(struct hunt *hunt)
+{
+	bool goes_on;
+
+	begin_progress(&hunt->progress, hunt->round, KIND_DEATHS, hunt->count);
+	goes_on = family_kill(&hunt->family, hunt->round, hunt->k, hunt->count, show_deaths, hunt);
+	progress_end(&hunt->progress);
+	return goes_on;
+}
+
+/* In a world of its own. */
+static bool look_at(struct hunt *hunt, enum kind kind, size_t k, const struct still *leaves,
+		    unsigned variant)
+{
+	struct point point = make_point(hunt->round, kind, k, variant);
+
+	point.way = (enum way)(variant % (hunt->round->script->alone ? WAY_ALL_DEAD : WAY_COUNT));
+	point.leaves = leaves;
+	if (run_point(&point, hunt->tally) != POINT_FAILED)
+		return true;
+	tell_failure(&point, kind, hunt->turn->fraction);
+	return !option.mutant;
+}
+
+/* In each way there is, or with --points in one. */
+static bool look_at_kin(struct hunt *hunt, size_t i)
+{
+	const struct kin *kin = &hunt->family.kin[i];
+	unsigned ways = hunt->round->script->alone ? WAY_ALL_DEAD : WAY_COUNT;
+	unsigned first = (unsigned)choose(i, ways),
+		 count = option.points && !option.mutant ? 1 : ways;
+
+	hunt->tally->points[KIND_DEATHS] += kin->count;
+	for (unsigned n = 0; n < count; n++)
+		if (!look_at(hunt, KIND_DEATHS, n % 2 ? kin->last : kin->first, &kin->still,
+			     first + n))
+			return false;
+	return true;
+}
+
+/* Those who died otherwise are looked at one by one. */
+static bool look_at_strays(struct hunt *hunt)
+{
+	for (size_t i = 0; i < hunt->count; i++)
+		if (hunt->family.of[hunt->k[i]] == KIN_NONE &&
+		    !sweep_instruction(hunt->round, KIND_DEATHS, hunt->k[i], hunt->turn->fraction,
+				       hunt->tally))
+			return false;
+	return true;
+}
+
+/* With --points, so many kin. The deaths of the others do not count. */
+static bool sweep_deaths(struct hunt *hunt)
+{
+	size_t count = hunt->family.count, stride = 1;
+
+	if (option.points && !option.mutant && count > option.points)
+		stride = count / option.points;
+	begin_progress(&hunt->progress, hunt->round, KIND_DEATHS, count);
+	for (size_t i = choose(count, stride); i < count; i += stride) {
+		if (!look_at_kin(hunt, i))
+			return false;
+		progress_show(&hunt->progress, i + 1, failed_here + hunt->tally->failed);
+	}
+	progress_end(&hunt->progress);
+	return look_at_strays(hunt);
+}
+
+/* Whoever stands between the same two calls, and would leave the same, stands at the same place for
+ * all others: locks and what is mapped change with calls only. */
+static bool is_same_stop(const struct hunt *hunt, size_t i)
+{
+	const uint32_t *calls = hunt->round->trace.calls, *of = hunt->family.of;
+	size_t k = hunt->k[i], before = hunt->k[i ? i - 1 : 0];
+
+	return i && of[k] != KIN_NONE && of[k] == of[before] && calls[k] == calls[before];
+}
+
+static bool sweep_stops(struct hunt *hunt)
+{
+	size_t stride = option.points ? 1 + hunt->count / option.points : 1;
+
+	begin_progress(&hunt->progress, hunt->round, KIND_STOPS, hunt->count);
+	for (size_t i = choose(KIND_STOPS, stride); i < hunt->count; i += stride) {
+		if (is_same_stop(hunt, i) && !option.points)
+			continue;
+		hunt->tally->points[KIND_STOPS]++;
+		if (!look_at(hunt, KIND_STOPS, hunt->k[i], NULL, (unsigned)choose(i, 64)))
+			return false;
+		progress_show(&hunt->progress, i + 1, failed_here + hunt->tally->failed);
+	}
+	progress_end(&hunt->progress);
+	return true;
+}
+
+static bool sweep_family(struct hunt *hunt)
+{
+	if (!kill_all(hunt)) {
+		hunt->tally->failed++;
+		return false;
+	}
+	return (!(option.kinds & 1u << KIND_DEATHS) || sweep_deaths(hunt)) &&
+	       (!(option.kinds & 1u << KIND_STOPS) || sweep_stops(hunt));
+}
+
+static bool sweep_kin(const struct round *round, const struct turn *turn, struct tally *tally)
+{
+	struct hunt hunt = {.round = round, .turn = turn, .tally = tally};
+	size_t *list, count = choose_instructions(round, KIND_DEATHS, turn,
+						  option.points * DEATHS_A_LOOK, &list);
+	size_t begin = begin_part(count, job);
+	bool goes_on;
+
+	hunt.k = list + begin;
+	hunt.count = begin_part(count, job + 1) - begin;
+	goes_on = sweep_family(&hunt);
+	family_free(&hunt.family);
+	free(list);
+	return goes_on;
+}
+
+static bool sweep_kinds(const struct round *round, const struct turn *turn, struct tally *tally)
+{
+	bool in_kin = !option.plain && !option.everything && !option.deep &&
+		      option.at == SIZE_MAX && family_is_possible(round->script);
+	unsigned left = option.kinds;
+
+	if (in_kin && left & (1u << KIND_DEATHS | 1u << KIND_STOPS)) {
+		left &= 1u << KIND_MEETINGS;
+		if (!sweep_kin(round, turn, tally))
+			return false;
+	}
+	for (int kind = 0; kind < KIND_COUNT; kind++)
+		if (left & 1u << kind && !sweep_kind(round, (enum kind)kind, turn, tally))
+			return false;
+	return true;
 }
 
 static bool sweep_round(const struct script *script, size_t step, const struct turn *turn,
@@ -275,21 +468,47 @@ static bool sweep_round(const struct script *script, size_t step, const struct t
 	}
 	if (tally->instructions < round.trace.count)
 		tally->instructions = round.trace.count;
-	for (int kind = 0; kind < KIND_COUNT && goes_on; kind++)
-		if (option.kinds & 1u << kind)
-			goes_on = sweep_kind(&round, (enum kind)kind, turn, tally);
+	goes_on = sweep_kinds(&round, turn, tally);
 	round_free(&round);
 	return goes_on;
 }
 
-/* The last of those who sweep it reports it. */
+/* What was done to a step, in one word. */
+static void name_work(const char *name, char *ret, size_t size)
+{
+	(void)snprintf(ret, size, "%s,%u,%u,%zu,%u,%d%d%d", name, option.kinds, option.meeting,
+		       option.points, option.fractions, option.everything, option.deep,
+		       option.plain);
+}
+
+/* The last of those who sweep it reports it. One in which something was wrong is done again. */
 static void end_step(const char *name, size_t number, const struct tally *tally)
 {
 	struct tally sum;
+	char work[128];
 
 	failed_here += tally->failed;
-	if (board_add(board, number, tally, option.jobs, &sum) && !option.mutant)
+	if (!board_add(board, number, tally, option.jobs, &sum))
+		return;
+	name_work(name, work, sizeof(work));
+	if (option.notes && sum.failed == 0)
+		board_note(option.notes, work, &sum);
+	if (!option.mutant)
 		report(name, &sum, sum.failed == 0);
+}
+
+/* In a run before this one, by all its jobs. */
+static bool was_swept(const char *name, size_t number)
+{
+	struct tally tally = {0}, none = {0};
+	char work[128];
+
+	name_work(name, work, sizeof(work));
+	if (!option.notes || !board_recall(option.notes, work, &tally))
+		return false;
+	if (board_add(board, number, job == 0 ? &tally : &none, option.jobs, &tally))
+		report(name, &tally, true);
+	return true;
 }
 
 static struct turn make_turn(unsigned number, unsigned count)
@@ -325,6 +544,8 @@ static bool sweep_step(const struct script *script, size_t step, size_t number)
 		leave_out(name);
 		return true;
 	}
+	if (was_swept(name, number))
+		return true;
 	for (unsigned i = 0; i < rounds && goes_on; i++) {
 		struct turn turn = make_turn(i, rounds);
 
@@ -444,6 +665,11 @@ static void print_usage(void)
 	       "  --deaths N      of predecessors whose ring is adopted or cleaned away (8)\n"
 	       "  --fraction F    a predecessor dies at F/1000 of its step\n"
 	       "  --deep          the instructions of the C library count as well\n"
+	       "  --plain         everything is looked at after each death, not only after one of\n"
+	       "                  all that leave the same\n"
+	       "  --notes FILE    steps that are finished are written down there, and left out by "
+	       "a\n"
+	       "                  run that finds them there\n"
 	       "  --jobs N        so many at once (1), each on a processor of its own\n"
 	       "  --seed N        repeats the choices of a run\n"
 	       "  --label TEXT    names the build in the report\n"
@@ -514,6 +740,12 @@ static void read_option(int letter)
 	case 'D':
 		option.deep = true;
 		break;
+	case 'n':
+		option.notes = optarg;
+		break;
+	case 'P':
+		option.plain = true;
+		break;
 	case 'J':
 		option.jobs = (unsigned)read_number(optarg);
 		break;
@@ -554,6 +786,8 @@ static void read_options(int argc, char **argv)
 		{"deaths", required_argument, NULL, 'd'},
 		{"fraction", required_argument, NULL, 'f'},
 		{"deep", no_argument, NULL, 'D'},
+		{"notes", required_argument, NULL, 'n'},
+		{"plain", no_argument, NULL, 'P'},
 		{"jobs", required_argument, NULL, 'J'},
 		{"seed", required_argument, NULL, 'S'},
 		{"label", required_argument, NULL, 'l'},
@@ -645,8 +879,9 @@ int main(int argc, char **argv)
 	if (!can_trace())
 		return refuse();
 	if (!option.tap && !option.json && !option.mutant)
-		printf("%-26s %8s %8s %8s %8s %8s %8s  (seed %llu)\n", "step", "instr.", "deaths",
-		       "stops", "meetings", "another", "rate", (unsigned long long)option.seed);
+		printf("%-26s %8s %8s %8s %8s %8s %8s %8s  (seed %llu)\n", "step", "instr.",
+		       "deaths", "stops", "meetings", "looks", "another", "rate",
+		       (unsigned long long)option.seed);
 	board = board_make();
 	lost = sweep_with_jobs();
 	if (lost)

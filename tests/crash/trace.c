@@ -135,6 +135,7 @@ static enum trace_place step(struct traced *process, bool deep)
 {
 	enum trace_place place = run_on(process, PTRACE_SINGLESTEP);
 
+	process->calls += place == TRACE_STEP && !is_ours(process->at);
 	while (place == TRACE_STEP && !deep && !is_ours(process->at)) {
 		uintptr_t back = (uintptr_t)ptrace(PTRACE_PEEKDATA, process->pid,
 						   get_stack(process->pid), NULL);
@@ -148,14 +149,17 @@ static enum trace_place step(struct traced *process, bool deep)
  * Walking
  */
 
-static void add(struct trace *trace, uintptr_t address)
+static void add(struct trace *trace, const struct traced *process)
 {
 	if (trace->count == trace->room) {
 		trace->room = trace->room ? 2 * trace->room : 1024;
 		trace->address = realloc(trace->address, trace->room * sizeof(uintptr_t));
+		trace->calls = realloc(trace->calls, trace->room * sizeof(uint32_t));
 		expect(trace->address);
+		expect(trace->calls);
 	}
-	trace->address[trace->count++] = address;
+	trace->address[trace->count] = process->at;
+	trace->calls[trace->count++] = process->calls;
 }
 
 /* A table of all addresses, open addressing. */
@@ -212,7 +216,7 @@ enum trace_place trace_walk(struct traced *process, struct trace *ret, bool deep
 
 	*ret = (struct trace){0};
 	while (place == TRACE_STEP) {
-		add(ret, process->at);
+		add(ret, process);
 		place = step(process, deep);
 	}
 	count_occurrences(ret);
@@ -240,8 +244,7 @@ static size_t find_via(const struct trace *trace, size_t k)
 	return best;
 }
 
-/* The places on the way to k, last one first; it begins at 0. */
-static size_t *plan(const struct trace *trace, size_t k, size_t *ret_count)
+size_t *trace_plan(const struct trace *trace, size_t k, size_t *ret_count)
 {
 	size_t *places = calloc(k + 1, sizeof(*places)), count = 0;
 
@@ -255,7 +258,7 @@ static size_t *plan(const struct trace *trace, size_t k, size_t *ret_count)
 enum trace_place trace_reach(struct traced *process, const struct trace *trace, size_t k, bool deep)
 {
 	enum trace_place place = TRACE_STEP;
-	size_t count, *places = plan(trace, k, &count);
+	size_t count, *places = trace_plan(trace, k, &count);
 
 	while (count && place == TRACE_STEP) {
 		uintptr_t address = trace->address[places[--count]];
@@ -290,6 +293,7 @@ void trace_free(struct trace *trace)
 	free(trace->occurrence);
 	free(trace->remaining);
 	free(trace->before);
+	free(trace->calls);
 	free(trace->via);
 	*trace = (struct trace){0};
 }

@@ -35,7 +35,8 @@ enum trace_place {
 struct traced {
 	pid_t pid;
 	int status;
-	uintptr_t at; /* TRACE_STEP: address of the next instruction */
+	uintptr_t at;   /* TRACE_STEP: address of the next instruction */
+	uint32_t calls; /* into other libraries, of its walk */
 };
 
 /* The instructions of a step: the one before which the process stands at `i` is address[i]. */
@@ -44,6 +45,7 @@ struct trace {
 	uint32_t *occurrence; /* how often it was there, counted from 1 */
 	uint32_t *remaining;  /* how often it will be there again */
 	uint32_t *before;     /* where it was there last, + 1; 0: never */
+	uint32_t *calls;      /* into other libraries, before it */
 	uint32_t *via;        /* where to stop on the way there, once that is known */
 	size_t count;
 	size_t room;
@@ -63,6 +65,9 @@ enum trace_place trace_walk(struct traced *process, struct trace *ret, bool deep
  * went another way this time and is over. */
 enum trace_place trace_reach(struct traced *process, const struct trace *trace, size_t k,
 			     bool deep);
+
+/* The places on the way to k at which it stops, last one first; none for 0. */
+size_t *trace_plan(const struct trace *trace, size_t k, size_t *ret_count);
 
 /* SIGKILL, and all that the kernel does at a death is done when this returns. */
 void trace_kill(struct traced *process);

@@ -53,6 +53,13 @@ const struct script *script_find(const char *name);
 size_t script_find_step(const struct script *script, const char *name);
 size_t script_count_steps(const struct script *script);
 
+/* All that its victim leaves is in the folder, and the same each time: not where memory or chunks of
+ * somebody else are part of it, nor yet with other patterns than messages. */
+bool script_is_comparable(const struct script *script);
+
+/* Where messages are stamped, the clock of all victims that are started from here on begins now. */
+void victim_begin(void);
+
 /* For trace_start: plays the script, ends with 0. */
 int victim_play(void *script);
 

@@ -18,6 +18,36 @@ void world_make_stage(void)
 	expect(stage != MAP_FAILED);
 }
 
+static uint64_t drawn;
+
+void world_seed(const char *name)
+{
+	drawn = 14695981039346656037u;
+	for (; *name; name++)
+		drawn = (drawn ^ (unsigned char)*name) * 1099511628211u;
+}
+
+int world_draw(void *buffer, size_t size)
+{
+	unsigned char *bytes = buffer;
+
+	if (!drawn)
+		return os_real.get_random(buffer, size);
+	for (size_t i = 0; i < size; i++) {
+		drawn = drawn * 6364136223846793005u + 1442695040888963407u;
+		bytes[i] = (unsigned char)(drawn >> 56);
+	}
+	return 0;
+}
+
+/* So that a copy of this process has the topic, too, and may use its handles. */
+static int advise(void *address, size_t size, int advice)
+{
+	if (advice == MADV_DONTFORK || advice == MADV_WIPEONFORK)
+		return 0;
+	return os_real.advise(address, size, advice);
+}
+
 static int64_t slept_ns;
 
 /* It will not go on, however long that is. */
@@ -39,6 +69,8 @@ void world_forbid_sleep(void)
 	slept_ns = 0;
 	table = os_real;
 	table.sleep_ns = sleep_for_the_victim;
+	table.advise = advise;
+	table.get_random = world_draw;
 	table.now_ns = now_with_sleep;
 	os = &table;
 }

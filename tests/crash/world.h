@@ -61,6 +61,11 @@ void world_make_stage(void);
  * until this is called again. */
 void world_forbid_sleep(void);
 
+/* For os->get_random. After a seed, the ids that a process draws are the same each time, and differ
+ * from those of processes with another name: so two worlds can be compared. */
+int world_draw(void *buffer, size_t size);
+void world_seed(const char *name);
+
 /* A ring with a fixed pool, one that grows, one of any sizes; or another plan, which adopts neither. */
 enum ring_kind {
 	RING_FIXED,

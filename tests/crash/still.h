@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#ifndef CRASH_STILL_H
+#define CRASH_STILL_H
+
+/*
+ * Still: all that a folder shows at one moment: names, modes, sizes, memory and bytes of its files,
+ * and what the victim has said of itself. Two deaths that leave the same still cannot be told apart
+ * by anybody who lives: a lock has ended with its process, and so has everything without a name.
+ *
+ * Not compared are numbers of processes and threads, which differ from run to run.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+struct still {
+	unsigned char *bytes;
+	size_t size;
+	size_t room;
+};
+
+/* Of $FLOE_DIR and of the stage. `ret` may be one that was taken before: its memory is used again. */
+void still_take(struct still *ret);
+bool still_is_equal(const struct still *a, const struct still *b);
+void still_free(struct still *still);
+
+/* The same folder with all that it takes to have it again, the files themselves and not copies of
+ * them: who has mapped one finds in it what was there. One at a time. */
+void still_keep(void);
+/* After still_take. False: not to the page; another one must be made. */
+bool still_restore(void);
+void still_let_go(void);
+
+/* For os->stat: a file that is kept has one name more than it should. */
+int still_stat(int fd, struct stat *ret);
+
+#endif
