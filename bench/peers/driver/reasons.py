@@ -19,8 +19,8 @@ BATCHES = ("It packs messages behind each other in a log, and its reader says on
            "floe lends each message by itself, so slot, chunk, hold and cursor go from core to core "
            "with each: a third of the time is floe_take, which waits for them. Up to 48 bytes, which "
            "need no chunk and no hold, it is one line.")
-FRAMES = ("The time goes into writing and reading 3 MB; what differs is which of the chunks are still in the "
-          "processor's caches: with three times as many chunks floe took a tenth more.")
+FRAMES = ("The time goes into writing and reading 3 MB: the bare futex, which does hardly anything else, takes "
+          "about as much as floe (see the floor).")
 
 # By case and peer, by the case's kind and peer, by either alone.
 REASONS = {
