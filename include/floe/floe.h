@@ -106,7 +106,7 @@ struct floe_pool {
  * before it sleeps (spin_ns). A loan that would block is never taken back: -ENOBUFS instead. What one
  * thread sends or takes by floe_publish_all or floe_take_all is together. Not for floe_republish, which
  * says -EINVAL. Other handles pay nothing for
- * it; this one some 20 ns a call.
+ * it.
  */
 #define FLOE_THREAD_SAFE 256u
 
