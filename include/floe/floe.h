@@ -448,7 +448,7 @@ FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub);
  * held on for whoever reads the second topic, also when this process is gone, as long as somebody alive
  * has that topic open. So it counts as held by `sub` until nobody needs it: give `sub` a holds_max above
  * the relays_max of `pub`. Holds that nobody needs any more are given back by the next floe_republish of
- * the two. Who reads the second topic must be allowed to read the first publisher's memory, else its
+ * the two; until then each is one of the relays_max, also for what other subscribers hand over. Who reads the second topic must be allowed to read the first publisher's memory, else its
  * take says -EACCES.
  *   1 sent, and the sample is empty; 0 would block, as floe_publish says, or relays_max chunks are in
  *   use: the sample stays yours; -EINVAL not a sample of this subscriber, no relays_max, or larger than

@@ -1,57 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "api/relay.h"
-
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "api/handle.h"
 #include "api/publication.h"
+#include "api/subscription.h"
 #include "registry/relays.h"
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct subscription *first;
-
-static void relaying_begin(struct subscription *s)
-{
-	if (s->relaying)
-		return;
-	(void)pthread_mutex_lock(&lock);
-	s->relaying = true;
-	s->next_relaying = first;
-	first = s;
-	(void)pthread_mutex_unlock(&lock);
-}
-
-void relaying_end(struct subscription *s)
-{
-	struct subscription **at = &first;
-
-	if (!s->relaying)
-		return;
-	(void)pthread_mutex_lock(&lock);
-	while (*at != s)
-		at = &(*at)->next_relaying;
-	*at = s->next_relaying;
-	(void)pthread_mutex_unlock(&lock);
-}
 
 static uint64_t port_offset(const struct subscription *s)
 {
 	return (uint64_t)((const unsigned char *)s->port - s->node->region.base);
 }
 
-/* Ports are used again, but not while something is relayed by them. */
+/* Is the subscriber there that handed this over? Its port says that it is closed, and is another one's
+ * when it is used again. */
 static bool is_open(const struct publication *p, const struct relay_shared *relay)
 {
-	uint64_t port = load_relaxed(&relay->port);
-	bool found = false;
+	const unsigned char *port = p->node->region.base + load_relaxed(&relay->port);
 
-	(void)pthread_mutex_lock(&lock);
-	for (const struct subscription *s = first; s && !found; s = s->next_relaying)
-		found = s->node == p->node && port_offset(s) == port;
-	(void)pthread_mutex_unlock(&lock);
-	return found;
+	return load_relaxed(&((const struct port_shared *)(const void *)port)->life) ==
+	       load_relaxed(&relay->life);
 }
 
 /* Gives back the holds of this subscriber that nobody needs, and forgets those of closed ones: their
@@ -120,10 +88,8 @@ static int relay(struct publication *p, struct subscription *s, struct held *hel
 		collect(p, s);
 		r = publisher_republish(&p->publisher, sample->size, &plan);
 	}
-	if (r == 1) {
-		relaying_begin(s);
+	if (r == 1)
 		subscriber_hand_over(&s->subscriber, held, sample);
-	}
 	return r;
 }
 

@@ -12,7 +12,6 @@
 
 #include "api/handle.h"
 #include "api/options.h"
-#include "api/relay.h"
 #include "api/subscription.h"
 #include "base/arith.h"
 #include "base/error.h"
@@ -204,7 +203,6 @@ static void close_shares(struct subscriber *sub)
 static void end(struct subscription *s)
 {
 	descriptor_close(s->descriptor);
-	relaying_end(s);
 	if (s->tables) {
 		close_shares(&s->subscriber);
 		subscriber_deinit(&s->subscriber);

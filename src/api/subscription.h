@@ -23,10 +23,7 @@ struct subscription {
 	struct port_shared *port;
 	bool placed;
 	void *tables;
-	struct origins *origins; /* NULL until something relayed was met */
-	/* Of those that have handed a hold to a relay, so that it is known who can take it back. */
-	struct subscription *next_relaying;
-	bool relaying;
+	struct origins *origins;       /* NULL until something relayed was met */
 	struct descriptor *descriptor; /* NULL until somebody asked for it */
 	uint64_t history;
 	bool joining;

@@ -14,8 +14,9 @@
  *   +1056   hold[holds_max]        what it reads now
  *
  * A hold is 0 or, in one word, publisher's index + 1 (8 bits) and the chunk's offset in that
- * publisher's segment (56 bits), or SLOT_FOREIGN and a relay of it. It is stored before the slot is looked at a second time, so a
- * publisher that finds a chunk neither in its slots nor in any hold may write it again.
+ * publisher's segment (56 bits), or SLOT_FOREIGN and a relay of it. It is stored before the slot is
+ * looked at a second time, so a publisher that finds a chunk neither in its slots nor in any hold may
+ * write it again.
  *
  * The subscriber may die between any two stores: a hold that is left keeps one chunk from being
  * reused, which the publisher has reserved for it, until the port is cleaned away.

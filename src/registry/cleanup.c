@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -474,9 +473,6 @@ static bool remove_abandoned(struct node *node, char *ret_topic)
 	return false;
 }
 
-/* Of threads that open and close at the same time one cleans. */
-static pthread_mutex_t abandoned_lock = PTHREAD_MUTEX_INITIALIZER;
-
 void cleanup_abandoned(struct node *node)
 {
 	char topic[FLOE_TOPIC_NAME_MAX + 1];
@@ -484,9 +480,9 @@ void cleanup_abandoned(struct node *node)
 	bool removed = node->abandoned;
 
 	while (removed) {
-		(void)pthread_mutex_lock(&abandoned_lock);
+		(void)pthread_mutex_lock(&node->cleaning);
 		removed = remove_abandoned(node, topic);
-		(void)pthread_mutex_unlock(&abandoned_lock);
+		(void)pthread_mutex_unlock(&node->cleaning);
 		if (removed)
 			(void)cleanup_topic(&node->domain, topic, NULL);
 	}

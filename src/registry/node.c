@@ -178,6 +178,7 @@ static int get(struct node **ret_node, const struct domain *domain, struct floe_
 		node->domain = *domain;
 		node->users = 0;
 		node->abandoned = 0;
+		(void)pthread_mutex_init(&node->cleaning, NULL);
 		node->fenced = os->barrier_register() < 0;
 		r = open_node(node, error);
 		if (r < 0)

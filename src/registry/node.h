@@ -9,6 +9,8 @@
  * The table of nodes is the process's; all calls may come from any thread.
  */
 
+#include <pthread.h>
+
 #include "memory/region.h"
 #include "registry/domain.h"
 #include "registry/node_layout.h"
@@ -23,6 +25,8 @@ struct node {
 	uint32_t users;
 	bool fenced;        /* membarrier(2) is not to be had */
 	uint32_t abandoned; /* ports without a subscriber that relays still need */
+	pthread_mutex_t
+		cleaning; /* of threads that open and close at the same time one cleans these */
 };
 
 /* The process's node in the domain of these options, made if this is its first use. -EMFILE: more

@@ -139,6 +139,42 @@ static void a_long_chain_keeps_its_books(void)
 	expect_folder_empty();
 }
 
+/* Each hold goes back to who handed it over; of who has closed there is none to go back. */
+static void one_publisher_relays_for_many_subscribers(void)
+{
+	struct floe_publisher *raw = source();
+	struct floe_subscriber *in[] = {subscriber("raw", SUBSCRIBER(.holds_max = 14)),
+					subscriber("raw", SUBSCRIBER(.holds_max = 14))};
+	struct floe_publisher *out = relay("cooked", 12);
+	struct floe_subscriber *sub = subscriber("cooked", NULL);
+	uint64_t i;
+
+	for (i = 1; i <= 200; i++) {
+		publish(raw, CHUNK, i);
+		pass(out, in[i % 2], i);
+		expect_equal(receive(in[1 - i % 2], CHUNK, i), i);
+		expect_equal(receive(sub, CHUNK, i), i);
+	}
+	for (; i <= 220; i++) {
+		publish(raw, CHUNK, i);
+		pass(out, in[0], i);
+		expect_equal(receive(in[1], CHUNK, i), i);
+		expect_equal(receive(sub, CHUNK, i), i);
+	}
+	floe_subscriber_close(in[0]);
+	for (; i <= 300; i++) {
+		publish(raw, CHUNK, i);
+		pass(out, in[1], i);
+		expect_equal(receive(sub, CHUNK, i), i);
+	}
+
+	floe_subscriber_close(sub);
+	floe_publisher_close(out);
+	floe_subscriber_close(in[1]);
+	floe_publisher_close(raw);
+	expect_folder_empty();
+}
+
 static void when_all_relays_are_in_use_nothing_is_sent(void)
 {
 	struct floe_publisher *raw = source();
@@ -655,6 +691,7 @@ int main(int argc, char **argv)
 		TEST(a_chunk_goes_on_without_a_copy),
 		TEST(small_payloads_travel_in_slots_again),
 		TEST(a_long_chain_keeps_its_books),
+		TEST(one_publisher_relays_for_many_subscribers),
 		TEST(when_all_relays_are_in_use_nothing_is_sent),
 		TEST(an_observer_sees_what_is_relayed),
 		TEST(what_cannot_be_relayed_is_refused),
