@@ -5,6 +5,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 
 
 def first(pattern, path):
@@ -20,6 +21,21 @@ def stolen_s():
     """Time that the host of this virtual machine took, all processors together."""
     ticks = first(r"^cpu +(?:\d+ +){7}(\d+)", "/proc/stat")
     return int(ticks or 0) / os.sysconf("SC_CLK_TCK")
+
+
+def ticks():
+    """Of all processors since the start: at work, and altogether."""
+    with open("/proc/stat", encoding="utf-8") as file:
+        spent = [int(word) for word in file.readline().split()[1:9]]
+    return sum(spent) - spent[3] - spent[4], sum(spent)
+
+
+def busy():
+    """Share of all processors that others take, in one second. The load average still has the build in it."""
+    work, whole = ticks()
+    time.sleep(1)
+    work_now, whole_now = ticks()
+    return round((work_now - work) / max(1, whole_now - whole), 3)
 
 
 def compiler():
@@ -39,6 +55,7 @@ def look():
         "governor": first(r"(.*)", "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor") or "unknown",
         "compiler": compiler(),
         "load": round(os.getloadavg()[0], 2),
+        "busy": busy(),
     }
 
 

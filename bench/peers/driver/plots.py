@@ -83,6 +83,7 @@ def draw(results, output):
     matplotlib.use("Agg")
     from matplotlib import pyplot
     matplotlib.rcParams["svg.hashsalt"] = "floe"
+    matplotlib.rcParams["svg.fonttype"] = "none"  # text as text: a fifth of the bytes, and it can be searched
     drawn = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

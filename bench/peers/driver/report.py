@@ -2,7 +2,9 @@
 """What came out: on the terminal, as report.md with plots beside it, and as report.json."""
 
 import json
+import math
 import os
+import re
 import statistics
 
 from . import plan, plots
@@ -58,6 +60,17 @@ class Row:
         if not shared:
             return None
         return statistics.median(self.by_round[n] / other.by_round[n] for n in shared)
+
+
+    def surely_differs(self, other):
+        """Not by chance: no two of their rounds overlap, or within the rounds the same one is ahead so often
+        that a coin would do it less than once in twenty times (eight of nine rounds)."""
+        if self.most < other.least or other.most < self.least:
+            return True
+        shared = [n for n in self.by_round if n in other.by_round and self.by_round[n] != other.by_round[n]]
+        ahead = sum(self.by_round[n] < other.by_round[n] for n in shared)
+        rare = range(min(ahead, len(shared) - ahead) + 1)
+        return 2 * sum(math.comb(len(shared), k) for k in rare) < 0.05 * 2 ** len(shared)
 
 
 class Result:
@@ -153,7 +166,7 @@ def markdown_table(heads, lines):
     return "\n".join(out) + "\n"
 
 
-SPREAD = "The rounds of the two overlap: this run cannot tell."
+SPREAD = "Now the one is ahead, now the other: this run cannot tell."
 
 
 def behind(results):
@@ -161,9 +174,9 @@ def behind(results):
     found = []
     for result in results:
         for row, ratio in result.rivals():
-            overlaps = row.least <= result.floe.most and result.floe.least <= row.most
+            surely = row.surely_differs(result.floe)
             found.append((result.case, row, ratio,
-                          SPREAD if overlaps else reason_of(result.case, row.peer)))
+                          reason_of(result.case, row.peer) if surely else SPREAD))
     return found
 
 
@@ -208,6 +221,8 @@ def preface(store):
         "",
         f"- Machine: {machine_text(head)}.",
         f"- Disturbance: load {head['machine']['load']} before the run"
+        + (f", when others took {head['machine']['busy']:.1%} of the processors"
+           if "busy" in head["machine"] else "")
         + (f", {head['load_end']} after it; {head['stolen_s']} s taken by the host"
            if "load_end" in head else "") + ".",
         f"- floe {head['floe']}, {head['started']}, rounds of each case: {rounds}.",
@@ -217,10 +232,26 @@ def preface(store):
     if "--realtime" in head["command"]:
         lines += ["The programs ran as SCHED_FIFO, so that other work on the machine did not take their "
                   "cores; what shares caches and memory with them was still there.", ""]
-    if head["machine"]["load"] > 0.5:
+    if head["machine"].get("busy", 0) > 0.1:
         lines += ["**The machine was busy with other work while this was measured.** Compare figures of "
                   "one case with each other, not with those of other reports.", ""]
     return lines
+
+
+def at_a_glance(results):
+    """A line for each case: floe, the best of the others, the floor."""
+    lines = []
+    for result in results:
+        others = [row for row in result.measured if row is not result.floe and not row.peer.floor]
+        if not result.floe or not others or result.case.kind == "kill":
+            continue
+        best = min(others, key=lambda row: (row.ratio(result.floe) or 1) ** (-1 if result.case.more_is_better
+                                                                            else 1))
+        unit = result.case.unit
+        lines.append([result.case.title, text(result.floe.median, unit), best.peer.title,
+                      text(best.median, unit), ratio_text(best.ratio(result.floe)),
+                      ratio_text(result.floe.ratio(result.floor))])
+    return markdown_table(["case", "floe", "best of the others", "its figure", "x floe", "floe x floor"], lines)
 
 
 def write_markdown(store, results, lines_behind, drawn, path):
@@ -232,6 +263,7 @@ def write_markdown(store, results, lines_behind, drawn, path):
                                 for case, row, ratio, reason in lines_behind])]
     else:
         out += ["Nowhere in this run.", ""]
+    out += ["## At a glance", "", "Medians of the rounds.", "", at_a_glance(results)]
     out += ["`x floe` and `x floor` are medians of the ratios within the rounds. Floors are no peers: "
             "they keep no promise to anybody.", ""]
     for name, title in drawn:
@@ -280,3 +312,20 @@ def write(store, cases, peers, output):
     print(f"\nwritten: {os.path.relpath(output)}/report.md, report.json, figures.jsonl"
           + (f" and {len(drawn)} plots" if drawn else "" if plots.can_draw() else
              "; no plots, for want of python3-matplotlib"))
+
+
+def keep(output, folder):
+    """The report as it is kept with the sources: report.md in the folder, plots in a folder below it."""
+    with open(os.path.join(output, "report.md"), encoding="utf-8") as file:
+        said = file.read().replace("](README.md)", "](peers/README.md)")
+    plots_folder = os.path.join(folder, "plots")
+    os.makedirs(plots_folder, exist_ok=True)
+    for name in re.findall(r"!\[[^]]*\]\(([^)]*)\)", said):
+        with open(os.path.join(output, name), encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        lines.insert(1, "<!-- SPDX-License-Identifier: Apache-2.0 -->")
+        with open(os.path.join(plots_folder, name), "w", encoding="utf-8") as file:
+            file.write("\n".join(line.rstrip() for line in lines) + "\n")
+    with open(os.path.join(folder, "report.md"), "w", encoding="utf-8") as file:
+        file.write(re.sub(r"(!\[[^]]*\]\()", r"\1plots/", said))
+    print(f"kept: {os.path.relpath(folder)}/report.md, {os.path.relpath(plots_folder)}/")
