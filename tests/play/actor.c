@@ -10,8 +10,9 @@
  *	release  gives back all that it kept
  *
  * It prints "ready" when it has joined, and leaves at the end of its input. The second form is a
- * server: it answers "no" with an error, "never" not at all, "twice" with two responses, and all
- * else with the same and an exclamation mark. It stays until it is killed.
+ * server: it answers "no" with an error, "never" and "never-ever" not at all, the latter it prints;
+ * "twice" with two responses, and all else with the same and an exclamation mark. It stays until it is
+ * killed.
  */
 
 #include <floe/floe.h>
@@ -91,7 +92,10 @@ static int answer(const char *service)
 			(void)floe_server_end(server, &request, -ENOENT);
 		else if (says(&request, "twice"))
 			respond(server, &request, 1);
-		if (request.data && !says(&request, "never"))
+		else if (says(&request, "never-ever"))
+			(void)puts("never-ever");
+		(void)fflush(stdout);
+		if (request.data && !says(&request, "never") && !says(&request, "never-ever"))
 			respond(server, &request, 0);
 	}
 	return 1;
