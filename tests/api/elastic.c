@@ -130,7 +130,7 @@ static void after_one_large_message_its_memory_is_back(void)
 	expect(memory_of("back") >= before + MIB);
 	/* It leaves the ring with the message that overwrites it; the next loan sees that. */
 	publish_small(pub, DEPTH + 1);
-	expect_equal(memory_of("back"), before);
+	expect(memory_of("back") <= before);
 	floe_publisher_close(pub);
 }
 
@@ -144,7 +144,7 @@ static void inline_messages_bring_it_back_too(void)
 	publish(pub, MIB, 1);
 	for (int i = 0; i < DEPTH + 1; i++)
 		publish(pub, 8, 1);
-	expect_equal(memory_of("inline"), before);
+	expect(memory_of("inline") <= before);
 	floe_publisher_close(pub);
 }
 

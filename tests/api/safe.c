@@ -18,7 +18,7 @@
 #include "steps.h"
 
 #define CHUNK 1000
-#define SOON (now_ns() + 30000000000)
+#define SOON (now_ns() + 60000000000)
 
 static struct floe_publisher *pub;
 static struct floe_subscriber *sub;
@@ -158,7 +158,7 @@ static void its_descriptor_works(void)
 	expect(readable.fd >= 0);
 	for (uint64_t i = 0; i < 100; i++) {
 		publish(pub, i % 2 ? 8 : CHUNK, i);
-		expect_equal(poll(&readable, 1, 30000), 1);
+		expect_equal(poll(&readable, 1, 60000), 1);
 		receive(sub, i % 2 ? 8 : CHUNK, i);
 		expect_nothing(sub);
 	}

@@ -70,7 +70,7 @@ static struct floe_request accept_request(struct floe_server *s, size_t size, ui
 {
 	struct floe_request taken;
 
-	expect_equal(floe_server_wait(s, now_ns() + 10 * SECONDS), 1);
+	expect_equal(floe_server_wait(s, now_ns() + 60 * SECONDS), 1);
 	expect_equal(floe_server_take(s, &taken), 1);
 	expect_equal(taken.size, size);
 	expect(is_filled(taken.data, size, seed));
@@ -99,7 +99,7 @@ static struct floe_response outcome(struct floe_client *c, uint64_t number, int 
 	int r;
 
 	do {
-		expect_equal(floe_client_wait(c, now_ns() + 10 * SECONDS), 1);
+		expect_equal(floe_client_wait(c, now_ns() + 60 * SECONDS), 1);
 		r = floe_client_take(c, &response);
 	} while (r == 0);
 	expect_equal(r, 1);
@@ -640,11 +640,12 @@ static void take_and_sleep(int wire, void *argument)
 	hear(wire);
 }
 
-static void a_servers_death_ends_every_request_at_once(void)
+/* True: it did not take longer than a client looks for itself a few times. */
+static bool a_death_ends_every_request_soon(void)
 {
 	struct peer peer = peer_start(take_and_sleep, NULL);
 	struct floe_client *c = client(NULL);
-	int64_t killed;
+	int64_t killed, took;
 	uint64_t begun, untaken;
 
 	hear(peer.wire);
@@ -657,12 +658,22 @@ static void a_servers_death_ends_every_request_at_once(void)
 	expect_response(c, begun, CHUNK, 7, 1);
 	expect_end(c, begun, -EPIPE);
 	expect_end(c, untaken, -EPIPE);
-	expect(now_ns() - killed < 2 * SECONDS);
+	took = now_ns() - killed;
 	expect_silence(c);
 	expect_equal(client_counts(c).active, 0);
 	expect_equal(floe_client_loan(c, 8, &(struct floe_loan){0}), -ENOTCONN);
 	floe_client_close(c);
 	expect_folder_empty();
+	return took < 2 * SECONDS;
+}
+
+/* A busy machine may be late, but not again and again. */
+static void a_servers_death_ends_every_request_at_once(void)
+{
+	for (int i = 0; i < 5; i++)
+		if (a_death_ends_every_request_soon())
+			return;
+	expect(false && "ended at once");
 }
 
 static void kill_when_asleep(int wire, void *argument)
@@ -771,17 +782,17 @@ static void a_descriptor_is_readable_while_there_is_something(void)
 	expect_equal(floe_client_fd(c), client_fd.fd);
 	for (unsigned i = 0; i < 100; i++) {
 		number = request(c, CHUNK, i);
-		expect_equal(poll(&server_fd, 1, 10000), 1);
+		expect_equal(poll(&server_fd, 1, 60000), 1);
 		while (floe_server_take(s, &taken) != 1)
-			expect_equal(poll(&server_fd, 1, 10000), 1);
+			expect_equal(poll(&server_fd, 1, 60000), 1);
 		expect_equal(respond(s, &taken, CHUNK, i, 0), 1);
-		expect_equal(poll(&client_fd, 1, 10000), 1);
+		expect_equal(poll(&client_fd, 1, 60000), 1);
 		expect_response(c, number, CHUNK, i, 0);
 		expect_silence(c);
 	}
 	request(c, CHUNK, 1);
 	floe_server_close(s);
-	expect_equal(poll(&client_fd, 1, 10000), 1);
+	expect_equal(poll(&client_fd, 1, 60000), 1);
 	floe_client_close(c);
 }
 
@@ -812,7 +823,7 @@ static void a_child_after_fork_is_refused(void)
 	struct peer peer = peer_start(use_what_is_the_parents, handles);
 
 	peer_end(&peer);
-	expect_equal(floe_client_wait_for_server(c, now_ns() + 15 * SECONDS), 1);
+	expect_equal(floe_client_wait_for_server(c, now_ns() + 60 * SECONDS), 1);
 	(void)request_until(c, CHUNK, 1, -1);
 	(void)accept_request(s, CHUNK, 1);
 	floe_client_close(c);

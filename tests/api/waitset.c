@@ -40,7 +40,7 @@ static struct floe_ready next(struct floe_waitset *w)
 {
 	struct floe_ready ready = {0};
 
-	expect_equal(floe_waitset_wait(w, now_ns() + 15 * SECONDS, &ready, 1), 1);
+	expect_equal(floe_waitset_wait(w, now_ns() + 60 * SECONDS, &ready, 1), 1);
 	return ready;
 }
 
@@ -161,7 +161,7 @@ static void signals_come_as_what_is_ready(void)
 	kill(getpid(), SIGUSR1);
 	kill(getpid(), SIGUSR2);
 	expect(next(w).id != (uint32_t)id);
-	expect_equal(poll(&(struct pollfd){.fd = floe_waitset_fd(w), .events = POLLIN}, 1, 15000),
+	expect_equal(poll(&(struct pollfd){.fd = floe_waitset_fd(w), .events = POLLIN}, 1, 60000),
 		     1);
 	expect_equal(next(w).id, id);
 	expect_quiet(w);
@@ -318,7 +318,7 @@ static void a_thread_calls_what_was_attached(void)
 	expect_equal(floe_waitset_add_fd(w, 0, POLLIN, NULL), -EBUSY);
 	for (unsigned i = 0; i < 50; i++)
 		publish(pub, 8, i);
-	end = now_ns() + 15 * SECONDS;
+	end = now_ns() + 60 * SECONDS;
 	while (heard < 50 && now_ns() < end)
 		usleep(1000);
 	expect_equal(heard, 50);

@@ -62,7 +62,7 @@ static struct floe_watch_event next(struct floe_watch *w)
 	int r;
 
 	while ((r = floe_watch_next(w, &event, sizeof(event))) == 0)
-		expect_equal(floe_watch_wait(w, now_ns() + 10 * SECONDS), 1);
+		expect_equal(floe_watch_wait(w, now_ns() + 60 * SECONDS), 1);
 	expect_equal(r, 1);
 	return event;
 }
@@ -448,7 +448,7 @@ static void the_descriptor_is_readable_while_there_is_something(void)
 	expect(!is_readable(w, 0));
 	floe_publisher_close(pub);
 	for (int i = 0; i < 3; i++) {
-		expect(is_readable(w, 10000));
+		expect(is_readable(w, 60000));
 		expect_equal(next(w).what, FLOE_WATCH_WENT);
 	}
 	expect_quiet(w);
@@ -471,7 +471,7 @@ static void a_wait_set_waits_for_it(void)
 	id = floe_waitset_add_fd(set, floe_watch_fd(w), POLLIN, NULL);
 	expect(id >= 0);
 	peer_kill(&peer);
-	expect_equal(floe_waitset_wait(set, now_ns() + 10 * SECONDS, &ready, 1), 1);
+	expect_equal(floe_waitset_wait(set, now_ns() + 60 * SECONDS, &ready, 1), 1);
 	expect_equal(ready.id, (uint32_t)id);
 	expect_told(w, FLOE_WATCH_DIED, FLOE_KIND_NODE, "");
 	floe_waitset_close(set);

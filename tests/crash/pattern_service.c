@@ -21,7 +21,7 @@
 #define LARGE 200
 #define SURVIVORS 1000000 /* keys of its requests begin there */
 /* Far beyond what noticing a death takes. */
-#define PATIENCE_NS ((int64_t)20000000000)
+#define PATIENCE_NS ((int64_t)60000000000)
 
 /* What a client has asked, and what came of it. */
 struct asked {

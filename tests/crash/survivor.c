@@ -16,7 +16,7 @@
 #include "world.h"
 
 /* Far beyond what noticing a death takes, and no pause either where it is not needed. */
-#define PATIENCE_NS ((int64_t)20000000000)
+#define PATIENCE_NS ((int64_t)60000000000)
 
 #define NAP_NS 10000000
 

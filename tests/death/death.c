@@ -31,7 +31,7 @@
 
 #define CHUNK 1000
 #define FOREVER (-1)
-#define ATTEMPTS 5
+#define ATTEMPTS 40
 #define SLEEPERS 3
 #define MILLISECONDS ((int64_t)1000000)
 

@@ -23,7 +23,7 @@
 #define NUMBER 77
 #define CHUNK 1000
 #define MILLISECONDS ((int64_t)1000000)
-#define PATIENCE_NS ((int64_t)15000000000)
+#define PATIENCE_NS ((int64_t)60000000000)
 
 /*
  * A world with numbers of its own

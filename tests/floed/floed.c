@@ -19,7 +19,7 @@
 #include "peer.h"
 #include "steps.h"
 
-#define LONG_NS 15000000000
+#define LONG_NS 60000000000
 
 /* floed.conf in the test's own folder, one above that of the domains. */
 static const char *const *configure(const char *text)
@@ -263,17 +263,23 @@ static uint64_t count_switches(pid_t pid)
 	return count;
 }
 
+/* For so long that it would have looked if it had a time for that. */
+static bool is_quiet(pid_t pid)
+{
+	uint64_t before = count_switches(pid);
+
+	usleep(300000);
+	return count_switches(pid) == before;
+}
+
 /* With everybody quiet it sleeps without a time, and a death is what wakes it. */
 static void it_looks_at_nothing_until_something_happens(void)
 {
 	struct keeper keeper = keeper_start_ready(no_linger());
 	struct peer peer = start(hold_until_killed, "quiet");
-	uint64_t before;
 
-	usleep(200000);
-	before = count_switches(keeper.pid);
-	usleep(300000);
-	expect_equal(count_switches(keeper.pid), before);
+	/* What there was to do is done at some time, on a busy machine late. */
+	expect_soon(is_quiet(keeper.pid));
 	expect_equal(count_nodes(), 2);
 	peer_kill(&peer);
 	expect_soon(count_nodes() == 1);

@@ -162,7 +162,9 @@ static void a_place_that_was_left_is_cleaned(void)
 
 #define ROUNDS 20
 #define PAUSE_NS 2000000
-#define SOON_NS 500000000
+/* Half of the time after which who sleeps looks for itself. */
+#define SOON_NS 250000000
+#define PATIENCE_NS ((int64_t)60000000000)
 
 /* Takes a message at a time and tells so; the last ones it lets lie for a while. */
 static void listen_to_all(int told, int64_t sleep_ns)
@@ -203,9 +205,11 @@ static pid_t start_listener(int *ret_told, int64_t sleep_ns)
 	return pid;
 }
 
-/* Each message is heard soon, by somebody who sleeps; and who is blocked goes on soon. */
+/* Messages are heard soon, by somebody who sleeps; and who is blocked goes on. A busy machine may be late
+ * now and then, a sleeper that nobody wakes always is. */
 static void talk_to(int told)
 {
+	int soon = 0;
 	char byte;
 
 	for (int i = 0; i < ROUNDS; i++) {
@@ -215,11 +219,12 @@ static void talk_to(int told)
 		begin = os->now_ns();
 		expect_equal(say(0), 1);
 		expect_equal(read(told, &byte, 1), 1);
-		expect(os->now_ns() - begin < SOON_NS);
+		soon += os->now_ns() - begin < SOON_NS;
 	}
+	expect(soon > ROUNDS / 2);
 	for (size_t i = 0; i < small.depth; i++)
 		expect_equal(say(0), 1);
-	expect_equal(floe_publisher_wait(cast.writer[0], os->now_ns() + SOON_NS), 1);
+	expect_equal(floe_publisher_wait(cast.writer[0], os->now_ns() + PATIENCE_NS), 1);
 	expect_equal(say(0), 1);
 }
 
@@ -249,7 +254,7 @@ static void without_registering_for_barriers_messages_flow(void)
 	talk_without(
 		(struct failing_plan){
 			.call = FAILING_barrier_register, .at = 1, .code = -ENOSYS, .stays = true},
-		10 * (int64_t)SOON_NS);
+		PATIENCE_NS);
 }
 
 static void without_barriers_messages_flow(void)
@@ -257,7 +262,7 @@ static void without_barriers_messages_flow(void)
 	talk_without(
 		(struct failing_plan){
 			.call = FAILING_barrier_all, .at = 1, .code = -EPERM, .stays = true},
-		10 * (int64_t)SOON_NS);
+		PATIENCE_NS);
 }
 
 static void without_waiting_in_the_kernel_messages_flow(void)
@@ -265,7 +270,7 @@ static void without_waiting_in_the_kernel_messages_flow(void)
 	talk_without(
 		(struct failing_plan){
 			.call = FAILING_wait_any, .at = 1, .code = -ENOSYS, .stays = true},
-		10 * (int64_t)SOON_NS);
+		PATIENCE_NS);
 }
 
 static void without_wakes_messages_are_found_in_the_end(void)

@@ -423,13 +423,14 @@ static void wake_up(int number)
 static void a_signal_ends_a_wait(void)
 {
 	const struct sigaction action = {.sa_handler = wake_up};
-	const struct itimerval soon = {.it_value = {.tv_usec = 20000}};
+	/* Again and again, so that one comes when the wait has begun. */
+	const struct itimerval often = {{.tv_usec = 20000}, {.tv_usec = 20000}};
 	uint32_t word = 1;
 	struct os_wait wait = {&word, 1};
 
 	expect(sigaction(SIGALRM, &action, NULL) == 0);
-	expect(setitimer(ITIMER_REAL, &soon, NULL) == 0);
-	expect_equal(os->wait_any(&wait, 1, os->now_ns() + 10LL * SECOND_NS), -EINTR);
+	expect(setitimer(ITIMER_REAL, &often, NULL) == 0);
+	expect_equal(os->wait_any(&wait, 1, os->now_ns() + 60LL * SECOND_NS), -EINTR);
 }
 
 /* The first two are waited for; the third is a second word that nobody wakes. */
@@ -439,14 +440,14 @@ static void wait_for_first(void)
 {
 	struct os_wait wait = {&shared_words[0], 0};
 
-	expect_equal(os->wait_any(&wait, 1, os->now_ns() + 10LL * SECOND_NS), 0);
+	expect_equal(os->wait_any(&wait, 1, os->now_ns() + 60LL * SECOND_NS), 0);
 }
 
 static void wait_for_either(void)
 {
 	struct os_wait waits[] = {{&shared_words[2], 0}, {&shared_words[1], 0}};
 
-	expect_equal(os->wait_any(waits, 2, os->now_ns() + 10LL * SECOND_NS), 0);
+	expect_equal(os->wait_any(waits, 2, os->now_ns() + 60LL * SECOND_NS), 0);
 }
 
 /* Wakes until somebody did wake: the child may not sleep yet. */

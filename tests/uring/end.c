@@ -269,7 +269,7 @@ static void a_registered_descriptor_does_not_keep_the_ring(void)
 	run_nops(&seat.ring, 10);
 	expect_equal(floe_uring_exit(&seat.ring, FLOE_URING_ABANDON), 0);
 	entry.fd = tombstone;
-	expect_equal(poll(&entry, 1, 10000), 1);
+	expect_equal(poll(&entry, 1, 60000), 1);
 	expect(entry.revents & POLLHUP);
 	close(tombstone);
 	place_end(&seat.place);
@@ -415,7 +415,7 @@ static void memory_of_a_killed_owner_is_safe_when_its_tombstone_hangs_up(void)
 		expect_equal(poll(&entry, 1, 10), 0);
 		kill(owner, SIGKILL);
 		expect_equal(waitpid(owner, NULL, 0), owner);
-		expect_equal(poll(&entry, 1, 10000), 1);
+		expect_equal(poll(&entry, 1, 60000), 1);
 		expect(entry.revents & POLLHUP);
 		memset(place.base, MARK, place.size);
 		sleep_ms(30);

@@ -98,20 +98,20 @@ static void each_source_is_told_of_when_it_has_something(void)
 	for (uint64_t round = 0; round < 5; round++) {
 		for (size_t i = 0; i < TOPICS; i++) {
 			publish(pubs[i], 8, round);
-			expect_equal(next_source(&seat.ring, 10000, &result), i);
+			expect_equal(next_source(&seat.ring, 60000, &result), i);
 			expect_equal(result, POLLIN);
 			receive(subs[i], 8, round);
 			wait_for_topic(&seat.ring, subs[i], i);
 		}
 		expect_equal(write(ends[1], "socket", 7), 7);
-		expect_equal(next_source(&seat.ring, 10000, &result), SOCKET);
+		expect_equal(next_source(&seat.ring, 60000, &result), SOCKET);
 		expect_equal(result, 7);
 		io_uring_prep_recv(prepare(&seat.ring, SOCKET), ends[0], heard, sizeof(heard), 0);
 		io_uring_prep_timeout(prepare(&seat.ring, TIMER), &soon, 0, 0);
-		expect_equal(next_source(&seat.ring, 10000, &result), TIMER);
+		expect_equal(next_source(&seat.ring, 60000, &result), TIMER);
 		expect_equal(result, -ETIME);
 		io_uring_prep_read(prepare(&seat.ring, FILE_READ), file, read_back, 5, 0);
-		expect_equal(next_source(&seat.ring, 10000, &result), FILE_READ);
+		expect_equal(next_source(&seat.ring, 60000, &result), FILE_READ);
 		expect_equal(result, 5);
 	}
 	for (size_t i = 0; i < TOPICS; i++) {
@@ -136,7 +136,7 @@ static void alternate(struct floe_publisher *pub, struct floe_subscriber *sub, u
 	seat_take(&seat, PRIVATE, 8, with(flags));
 	while (done < ROUNDS) {
 		wait_for_topic(&seat.ring, sub, TOPIC);
-		expect_equal(next_source(&seat.ring, 15000, &result), TOPIC);
+		expect_equal(next_source(&seat.ring, 60000, &result), TOPIC);
 		while (floe_take(sub, &sample) == 1) {
 			expect_equal(sample.sequence, ++done);
 			expect_equal(sample.lost, 0);
@@ -194,7 +194,7 @@ static void what_cannot_be_waited_for_completes_at_once(void)
 	sqe = io_uring_get_sqe(&seat.ring);
 	expect_equal(floe_uring_prep_topic(sqe, NULL), -EINVAL);
 	sqe->user_data = TOPIC;
-	expect_equal(next_source(&seat.ring, 10000, &result), TOPIC);
+	expect_equal(next_source(&seat.ring, 60000, &result), TOPIC);
 	expect_equal(floe_uring_exit(&seat.ring, FLOE_URING_SAFE), 0);
 	place_end(&seat.place);
 }
