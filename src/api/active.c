@@ -16,8 +16,12 @@ void active_release(struct server *s, uint64_t ticket)
 
 void active_discard(struct active *a)
 {
-	if (a->loan.data)
-		publisher_discard(&a->caller->responses->publisher, &a->loan);
+	struct floe_loan loan = {.data = a->lent, .ticket = a->lent_ticket};
+
+	if (!a->lent)
+		return;
+	publisher_discard(&a->caller->responses->publisher, &loan);
+	a->lent = NULL;
 }
 
 void active_finish(struct server *s, struct active *a, struct floe_request *request)

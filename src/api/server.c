@@ -336,12 +336,14 @@ FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_r
 		return -EINVAL;
 	if (a->caller->gone)
 		return -EPIPE;
-	if (a->loan.data)
+	if (a->lent)
 		return -ENOBUFS;
 	r = publisher_loan(&a->caller->responses->publisher, size, ret);
-	if (r == 1)
-		a->loan = *ret;
-	return r;
+	if (r != 1)
+		return r;
+	a->lent = ret->data;
+	a->lent_ticket = ret->ticket;
+	return 1;
 }
 
 FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request *request,
@@ -364,7 +366,7 @@ FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request
 		r = publisher_publish_marked(&a->caller->responses->publisher, loan,
 					     a->mark & MARK_REQUEST);
 	if (r == 1) {
-		a->loan = (struct floe_loan){0};
+		a->lent = NULL;
 		s->counts.responses++;
 	}
 	if (!more && (r == 1 || r == -EPIPE)) {

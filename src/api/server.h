@@ -35,8 +35,9 @@ struct caller {
 /* A request that was taken and not ended. */
 struct active {
 	struct caller *caller; /* NULL: free */
-	struct floe_loan loan; /* the response that is on loan */
-	uint64_t held;         /* the ticket of its sample */
+	void *lent;            /* the response that is on loan, or NULL */
+	uint64_t lent_ticket;
+	uint64_t held; /* the ticket of its sample */
 	uint64_t mark;
 	uint64_t ticket; /* of this request, or of the next */
 };
