@@ -104,11 +104,15 @@ static int real_unlink(int dirfd, const char *path)
 	return result(unlinkat(dirfd, path, 0));
 }
 
-/* AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH; through /proc anybody may (open(2), O_TMPFILE). */
+/* Before Linux 6.10 AT_EMPTY_PATH needs CAP_DAC_READ_SEARCH, or is ENOENT, as is a folder that is gone;
+ * through /proc anybody may (open(2), O_TMPFILE), which takes longer. */
 static int real_link_fd(int fd, int dirfd, const char *path)
 {
 	char from[32];
+	int r = result(linkat(fd, "", dirfd, path, AT_EMPTY_PATH));
 
+	if (r != -ENOENT)
+		return r;
 	(void)snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
 	return result(linkat(AT_FDCWD, from, dirfd, path, AT_SYMLINK_FOLLOW));
 }

@@ -10,12 +10,14 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
 #include "frame/frame.h"
 
 #define SECOND_NS 1000000000
+#define NOBODY 65534
 
 static size_t page;
 static int dir = -1;
@@ -218,6 +220,25 @@ static void an_unnamed_file_gets_a_name(void)
 	expect_equal(os->stat(fd, &stat), 0);
 	expect_equal(os->stat_at(dir, "name", &named), 0);
 	expect_equal(stat.st_ino, named.st_ino);
+	os->close(fd);
+	teardown();
+}
+
+/* The kernel asks who opened it, and the way through /proc is left. */
+static void a_file_gets_a_name_when_its_opener_is_somebody_else_by_now(void)
+{
+	int fd;
+
+	if (geteuid() != 0)
+		skip("only root becomes somebody else");
+	setup();
+	expect_equal(fchmod(dir, 0777), 0);
+	fd = os->open(dir, ".", O_TMPFILE | O_RDWR, 0600);
+	expect_equal(fchown(fd, NOBODY, NOBODY), 0);
+	expect_equal(setuid(NOBODY), 0);
+	expect_equal(prctl(PR_SET_DUMPABLE, 1), 0);
+	expect_equal(os->link_fd(fd, dir, "name"), 0);
+	expect_equal(os->link_fd(fd, dir, "name"), -EEXIST);
 	os->close(fd);
 	teardown();
 }
@@ -526,6 +547,7 @@ int main(int argc, char **argv)
 		TEST(modes_are_changed),
 		TEST(folders_and_files_come_and_go),
 		TEST(an_unnamed_file_gets_a_name),
+		TEST(a_file_gets_a_name_when_its_opener_is_somebody_else_by_now),
 		TEST(folders_are_listed),
 		TEST(files_are_read_at_an_offset),
 		TEST(locks_belong_to_the_open_file),
