@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -472,6 +473,11 @@ static int32_t real_get_tid(void)
 	return (int32_t)syscall(SYS_gettid);
 }
 
+static int real_get_thread_name(char *ret_name)
+{
+	return result(prctl(PR_GET_NAME, ret_name, 0, 0, 0));
+}
+
 static struct robust_list_head *real_get_robust_list(void)
 {
 	struct robust_list_head *list = NULL;
@@ -559,6 +565,7 @@ const struct os os_real = {
 	.set_action = real_set_action,
 	.get_pid = real_get_pid,
 	.get_tid = real_get_tid,
+	.get_thread_name = real_get_thread_name,
 	.get_robust_list = real_get_robust_list,
 	.get_uid = real_get_uid,
 	.get_random = real_get_random,

@@ -36,6 +36,8 @@ struct io_uring_params;
 /* futex_waitv(2) takes this many (FUTEX_WAITV_MAX). */
 #define OS_WAIT_MAX 128
 
+#define OS_THREAD_NAME_MAX 16
+
 enum os_lock {
 	OS_LOCK_NONE,
 	OS_LOCK_SHARED,
@@ -124,6 +126,7 @@ struct os {
 			  struct sigaction *ret_before); /* sigaction; each may be NULL */
 	int32_t (*get_pid)(void);
 	int32_t (*get_tid)(void);
+	int (*get_thread_name)(char *ret_name); /* of this one, OS_THREAD_NAME_MAX bytes with NUL */
 	/* Where the kernel looks when this thread ends; NULL: the C library told it nothing. */
 	struct robust_list_head *(*get_robust_list)(void);
 	uint32_t (*get_uid)(void);

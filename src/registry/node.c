@@ -54,12 +54,16 @@ static void watch_forks(void)
 		watching = true;
 }
 
+/* A process is called what its first thread is; /proc takes longer to say it. */
 static void fill_process_name(char *ret_name, size_t size)
 {
 	ssize_t r;
-	int fd = os->open(AT_FDCWD, "/proc/self/comm", O_RDONLY, 0);
+	int fd;
 
 	memset(ret_name, 0, size);
+	if (os->get_tid() == os->get_pid() && os->get_thread_name(ret_name) == 0)
+		return;
+	fd = os->open(AT_FDCWD, "/proc/self/comm", O_RDONLY, 0);
 	if (fd < 0)
 		return;
 	r = os->read_at(fd, ret_name, size - 1, 0);

@@ -75,6 +75,7 @@
 	CALL(int, clear_event, (int fd), (fd)) \
 	CALL(int, make_timer, (void), ()) \
 	CALL(int, set_timer, (int fd, int64_t ns), (fd, ns)) \
+	CALL(int, get_thread_name, (char *ret_name), (ret_name)) \
 	CALL(int, get_random, (void *buffer, size_t size), (buffer, size))
 
 #define FAILING_NAME(result, name, parameters, arguments) FAILING_##name,

@@ -522,9 +522,13 @@ static void the_clock_goes_on_while_we_sleep(void)
 static void this_process_knows_itself(void)
 {
 	unsigned char one[16] = {0}, two[16] = {0};
+	char name[OS_THREAD_NAME_MAX];
 
 	expect_equal(os->get_pid(), getpid());
 	expect_equal(os->get_uid(), geteuid());
+	expect_equal(prctl(PR_SET_NAME, "a name of 15 ch"), 0);
+	expect_equal(os->get_thread_name(name), 0);
+	expect(!strcmp(name, "a name of 15 ch"));
 	expect_equal(os->get_random(one, sizeof(one)), 0);
 	expect_equal(os->get_random(two, sizeof(two)), 0);
 	expect(memcmp(one, two, sizeof(one)) != 0);
