@@ -19,6 +19,7 @@
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct node nodes[NODES_MAX];
+static size_t nodes_high; /* were ever in use: the others' pages are not touched */
 
 void node_path(const struct domain *domain, uint64_t id, char *ret_path)
 {
@@ -35,7 +36,7 @@ void node_path(const struct domain *domain, uint64_t id, char *ret_path)
 static void forget_parent(void)
 {
 	omen_forget_parent();
-	for (size_t i = 0; i < NODES_MAX; i++) {
+	for (size_t i = 0; i < nodes_high; i++) {
 		if (nodes[i].pid == 0)
 			continue;
 		os->close(nodes[i].fd);
@@ -157,24 +158,29 @@ static int open_node(struct node *node, struct floe_error *error)
 	return r;
 }
 
-static struct node *find(const struct domain *domain, bool is_free)
+static struct node *find(const struct domain *domain)
 {
-	for (size_t i = 0; i < NODES_MAX; i++) {
-		if (is_free && nodes[i].pid == 0)
+	for (size_t i = 0; i < nodes_high; i++)
+		if (nodes[i].pid && !strcmp(nodes[i].domain.path, domain->path))
 			return &nodes[i];
-		if (!is_free && nodes[i].pid && !strcmp(nodes[i].domain.path, domain->path))
-			return &nodes[i];
-	}
 	return NULL;
+}
+
+static struct node *find_free(void)
+{
+	for (size_t i = 0; i < nodes_high; i++)
+		if (nodes[i].pid == 0)
+			return &nodes[i];
+	return nodes_high < NODES_MAX ? &nodes[nodes_high++] : NULL;
 }
 
 static int get(struct node **ret_node, const struct domain *domain, struct floe_error *error)
 {
-	struct node *node = find(domain, false);
+	struct node *node = find(domain);
 	int r;
 
 	if (!node) {
-		node = find(domain, true);
+		node = find_free();
 		if (!node)
 			return error_set(error, -EMFILE, "this process is in %d domains already",
 					 NODES_MAX);
@@ -237,7 +243,7 @@ void node_put(struct node *node)
 
 /* A port of a closed subscriber with as many holds, or NULL. Our own file: what it says is what
  * we wrote. */
-static struct port_shared *find_free(struct node *node, uint32_t holds_max)
+static struct port_shared *find_free_port(struct node *node, uint32_t holds_max)
 {
 	uint64_t used = load_relaxed(&node->shared->used);
 	struct port_shared *port;
@@ -291,7 +297,7 @@ int node_add_port(struct node *node, uint32_t holds_max, struct port_shared **re
 	int r = 0;
 
 	(void)pthread_mutex_lock(&lock);
-	port = find_free(node, holds_max);
+	port = find_free_port(node, holds_max);
 	if (!port)
 		r = append(node, holds_max, &port, error);
 	if (r == 0) {
