@@ -94,6 +94,8 @@ floe_inline void end_request(struct client *c, struct pending *p)
 floe_inline int deliver(struct client *c, struct pending *p, const struct floe_sample *sample,
 			uint64_t mark, struct floe_response *ret)
 {
+	if (c->lender && c->lender->requests)
+		publisher_expect_send(&c->lender->requests->publisher);
 	ret->data = sample->data;
 	ret->size = sample->size;
 	ret->request = p->number;

@@ -338,6 +338,7 @@ FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_r
 		return -EPIPE;
 	if (a->lent)
 		return -ENOBUFS;
+	publisher_expect_loan(&a->caller->responses->publisher);
 	r = publisher_loan(&a->caller->responses->publisher, size, ret);
 	if (r != 1)
 		return r;

@@ -25,6 +25,20 @@
 #define FLOE_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /*
+ * The line will be written soon: whoever has it gives it away meanwhile, and not when a store waits for
+ * it. Nothing is read or written, and any address will do. Processors without it do nothing; compilers
+ * would only read unless they are told which processor it is.
+ */
+floe_inline void fetch_to_write(const void *address)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
+#else
+	__builtin_prefetch(address, 1);
+#endif
+}
+
+/*
  * A bug in this process, never a peer's bytes and never exhaustion. Only checked builds look: the
  * library has no right to end its user's process.
  */

@@ -361,6 +361,26 @@ floe_inline int publisher_send_marked(struct publisher *pub, struct lent *lent,
 	return 1;
 }
 
+/*
+ * The next message is sent soon: its slot and its payload's first line come here meanwhile. Who polls for
+ * it has both, and would give them away only when they are stored to. Much sooner is no better: he fetches
+ * them back.
+ */
+floe_inline void publisher_expect_loan(const struct publisher *pub)
+{
+	fetch_to_write(pub->ring.slot);
+	fetch_to_write((const char *)pub->ring.segment + *pub->ready);
+}
+
+/* The same, if it has been lent already. */
+floe_inline void publisher_expect_send(const struct publisher *pub)
+{
+	if (pub->loan == pub->loans)
+		return;
+	fetch_to_write(pub->ring.slot);
+	fetch_to_write(pub->loan[-1]->data);
+}
+
 /* publisher_publish, with a number of SLOT_MARK_BITS beside the payload. Nobody is waited for: that
  * there is room is known to the caller. Not for a ring with timestamps. 1; -EINVAL, or what
  * refreshing said */

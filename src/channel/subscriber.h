@@ -381,6 +381,7 @@ floe_inline bool subscriber_is_empty(const struct subscriber *sub)
 {
 	const struct ring_reader *reader = &sub->turn->reader;
 
+	__builtin_prefetch((const void *)sub->turn->coming);
 	return load_relaxed(&sub->hints->publishers) == sub->straight_at &&
 	       ring_sequence(reader->slot) < reader->want;
 }
