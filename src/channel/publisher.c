@@ -179,6 +179,15 @@ static uint32_t choose_inline_max(const struct segment_shared *seen,
 	return seen->flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8 : FLOE_INLINE_MAX;
 }
 
+/* What lies below it goes back straight to the stack of ready chunks. An area has none: but for
+ * inline loans that is so of nothing. */
+static uint64_t find_first_end(const struct publisher *pub)
+{
+	const struct pool *first = &pub->manager.pool[0];
+
+	return pub->stretch ? CHUNK_NONE + 1 : pool_offset(first, first->chunk_count_max);
+}
+
 /* A payload of this size is for the straight path. */
 static size_t choose_straight_max(const struct publisher *pub)
 {
@@ -255,6 +264,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	start_at(pub, segment, &seen, 1);
 	store_relaxed(&segment->sleeping, 0);
 	r = take_up(pub, &seen);
+	pub->first_end = find_first_end(pub);
 	pub->straight_max = choose_straight_max(pub);
 	return r;
 }
@@ -812,12 +822,8 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 	return r;
 }
 
-void publisher_discard(struct publisher *pub, struct floe_loan *loan)
+void publisher_discard_slow(struct publisher *pub, struct lent *lent, struct floe_loan *loan)
 {
-	struct lent *lent = publisher_find(pub, loan);
-
-	if (!lent)
-		return;
 	untell(pub, lent);
 	if (lent->chunk != CHUNK_NONE)
 		give(pub, lent->chunk);

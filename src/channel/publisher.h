@@ -106,6 +106,7 @@ struct publisher {
 	uint64_t *ready_bottom;
 	uint64_t *retired_bottom;
 
+	uint64_t first_end; /* offsets below it are chunks of the first pool, or CHUNK_NONE */
 	struct manager manager;
 	struct stretch *stretch;      /* elastic: instead of pools */
 	struct relays *relays;        /* chunks of others; NULL: none are sent */
@@ -204,7 +205,7 @@ int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *re
 int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan);
 int publisher_may_publish(struct publisher *pub);
 int publisher_wake(struct publisher *pub); /* 1 */
-void publisher_discard(struct publisher *pub, struct floe_loan *loan);
+void publisher_discard_slow(struct publisher *pub, struct lent *lent, struct floe_loan *loan);
 
 /* Which of our loans this is; NULL: none. What the caller holds is input. */
 floe_inline struct lent *publisher_find(struct publisher *pub, const struct floe_loan *loan)
@@ -259,6 +260,25 @@ floe_inline int publisher_loan(struct publisher *pub, size_t size, struct floe_l
 	pub->ready--;
 	publisher_lend(pub, lent, (char *)pub->ring.segment + chunk, chunk, size, ret_loan);
 	return 1;
+}
+
+/* It was not sent; a loan that is not ours stays as it is. */
+floe_inline void publisher_discard(struct publisher *pub, struct floe_loan *loan)
+{
+	struct lent *lent = publisher_find(pub, loan);
+	uint64_t chunk;
+
+	if (floe_unlikely(!lent))
+		return;
+	chunk = lent->chunk;
+	if (floe_unlikely(lent->told || chunk >= pub->first_end)) {
+		publisher_discard_slow(pub, lent, loan);
+		return;
+	}
+	if (chunk != CHUNK_NONE)
+		*++pub->ready = chunk;
+	publisher_unlend(pub, lent, loan);
+	bump(&pub->ring.segment->discarded, 1);
 }
 
 floe_inline void publisher_fill_inline(struct slot_shared *slot, const struct lent *lent,
