@@ -87,7 +87,7 @@ static void count_all(const struct heap *heap, struct floe_heap_counts *ret)
 	}
 	ret->released = heap->released;
 	ret->misfrees = load_relaxed(&heap->misfrees);
-	ret->failures = heap->failures;
+	ret->failures = load_relaxed(&heap->failures);
 	ret->limit = heap->limit;
 	ret->limit_soft = heap->limit_soft;
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "alloc/hardened.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -127,10 +126,8 @@ void *hardened_alloc(struct heap *heap, size_t alignment, size_t size)
 		hardened_flush(heap);
 		p = take_object(heap, alignment, needed);
 	}
-	if (!p) {
-		errno = ENOMEM;
-		return NULL;
-	}
+	if (!p)
+		return heap_fail(heap);
 	o = find(heap, p);
 	memset(o.at + wanted, FILL, o.has - needed);
 	*get_trailer(&o) = (struct trailer){wanted, make_canary(heap, p, wanted, ALIVE)};

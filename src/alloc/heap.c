@@ -177,6 +177,7 @@ int heap_create(struct heap **ret_heap, const struct heap_plan *plan, struct flo
 		return r;
 	if (is_hardened(heap) && os->get_random(&heap->secret, sizeof(heap->secret)) < 0)
 		heap->secret = (uintptr_t)heap * heap->id;
+	thread_prepare();
 	caches_consider(heap);
 	/* Before heaps_add, which may allocate in the drop-in malloc. */
 	*ret_heap = heap;
@@ -215,6 +216,13 @@ bool heap_is_draining(const struct heap *heap, const void *p)
  * Allocating
  */
 
+void *heap_fail(struct heap *heap)
+{
+	(void)add_seq_cst(&heap->failures, 1);
+	errno = ENOMEM;
+	return NULL;
+}
+
 static void *alloc_large(struct heap *heap, size_t alignment, size_t size, bool *ret_clean)
 {
 	void *p = large_alloc(heap, alignment, size, ret_clean);
@@ -223,9 +231,7 @@ static void *alloc_large(struct heap *heap, size_t alignment, size_t size, bool 
 		return p;
 	if (caches_gather_here(heap))
 		p = large_alloc(heap, alignment, size, ret_clean);
-	if (!p)
-		errno = ENOMEM;
-	return p;
+	return p ? p : heap_fail(heap);
 }
 
 /* As thread_cache, and mostly without a call. */
@@ -260,9 +266,7 @@ static void *alloc_class_or_gather(struct heap *heap, unsigned class)
 	/* What rests in caches may be what is missing. */
 	if (caches_gather_here(heap))
 		p = alloc_class(heap, class);
-	if (!p)
-		errno = ENOMEM;
-	return p;
+	return p ? p : heap_fail(heap);
 }
 
 /* One that this thread has in its cache. */

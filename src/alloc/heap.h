@@ -92,7 +92,7 @@ struct heap {
 	struct span *dropping; /* runs that are in no bin while the kernel takes their pages */
 	uint64_t released;     /* bytes, since the beginning */
 	shared_u64 misfrees;
-	uint64_t failures; /* requests that found no memory */
+	shared_u64 failures; /* requests that found no memory */
 
 	struct central central[CLASS_COUNT];
 	struct directory_entry entry[];
@@ -201,5 +201,8 @@ void heap_unlock_all(struct heap *heap);
 
 /* Counts a wrong free and tells of it. Returns -EINVAL. */
 int heap_misfree(struct heap *heap, const void *p, const char *what);
+
+/* A request found no memory: NULL with errno ENOMEM, and it is counted. */
+void *heap_fail(struct heap *heap);
 
 #endif

@@ -413,8 +413,6 @@ struct span *pages_take(struct heap *heap, const struct pages_request *request,
 		span = take_from_any(heap, request, ret_extent);
 	if (span)
 		account(heap, *ret_extent, span, request->state, true);
-	else
-		heap->failures++;
 	lock_give(&heap->page_lock);
 	return span;
 }

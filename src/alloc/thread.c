@@ -41,10 +41,15 @@ static void make_key(void)
 	has_key = pthread_key_create(&key, end_thread) == 0;
 }
 
+void thread_prepare(void)
+{
+	(void)pthread_once(&once, make_key);
+}
+
 /* Without a destructor there is no cache: it would be lost with the thread. */
 static bool watch_end(void)
 {
-	(void)pthread_once(&once, make_key);
+	thread_prepare();
 	return has_key && pthread_setspecific(key, thread_slot) == 0;
 }
 

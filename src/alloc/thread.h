@@ -35,6 +35,10 @@ extern __attribute__((
  * for one, or the thread is ending. */
 struct cache *thread_cache(struct heap *heap);
 
+/* What the first cache of the process needs from the C library, so that no later call asks the kernel
+ * for it. */
+void thread_prepare(void);
+
 /* Gives back what this thread has of the heap, and forgets it. */
 void thread_leave(struct heap *heap);
 
