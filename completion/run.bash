@@ -9,6 +9,7 @@ _floe_run() {
 	1:*) words="demo test build bench sweep record fuzz lint clean help" ;;
 	*:test) words="--help --quick --list $("${COMP_WORDS[0]}" test --list 2>/dev/null)" ;;
 	2:bench) words="--help heap peers record static" ;;
+	2:sweep) words="--help --quick --schedule --calls --wakes --stopped --elastic" ;;
 	*) words=--help ;;
 	esac
 	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
