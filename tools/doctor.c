@@ -19,6 +19,7 @@
 #include "look.h"
 #include "object.h"
 #include "text.h"
+#include "wait.h"
 
 /* Containers have 64 MiB unless they are told otherwise: eight frames of 8 MiB. */
 #define TMPFS_SMALL (UINT64_C(64) << 20)
@@ -254,10 +255,66 @@ static bool is_stopped(int32_t pid)
 	return end && end[1] == ' ' && (end[2] == 'T' || end[2] == 't');
 }
 
-static void check_publisher(struct doctor *doctor, const char *topic,
-			    const struct floe_publisher_info *publisher)
+/* Of those that are told, the one that is out for longest; NULL: none is. */
+static const struct floe_loan_info *find_oldest(const struct look_topic *topic, uint32_t publisher)
+{
+	const struct floe_loan_info *oldest = NULL;
+
+	for (size_t i = 0; i < topic->loans_count; i++) {
+		const struct floe_loan_info *info = &topic->loans[i].info;
+
+		if (topic->loans[i].publisher == publisher &&
+		    (!oldest || info->since_ns < oldest->since_ns))
+			oldest = info;
+	}
+	return oldest;
+}
+
+/* All of its loans are out, and it wanted more. Whoever forgot one has to be found. */
+static void tell_loans(struct doctor *doctor, const struct look_topic *topic,
+		       const struct floe_publisher_info *publisher,
+		       const struct floe_loan_info *oldest)
 {
 	struct text_name process = text_name(publisher->process);
+	struct text_place place = text_place(oldest->file, oldest->line);
+
+	tell(doctor, DOCTOR_FOUND,
+	     "Publisher %u of '%s' (%s, process %d) stands at its limit of %llu loans and was refused "
+	     "%llu: it must publish or discard what it has. The oldest, %s, is out for %s%s%s%s.",
+	     publisher->index, text_name(topic->info.name).text, process.text, publisher->pid,
+	     (unsigned long long)publisher->loans_max, (unsigned long long)publisher->loans_refused,
+	     text_bytes(oldest->size).text, oldest->exact ? "" : "more than ",
+	     text_duration(wait_now_ns() - (int64_t)oldest->since_ns).text,
+	     *oldest->file ? ", lent at "
+			   : "; FLOE_TRACE_LOANS=1 in its environment tells where it was lent",
+	     *oldest->file ? place.text : "");
+}
+
+static void check_loans(struct doctor *doctor, const struct look_topic *topic,
+			const struct floe_publisher_info *publisher)
+{
+	const struct floe_loan_info *oldest = find_oldest(topic, publisher->index);
+
+	if (publisher->loans < publisher->loans_max)
+		return;
+	if (publisher->loans_refused && oldest)
+		tell_loans(doctor, topic, publisher, oldest);
+	/* With one loan it is usual to fill it at leisure. */
+	else if (publisher->loans_max > 1)
+		tell(doctor, DOCTOR_NOTE,
+		     "Publisher %u of '%s' (%s, process %d) has all of its %llu loans out: the next "
+		     "floe_loan fails unless it publishes or discards one.",
+		     publisher->index, text_name(topic->info.name).text,
+		     text_name(publisher->process).text, publisher->pid,
+		     (unsigned long long)publisher->loans_max);
+}
+
+static void check_publisher(struct doctor *doctor, const struct look_topic *look,
+			    const struct floe_publisher_info *publisher)
+{
+	struct text_name name = text_name(look->info.name);
+	struct text_name process = text_name(publisher->process);
+	const char *topic = name.text;
 
 	if (publisher->state == FLOE_STATE_BROKEN)
 		tell(doctor, DOCTOR_FOUND,
@@ -275,13 +332,7 @@ static void check_publisher(struct doctor *doctor, const char *topic,
 	if (publisher->state != FLOE_STATE_ALIVE)
 		return;
 
-	/* With one loan it is usual to fill it at leisure. */
-	if (publisher->loans_max > 1 && publisher->loans >= publisher->loans_max)
-		tell(doctor, DOCTOR_NOTE,
-		     "Publisher %u of '%s' (%s, process %d) has all of its %llu loans out: the next "
-		     "floe_loan fails unless it publishes or discards one.",
-		     publisher->index, topic, process.text, publisher->pid,
-		     (unsigned long long)publisher->loans_max);
+	check_loans(doctor, look, publisher);
 	if (is_stopped(publisher->pid))
 		tell(doctor, DOCTOR_FOUND,
 		     "Publisher %u of '%s' (%s, process %d) is stopped: kill -CONT %d.",
@@ -357,7 +408,7 @@ static void check_participants(struct doctor *doctor)
 
 		r = look_inside(topic, doctor->frame->view);
 		for (size_t k = 0; k < topic->publishers_count; k++)
-			check_publisher(doctor, name.text, &topic->publishers[k]);
+			check_publisher(doctor, topic, &topic->publishers[k]);
 		for (size_t k = 0; k < topic->subscribers_count; k++)
 			check_subscriber(doctor, name.text, find_depth(topic),
 					 &topic->subscribers[k]);

@@ -4,6 +4,7 @@
  *
  *	actor [keep-last | reliable] TOPIC [HOLDS_MAX]
  *	actor answer SERVICE
+ *	actor lend TOPIC LOANS_MAX
  *
  *	take     takes the next message and gives it back; prints it, or "empty"
  *	hold     the same, but keeps it
@@ -12,7 +13,11 @@
  * It prints "ready" when it has joined, and leaves at the end of its input. The second form is a
  * server: it answers "no" with an error, "never" and "never-ever" not at all, the latter it prints;
  * "twice" with two responses, and all else with the same and an exclamation mark. It stays until it is
- * killed.
+ * killed. The third is a publisher:
+ *
+ *	lend     a loan of 1000 bytes, which it keeps; prints 1, or why not
+ *	trace    the same, and the place is told
+ *	publish  publishes the one that it lent last
  */
 
 #include <floe/floe.h>
@@ -101,6 +106,53 @@ static int answer(const char *service)
 	return 1;
 }
 
+static struct floe_loan lent[FLOE_LOANS_MAX];
+static size_t lent_count;
+
+static void lend(struct floe_publisher *publisher, const char *order)
+{
+	struct floe_loan loan;
+	int r;
+
+	if (!strcmp(order, "trace\n"))
+		r = floe_loan_traced(publisher, 1000, &loan, __FILE__, __LINE__);
+	else
+		r = floe_loan(publisher, 1000, &loan);
+	if (r == 1)
+		lent[lent_count++] = loan;
+	printf("%s\n", r < 0 ? strerror(-r) : "1");
+}
+
+static void publish(struct floe_publisher *publisher)
+{
+	if (lent_count > 0)
+		printf("%d\n", floe_publish(publisher, &lent[--lent_count]));
+	else
+		printf("what?\n");
+}
+
+static int lend_as_told(const char *topic, size_t loans_max)
+{
+	const struct floe_publisher_options options = {.size = sizeof(options),
+						       .loans_max = loans_max};
+	struct floe_publisher *publisher;
+	char order[64];
+
+	if (floe_publisher_open(&publisher, topic, &options) < 0)
+		return 1;
+	printf("ready\n");
+	(void)fflush(stdout);
+	while (fgets(order, sizeof(order), stdin)) {
+		if (!strcmp(order, "publish\n"))
+			publish(publisher);
+		else
+			lend(publisher, order);
+		(void)fflush(stdout);
+	}
+	floe_publisher_close(publisher);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct floe_error error = {0};
@@ -112,6 +164,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (!strcmp(argv[1], "answer"))
 		return answer(argv[2]);
+	if (!strcmp(argv[1], "lend") && argc > 3)
+		return lend_as_told(argv[2], (size_t)atoi(argv[3]));
 	if (!strcmp(argv[1], "reliable"))
 		options.policy = FLOE_POLICY_RELIABLE;
 	if (argc > 3)
