@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "costs.h"
 
-#include <alloca.h>
 #include <stdlib.h>
 
-#include "alone.h"
+#include "batches.h"
 #include "call.h"
-#include "clock.h"
 #include "instructions.h"
 #include "payload.h"
-#include "series.h"
 #include "session.h"
 #include "topic.h"
-
-/* About 20 us; long enough for rare work to have its share in each batch. */
-#define BATCH_OPERATIONS 1024u
 
 #define CYCLES 100u
 
@@ -30,15 +24,8 @@ struct costs {
 	struct floe_board_reader *reader;
 	int key;
 	size_t payload;
-	struct series batches; /* of a slice */
-	struct series alone;   /* those of them that had the core to themselves */
+	struct batches batches;
 };
-
-/* Fewer of them say nothing. */
-#define ALONE_MIN 8u
-
-/* How many times its budget a slice may take to find them. */
-#define PATIENCE 3
 
 /*
  * The loops
@@ -57,6 +44,17 @@ static void run_publish(void *state, uint64_t operations)
 {
 	for (uint64_t i = 0; i < operations; i++)
 		publish_one(state, i);
+}
+
+static void run_discard(void *state, uint64_t operations)
+{
+	const struct costs *costs = state;
+	struct floe_loan loan;
+
+	for (uint64_t i = 0; i < operations; i++) {
+		topic_loan(costs->pub, costs->payload, &loan);
+		floe_discard(costs->pub, &loan);
+	}
 }
 
 static void run_round(void *state, uint64_t operations)
@@ -290,6 +288,8 @@ static const struct instructions_work work_board_round = {open_stepped_board, ru
 							  run_nothing};
 static const struct instructions_work work_publish = {open_stepped_publish, run_publish,
 						      run_nothing};
+static const struct instructions_work work_discard = {open_stepped_publish, run_discard,
+						      run_nothing};
 static const struct instructions_work work_round = {open_stepped_both, run_round, run_nothing};
 static const struct instructions_work work_empty = {open_stepped_both, run_empty_take, run_nothing};
 
@@ -316,6 +316,14 @@ static void *open_publish(const struct bench_case *c, const struct bench_setup *
 
 	(void)setup;
 	open_publisher(costs, "hot");
+	return costs;
+}
+
+static void *open_discard(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_publish(c, setup);
+
+	costs->work = &work_discard;
 	return costs;
 }
 
@@ -384,49 +392,15 @@ static bool was_alone(void *state)
 {
 	const struct costs *costs = state;
 
-	return costs->alone.count >= ALONE_MIN;
+	return batches_were_alone(&costs->batches);
 }
 
-/*
- * A processor takes a load for one that needs an earlier store's value if the lower twelve bits of
- * both addresses are the same. So it matters by how much the stack, where the loan is, is off the
- * ring: the same publish took 14 ns or 33. A program has no say in that, so each batch has another
- * stack.
- */
-static __attribute__((noinline)) double measure_batch(struct costs *costs)
-{
-	static unsigned turn;
-	volatile char *below = alloca(1 + 64 * (turn++ * 27 % 64));
-	int64_t start_ns;
-
-	below[0] = 0;
-	start_ns = now_ns();
-	costs->work->run(costs, BATCH_OPERATIONS);
-	return (double)(now_ns() - start_ns) / BATCH_OPERATIONS;
-}
-
-/* A batch during which somebody else used the core too says what both of them cost. A slice without
- * enough others goes on for longer, and in the end takes what it has. */
 static double measure(void *state, int64_t budget_ns, struct histogram *h)
 {
 	struct costs *costs = state;
-	int64_t start_ns = now_ns(), time_ns;
 
 	(void)h;
-	costs->work->run(costs, BATCH_OPERATIONS);
-	costs->batches.count = costs->alone.count = 0;
-	do {
-		bool alone = alone_look();
-		double value = measure_batch(costs);
-
-		alone = alone_look() && alone;
-		alone_count(alone);
-		series_add(&costs->batches, value);
-		if (alone)
-			series_add(&costs->alone, value);
-		time_ns = now_ns() - start_ns;
-	} while (time_ns < budget_ns || (!was_alone(costs) && time_ns < PATIENCE * budget_ns));
-	return series_median(was_alone(costs) ? &costs->alone : &costs->batches);
+	return batches_measure(&costs->batches, costs->work->run, costs, budget_ns);
 }
 
 static double instructions(void *state)
@@ -465,6 +439,7 @@ KIND(cycles, NULL);
 KIND(call, NULL);
 KIND(round, instructions);
 KIND(publish, instructions);
+KIND(discard, instructions);
 KIND(empty, instructions);
 KIND(copied, NULL);
 KIND(relayed, NULL);

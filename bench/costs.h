@@ -20,6 +20,9 @@ extern const struct bench_kind costs_round;
 /* loan, publish; nobody subscribes */
 extern const struct bench_kind costs_publish;
 
+/* loan, discard: a chunk of the pool comes and goes */
+extern const struct bench_kind costs_discard;
+
 /* take of an empty topic */
 extern const struct bench_kind costs_empty;
 

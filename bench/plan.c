@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "anysize.h"
+#include "beside.h"
 #include "costs.h"
 #include "fanout.h"
 #include "pingpong.h"
@@ -24,6 +26,8 @@
 #define ROUND_NS 60
 #define ROUND_INSTRUCTIONS 300
 #define PUBLISH_NS 15
+#define POOL_NS 15
+#define FLAT_RATIO 1.2
 #define EMPTY_NS 3
 
 #define HOP_FIRST(text, bytes, target) \
@@ -74,6 +78,16 @@
 		.kind = &fanout_taking, .payload = 256, .subscribers = (number), \
 		.floor = (number) == 1 ? NULL : "fanout/taking/1", \
 		.ratio_max = (number) == 1 ? 0 : FANOUT_RATIO, \
+	}
+
+#define ANYSIZE(text, bytes) \
+	{.name = "malloc/" text, \
+	 .what = "free and malloc of 16", \
+	 .kind = &anysize_malloc, \
+	 .payload = (bytes)}, \
+	{ \
+		.name = "elastic/" text, .what = "loan and publish, a ring of 16", \
+		.kind = &anysize_elastic, .payload = (bytes), .floor = "malloc/" text, \
 	}
 
 #define RATE(bytes) \
@@ -160,6 +174,12 @@ const struct bench_case plan[] = {
 	 .floor = "cost/cycles",
 	 .payload = 256,
 	 .value_max = PUBLISH_NS},
+	{.name = "cost/discard/chunk",
+	 .what = "loan, discard of 256 bytes: a chunk of the pool comes and goes",
+	 .kind = &costs_discard,
+	 .floor = "cost/call",
+	 .payload = 256,
+	 .value_max = POOL_NS},
 	{.name = "cost/take/empty",
 	 .what = "take when there is nothing",
 	 .kind = &costs_empty,
@@ -199,6 +219,24 @@ const struct bench_case plan[] = {
 	 .what = "write and read 8 bytes of a board",
 	 .kind = &costs_board_round,
 	 .floor = "cost/call"},
+
+	{.name = "beside/stranger",
+	 .what = "loan, discard of 256 bytes, another process adds numbers",
+	 .kind = &beside_stranger,
+	 .payload = 256},
+	{.name = "beside/user",
+	 .what = "the same, it publishes and takes on the same topic",
+	 .kind = &beside_user,
+	 .payload = 256,
+	 .floor = "beside/stranger",
+	 .ratio_max = FLAT_RATIO},
+
+	ANYSIZE("200", 200),
+	ANYSIZE("2000", 2000),
+	ANYSIZE("20000", 20000),
+	ANYSIZE("200000", 200000),
+	ANYSIZE("in-turn", ANYSIZE_IN_TURN),
+	ANYSIZE("random", ANYSIZE_RANDOM),
 
 	FANOUT("idle", "256 bytes, nobody takes", 1, 256),
 	FANOUT("idle", "256 bytes, nobody takes", 2, 256),
