@@ -206,6 +206,35 @@ static void destructors_of_a_thread_may_allocate(void)
 	}
 }
 
+/* Before any library has been set up, and before main: what was allocated then stays. */
+static char *early[40];
+
+static void allocate_early(void)
+{
+	for (size_t i = 0; i < TEST_COUNT(early); i++) {
+		early[i] = my_calloc(1, 1 + i * 400);
+		if (early[i])
+			memset(early[i], (int)i, 1 + i * 400);
+	}
+	my_free(early[0]);
+	early[0] = my_realloc(NULL, 100);
+}
+
+__attribute__((section(".preinit_array"), used)) static void (*const first)(void) = allocate_early;
+
+static void what_was_allocated_before_any_constructor_is_there(void)
+{
+	for (size_t i = 1; i < TEST_COUNT(early); i++) {
+		expect(early[i]);
+		for (size_t k = 0; k <= i * 400; k++)
+			expect_equal(early[i][k], (char)i);
+		early[i] = my_realloc(early[i], 50000);
+		expect_equal(early[i][i * 400], (char)i);
+		my_free(early[i]);
+	}
+	my_free(early[0]);
+}
+
 static volatile bool stopping;
 
 static void *allocate_until_told(void *unused)
@@ -244,13 +273,36 @@ static void fork_finds_the_heap_whole(void)
 		expect(pthread_join(thread[i], NULL) == 0);
 }
 
+static void *load_and_use(void *ret)
+{
+	char *(*remember)(const char *text);
+	void *library = dlopen(getenv("MODULE"), RTLD_NOW | RTLD_LOCAL), *found;
+
+	expect(library);
+	found = dlsym(library, "module_remember");
+	expect(found);
+	memcpy(&remember, &found, sizeof(remember));
+	*(char **)ret = remember("of a thread");
+	expect(dlclose(library) == 0);
+	return NULL;
+}
+
+/* In threads that come and go as well: each has its own variables in it. */
 static void libraries_come_and_go(void)
 {
-	for (int i = 0; i < 20; i++) {
-		void *library = dlopen("libm.so.6", RTLD_NOW | RTLD_LOCAL);
+	for (int i = 0; i < 100; i++) {
+		pthread_t thread[2];
+		char *text[3] = {NULL};
 
-		expect(library && dlsym(library, "cos"));
-		expect(dlclose(library) == 0);
+		for (int k = 0; k < 2; k++)
+			expect(pthread_create(&thread[k], NULL, load_and_use, &text[k]) == 0);
+		(void)load_and_use(&text[2]);
+		for (int k = 0; k < 2; k++)
+			expect(pthread_join(thread[k], NULL) == 0);
+		for (int k = 0; k < 3; k++) {
+			expect(text[k] && !strcmp(text[k], "of a thread"));
+			my_free(text[k]);
+		}
 	}
 }
 
@@ -275,6 +327,7 @@ int main(int argc, char **argv)
 		TEST(calloc_is_zero_also_the_second_time),
 		TEST(realloc_keeps_what_was_there),
 		TEST(free_keeps_errno),
+		TEST(what_was_allocated_before_any_constructor_is_there),
 		TEST(threads_come_and_go),
 		TEST(destructors_of_a_thread_may_allocate),
 		TEST(fork_finds_the_heap_whole),
