@@ -119,7 +119,9 @@ int guardian_begin(struct guardian *ret_guardian, struct config *config, int64_t
 			       .signals = -1,
 			       .sweep_ns = INT64_MAX,
 			       .look_ns = INT64_MAX,
-			       .quota_ns = INT64_MAX};
+			       .quota_ns = INT64_MAX,
+			       .alive_ns = INT64_MAX,
+			       .watchdog_ns = notify_watchdog_ns()};
 	config_init(config);
 	r = open_descriptors(g, error);
 	if (r == 0)
@@ -136,11 +138,23 @@ int guardian_begin(struct guardian *ret_guardian, struct config *config, int64_t
 	if (r < 0)
 		return r;
 	plan_quota(g);
+	if (g->watchdog_ns)
+		g->alive_ns = os->now_ns();
 	/* What a predecessor did not get to, or nobody saw, is swept as if it had died now. */
 	if (g->config.monitoring)
 		g->sweep_ns = os->now_ns() + g->config.linger_ns;
 	status_begin(g->office.node->shared);
 	return 0;
+}
+
+void guardian_tell_ready(const struct guardian *guardian)
+{
+	char state[DOMAIN_PATH_MAX + 128];
+
+	(void)snprintf(state, sizeof(state), "READY=1\nSTATUS='%s', %zu topics, monitoring %s",
+		       guardian->office.node->domain.path, guardian->config.topics_count,
+		       guardian->config.monitoring ? "on" : "off");
+	notify(state);
 }
 
 static void reload(struct guardian *g)
@@ -152,7 +166,7 @@ static void reload(struct guardian *g)
 	notify_reloading();
 	if (r < 0) {
 		say(SAY_ERROR, "%s; what was so before stays so", error.text);
-		notify("READY=1");
+		guardian_tell_ready(g);
 		return;
 	}
 	if (strcmp(fresh.dir, g->config.dir) != 0 || strcmp(fresh.domain, g->config.domain) != 0)
@@ -172,7 +186,7 @@ static void reload(struct guardian *g)
 	plan_quota(g);
 	status_add(g->office.node->shared, STATUS_RELOADS, 1);
 	say(SAY_INFO, "the configuration was read again: %zu topics", g->config.topics_count);
-	notify("READY=1");
+	guardian_tell_ready(g);
 }
 
 static void read_signals(struct guardian *g)
@@ -332,6 +346,12 @@ static void look(struct guardian *g)
 		say(SAY_WARNING, "%s", error.text);
 }
 
+static void tell_alive(struct guardian *g, int64_t now_ns)
+{
+	notify("WATCHDOG=1");
+	g->alive_ns = now_ns + g->watchdog_ns;
+}
+
 /* Does what is due; returns when the next thing is. */
 static int64_t do_due(struct guardian *g)
 {
@@ -348,6 +368,9 @@ static int64_t do_due(struct guardian *g)
 		sweep(g);
 	if (g->quota_ns <= now_ns && !g->ends)
 		look_at_quotas(g);
+	if (g->alive_ns <= now_ns)
+		tell_alive(g, now_ns);
+	next_ns = g->alive_ns < next_ns ? g->alive_ns : next_ns;
 	next_ns = g->look_ns < next_ns ? g->look_ns : next_ns;
 	next_ns = g->sweep_ns < next_ns ? g->sweep_ns : next_ns;
 	return g->quota_ns < next_ns ? g->quota_ns : next_ns;

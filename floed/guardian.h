@@ -26,7 +26,9 @@ struct guardian {
 	int64_t sweep_ns;       /* when each is due; INT64_MAX: not */
 	int64_t look_ns;
 	int64_t quota_ns;
-	uint32_t *above; /* users that were told of */
+	int64_t alive_ns;    /* that the service manager is told of us again */
+	int64_t watchdog_ns; /* how often; 0: never */
+	uint32_t *above;     /* users that were told of */
 	size_t above_count;
 	bool ends;
 	int result;
@@ -39,6 +41,9 @@ struct guardian {
  * failure guardian_end is still due. */
 int guardian_begin(struct guardian *ret_guardian, struct config *config, int64_t deadline_ns,
 		   struct floe_error *error);
+
+/* To the service manager, with a line of what it does. */
+void guardian_tell_ready(const struct guardian *guardian);
 
 /* Until SIGTERM or SIGINT. 0, or -errno: the domain was taken away. */
 int guardian_run(struct guardian *guardian);

@@ -230,7 +230,7 @@ static int run(struct wish *wish, struct config *config)
 		say(SAY_INFO, "ready: '%s', %zu topics, monitoring %s",
 		    guardian.office.node->domain.path, guardian.config.topics_count,
 		    guardian.config.monitoring ? "on" : "off");
-		notify("READY=1");
+		guardian_tell_ready(&guardian);
 		r = guardian_run(&guardian);
 		notify("STOPPING=1");
 		say(SAY_VERBOSE, "ends");

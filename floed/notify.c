@@ -33,6 +33,26 @@ void notify(const char *state)
 		     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length));
 }
 
+/* A number of the environment; 0: there is none, or it is none. */
+static int64_t read_number(const char *name)
+{
+	const char *text = getenv(name);
+	char *end;
+	long long value = text ? strtoll(text, &end, 10) : 0;
+
+	return text && !*end && value > 0 ? value : 0;
+}
+
+int64_t notify_watchdog_ns(void)
+{
+	int64_t us = read_number("WATCHDOG_USEC");
+	int64_t pid = read_number("WATCHDOG_PID");
+
+	if (us > INT64_MAX / 1000 || (pid && pid != os->get_pid()))
+		return 0;
+	return us * 1000 / 2;
+}
+
 void notify_reloading(void)
 {
 	char state[64];

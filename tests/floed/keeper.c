@@ -92,7 +92,7 @@ bool keeper_is_ready(struct keeper *keeper)
 {
 	char told[256];
 
-	return try_hear(keeper, told, sizeof(told)) && !strcmp(told, "READY=1");
+	return try_hear(keeper, told, sizeof(told)) && !strncmp(told, "READY=1\n", 8);
 }
 
 void keeper_hear(struct keeper *keeper, char *ret, size_t size)
