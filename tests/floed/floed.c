@@ -49,6 +49,13 @@ static const char *const *no_linger(void)
 	return configure("[floed]\nlinger = 0\n");
 }
 
+static const char *const *no_monitoring(void)
+{
+	static const char *const arguments[] = {"--monitoring", "off", NULL};
+
+	return arguments;
+}
+
 static int64_t deadline(void)
 {
 	return now_ns() + LONG_NS;
@@ -183,6 +190,20 @@ static void take_for_ever(int wire, void *argument)
 	}
 }
 
+static void take_when_asked(int wire, void *argument)
+{
+	struct floe_subscriber *sub = subscriber(argument, NULL);
+
+	tell(wire, 1);
+	for (uint64_t seed; (seed = hear(wire)) != 0;) {
+		expect(floe_wait(sub, now_ns() + LONG_NS) == 1);
+		(void)receive(sub, 64, seed);
+		tell(wire, seed);
+	}
+	floe_subscriber_close(sub);
+	tell(wire, 0);
+}
+
 static struct peer start(void (*life)(int wire, void *argument), const char *topic)
 {
 	struct peer peer = peer_start(life, (void *)(uintptr_t)topic);
@@ -214,12 +235,40 @@ static void it_tells_when_it_is_ready_and_when_it_ends(void)
 	char told[256];
 
 	keeper_hear(&keeper, told, sizeof(told));
-	expect(!strcmp(told, "READY=1"));
+	expect(!strncmp(told, "READY=1\nSTATUS='/", 17));
+	expect(strstr(told, "', 0 topics, monitoring on") != NULL);
+	configure("[topic small]\n");
 	kill(keeper.pid, SIGHUP);
 	keeper_hear(&keeper, told, sizeof(told));
 	expect(!strncmp(told, "RELOADING=1\nMONOTONIC_USEC=", 27));
 	keeper_hear(&keeper, told, sizeof(told));
-	expect(!strcmp(told, "READY=1"));
+	expect(!strncmp(told, "READY=1\nSTATUS='/", 17));
+	expect(strstr(told, "', 1 topics, monitoring on") != NULL);
+	kill(keeper.pid, SIGTERM);
+	keeper_hear(&keeper, told, sizeof(told));
+	expect(!strcmp(told, "STOPPING=1"));
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+/* Whatever else there is to wait for. */
+static void it_tells_that_it_is_alive_if_somebody_asks(void)
+{
+	struct keeper keeper;
+	char told[256];
+
+	setenv("WATCHDOG_USEC", "20000", 1);
+	keeper = keeper_start_ready(NULL);
+	for (int i = 0; i < 5; i++) {
+		keeper_hear(&keeper, told, sizeof(told));
+		expect(!strcmp(told, "WATCHDOG=1"));
+	}
+	(void)keeper_end(&keeper, SIGKILL);
+	keeper_forget(&keeper);
+	/* Another process was asked. */
+	setenv("WATCHDOG_PID", "1", 1);
+	keeper = keeper_start_ready(NULL);
+	usleep(50000);
 	kill(keeper.pid, SIGTERM);
 	keeper_hear(&keeper, told, sizeof(told));
 	expect(!strcmp(told, "STOPPING=1"));
@@ -289,8 +338,7 @@ static void it_looks_at_nothing_until_something_happens(void)
 
 static void with_monitoring_off_the_dead_are_left_alone(void)
 {
-	static const char *const arguments[] = {"--monitoring", "off", NULL};
-	struct keeper keeper = keeper_start_ready(arguments);
+	struct keeper keeper = keeper_start_ready(no_monitoring());
 	struct peer peer = start(hold_until_killed, "quiet");
 
 	peer_kill(&peer);
@@ -340,18 +388,51 @@ static void a_publisher_that_is_killed_and_started_again_is_heard(void)
 	expect_nothing_left();
 }
 
-static void what_a_killed_subscriber_held_is_free_at_once(void)
+/* Before its ring is swept, and after. */
+static void a_publisher_that_comes_back_later_is_heard(void)
 {
-	struct keeper keeper = keeper_start_ready(NULL);
-	struct peer peer = start(hold_until_killed, "held");
-	struct floe_publisher *pub = publisher("held", NULL);
+	static const useconds_t pauses[] = {0, 1000, 20000, 200000};
+	struct keeper keeper = keeper_start_ready(no_linger());
+	struct floe_subscriber *sub = NULL;
+
+	for (uint64_t i = 0; i < COUNT(pauses); i++) {
+		struct peer peer;
+
+		usleep(pauses[i]);
+		peer = start(publish_when_asked, "later");
+		if (!sub)
+			sub = subscriber("later", NULL);
+		expect_equal(ask(peer.wire, i + 7), i + 7);
+		expect_equal(floe_wait(sub, deadline()), 1);
+		(void)receive(sub, 64, i + 7);
+		peer_kill(&peer);
+	}
+	floe_subscriber_close(sub);
+	expect_soon(folder_count_files() == 1);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+/* A hundred chunks are held by a subscriber that is dead. */
+static struct floe_publisher *publish_to_the_dead(const char *topic)
+{
+	struct peer peer = start(hold_until_killed, topic);
+	struct floe_publisher *pub = publisher(topic, NULL);
 
 	for (uint64_t i = 0; i < 100; i++) {
 		publish(pub, 64, i + 1);
 		expect_equal(hear(peer.wire), i);
 	}
-	expect_equal(count_subscribers("held"), 1);
+	expect_equal(count_subscribers(topic), 1);
 	peer_kill(&peer);
+	return pub;
+}
+
+static void what_a_killed_subscriber_held_is_free_at_once(void)
+{
+	struct keeper keeper = keeper_start_ready(NULL);
+	struct floe_publisher *pub = publish_to_the_dead("held");
+
 	/* Nobody opens, publishes or cleans here but floed. */
 	expect_soon(count_subscribers("held") == 0);
 	floe_publisher_close(pub);
@@ -359,9 +440,29 @@ static void what_a_killed_subscriber_held_is_free_at_once(void)
 	expect_folder_empty();
 }
 
-static void who_was_blocked_by_a_killed_subscriber_goes_on(void)
+static void without_monitoring_a_killed_subscriber_keeps_what_it_held_and_no_more(void)
 {
-	struct keeper keeper = keeper_start_ready(NULL);
+	struct keeper keeper = keeper_start_ready(no_monitoring());
+	struct floe_publisher *pub = publish_to_the_dead("held");
+	struct floe_subscriber *sub;
+
+	for (uint64_t i = 0; i < 1000; i++)
+		publish(pub, 64, i);
+	expect_equal(count_subscribers("held"), 1);
+	/* Whoever comes takes its place. */
+	sub = subscriber("held", NULL);
+	expect_equal(count_subscribers("held"), 1);
+	publish(pub, 64, 7);
+	(void)receive(sub, 64, 7);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_end(&keeper);
+	expect_nothing_left();
+}
+
+static void expect_to_go_on_when_who_blocks_is_killed(const char *const *arguments)
+{
+	struct keeper keeper = keeper_start_ready(arguments);
 	struct peer peer = start(be_reliable_and_take_nothing, "blocked");
 	struct floe_publisher *pub = publisher("blocked", PUBLISHER(.depth = 2));
 	int r = 1;
@@ -374,7 +475,17 @@ static void who_was_blocked_by_a_killed_subscriber_goes_on(void)
 	publish(pub, 64, 99);
 	floe_publisher_close(pub);
 	expect_end(&keeper);
-	expect_folder_empty();
+	expect_nothing_left();
+}
+
+static void who_was_blocked_by_a_killed_subscriber_goes_on(void)
+{
+	expect_to_go_on_when_who_blocks_is_killed(NULL);
+}
+
+static void without_monitoring_he_goes_on_too(void)
+{
+	expect_to_go_on_when_who_blocks_is_killed(no_monitoring());
 }
 
 static void a_busy_publisher_is_killed_often(void)
@@ -384,7 +495,7 @@ static void a_busy_publisher_is_killed_often(void)
 	struct floe_sample sample;
 	uint64_t lost;
 
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 40; i++) {
 		struct peer peer = start(publish_for_ever, "busy");
 
 		if (!sub)
@@ -401,12 +512,31 @@ static void a_busy_publisher_is_killed_often(void)
 	expect_nothing_left();
 }
 
+static void busy_publishers_are_killed_and_do_not_come_back(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+
+	for (int i = 0; i < 20; i++) {
+		char topic[32];
+		struct peer peer;
+
+		snprintf(topic, sizeof(topic), "gone.%d", i);
+		peer = start(publish_for_ever, topic);
+		peer_kill(&peer);
+	}
+	expect_soon(count_nodes() == 1);
+	expect_soon(folder_count_files() == 1);
+	expect(kill(keeper.pid, 0) == 0);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
 static void a_busy_subscriber_is_killed_often(void)
 {
 	struct keeper keeper = keeper_start_ready(NULL);
 	struct floe_publisher *pub = NULL;
 
-	for (uint64_t i = 0; i < 30; i++) {
+	for (uint64_t i = 0; i < 60; i++) {
 		struct peer peer = start(take_for_ever, "busy");
 
 		if (!pub)
@@ -471,19 +601,36 @@ static void crash(int wire, void *argument)
 	kill(getpid(), SIGKILL);
 }
 
-static void three_hundred_crash_and_nothing_is_left(void)
+static void three_hundred_crash(void)
 {
-	struct keeper keeper = keeper_start_ready(no_linger());
-
 	for (int i = 0; i < 300; i++) {
 		struct peer peer = start(crash, NULL);
 
 		peer_kill(&peer);
 	}
+}
+
+static void three_hundred_crash_and_nothing_is_left(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+
+	three_hundred_crash();
 	expect_soon(count_nodes() == 1);
 	expect_soon(folder_count_files() == 1);
 	expect_end(&keeper);
 	expect_folder_empty();
+}
+
+static void without_monitoring_three_hundred_crash_and_newcomers_work(void)
+{
+	struct keeper keeper = keeper_start_ready(no_monitoring());
+	struct peer peer;
+
+	three_hundred_crash();
+	peer = start(live_once, "crash.1");
+	peer_end(&peer);
+	expect_end(&keeper);
+	expect_nothing_left();
 }
 
 static void nobody_gets_the_history_of_the_dead_when_the_linger_is_over(void)
@@ -538,6 +685,28 @@ static void a_stopped_program_is_left_alone(void)
 	floe_subscriber_close(sub);
 	expect_equal(ask(peer.wire, 0), 0);
 	peer_end(&peer);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void a_stopped_subscriber_hears_what_came_meanwhile(void)
+{
+	struct keeper keeper = keeper_start_ready(no_linger());
+	struct peer peer = start(take_when_asked, "stopped");
+	struct peer other = start(hold_until_killed, "stopped");
+	struct floe_publisher *pub = publisher("stopped", NULL);
+
+	kill(peer.pid, SIGSTOP);
+	peer_kill(&other);
+	expect_soon(count_nodes() == 3);
+	usleep(100000);
+	expect_equal(count_subscribers("stopped"), 1);
+	publish(pub, 64, 3);
+	kill(peer.pid, SIGCONT);
+	expect_equal(ask(peer.wire, 3), 3);
+	expect_equal(ask(peer.wire, 0), 0);
+	peer_end(&peer);
+	floe_publisher_close(pub);
 	expect_end(&keeper);
 	expect_folder_empty();
 }
@@ -607,15 +776,17 @@ static void what_began_under_one_meets_what_begins_under_the_next(void)
 
 static void all_are_killed_and_come_back_in_any_order(void)
 {
-	for (int order = 0; order < 2; order++) {
+	for (int round = 0; round < 20; round++) {
 		struct keeper keeper = {0};
 		struct peer peer;
 		struct floe_subscriber *sub;
 
-		if (order == 0)
+		if (round % 2 == 0)
 			keeper = keeper_start_ready(NULL);
+		if (round % 5 == 4)
+			usleep(20000);
 		peer = start(publish_when_asked, "all");
-		if (order == 1)
+		if (round % 2 == 1)
 			keeper = keeper_start_ready(NULL);
 		sub = subscriber("all", NULL);
 		expect_equal(ask(peer.wire, 3), 3);
@@ -671,6 +842,30 @@ static void programs_start_while_it_starts_and_ends(void)
 		(void)keeper_wait(&keeper);
 		keeper_forget(&keeper);
 	}
+	expect_nothing_left();
+}
+
+static void programs_start_while_it_is_killed_and_the_next_one_comes(void)
+{
+	uint64_t state = random_seed();
+	struct keeper keeper = keeper_start_ready(NULL);
+
+	for (int i = 0; i < 30; i++) {
+		struct peer peer = peer_start(live_once, (void *)(uintptr_t) "at once");
+		struct keeper next;
+
+		usleep((useconds_t)(random_next(&state) % 3000));
+		kill(keeper.pid, SIGKILL);
+		next = keeper_start(NULL);
+		expect_equal(hear(peer.wire), 1);
+		peer_end(&peer);
+		(void)keeper_wait(&keeper);
+		keeper_forget(&keeper);
+		expect(keeper_is_ready(&next));
+		expect(keeper_count_lines(&next) < 5);
+		keeper = next;
+	}
+	expect_end(&keeper);
 	expect_nothing_left();
 }
 
@@ -808,25 +1003,33 @@ int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(it_tells_when_it_is_ready_and_when_it_ends),
+		TEST(it_tells_that_it_is_alive_if_somebody_asks),
 		TEST(a_second_one_is_told_of_the_first),
 		TEST(it_looks_at_nothing_until_something_happens),
 		TEST(with_monitoring_off_the_dead_are_left_alone),
 		TEST(it_says_little_when_much_happens),
 		TEST(a_publisher_that_is_killed_and_started_again_is_heard),
+		TEST(a_publisher_that_comes_back_later_is_heard),
 		TEST(what_a_killed_subscriber_held_is_free_at_once),
+		TEST(without_monitoring_a_killed_subscriber_keeps_what_it_held_and_no_more),
 		TEST(who_was_blocked_by_a_killed_subscriber_goes_on),
+		TEST(without_monitoring_he_goes_on_too),
 		TEST(a_busy_publisher_is_killed_often),
+		TEST(busy_publishers_are_killed_and_do_not_come_back),
 		TEST(a_busy_subscriber_is_killed_often),
 		TEST(a_small_pool_survives_all_deaths_in_it),
 		TEST(three_hundred_crash_and_nothing_is_left),
+		TEST(without_monitoring_three_hundred_crash_and_newcomers_work),
 		TEST(nobody_gets_the_history_of_the_dead_when_the_linger_is_over),
 		TEST(until_then_everybody_does),
 		TEST(a_stopped_program_is_left_alone),
+		TEST(a_stopped_subscriber_hears_what_came_meanwhile),
 		TEST(programs_go_on_without_it_and_new_ones_start),
 		TEST(what_began_under_one_meets_what_begins_under_the_next),
 		TEST(all_are_killed_and_come_back_in_any_order),
 		TEST(it_is_killed_and_started_again_without_a_wait),
 		TEST(programs_start_while_it_starts_and_ends),
+		TEST(programs_start_while_it_is_killed_and_the_next_one_comes),
 		TEST(its_end_is_no_end_for_others),
 		TEST(what_it_laid_down_outlives_it),
 		TEST(what_a_killed_one_laid_down_can_be_cleaned_away),
