@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "counted.h"
 #include "peer.h"
 #include "steps.h"
 
@@ -195,43 +196,93 @@ static void the_highest_priority_comes_first(void)
 	}
 }
 
-static void a_thousand_topics_and_one_that_speaks(void)
-{
-	enum {
-		TOPICS = 1000
-	};
-	static struct floe_subscriber *subs[TOPICS];
-	struct rlimit limit;
+/*
+ * Many topics
+ */
+
+#define TOPICS_MAX 1000
+
+struct crowd {
+	int count;
 	struct floe_waitset *w;
-	struct floe_publisher *pub;
-	struct floe_ready ready;
-	char name[32];
-	int id;
+	struct floe_subscriber *subs[TOPICS_MAX];
+	struct floe_publisher *pub; /* of the last one */
+};
+
+static void need_descriptors(void)
+{
+	struct rlimit limit;
 
 	expect_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	limit.rlim_cur = limit.rlim_max;
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur < 3 * TOPICS)
+	if (limit.rlim_cur < 3 * TOPICS_MAX)
 		skip("a process may have too few descriptors here");
-	w = waitset();
-	for (int i = 0; i < TOPICS; i++) {
-		(void)snprintf(name, sizeof(name), "topic%d", i);
-		subs[i] = subscriber(name, SUBSCRIBER(.holds_max = 1));
-		expect(floe_waitset_add_subscriber(w, subs[i], NULL) >= 0);
+}
+
+static void *open_crowd(const void *argument)
+{
+	static struct crowd crowd;
+	struct floe_ready ready;
+	char name[32];
+
+	crowd.count = *(const int *)argument;
+	crowd.w = waitset();
+	for (int i = 0; i < crowd.count; i++) {
+		(void)snprintf(name, sizeof(name), "%d.of.%d", i, crowd.count);
+		crowd.subs[i] = subscriber(name, SUBSCRIBER(.holds_max = 1));
+		expect(floe_waitset_add_subscriber(crowd.w, crowd.subs[i], NULL) == i);
 	}
-	while (floe_waitset_wait(w, 0, &ready, 1) == 1)
-		expect_nothing(subs[ready.id]);
-	id = 777;
-	pub = publisher("topic777", PUBLISHER(.depth = 1, .payload_max = 8));
-	publish(pub, 8, 1);
-	expect_equal(next(w).id, id);
-	receive(subs[id], 8, 1);
-	expect_nothing(subs[id]);
-	expect_quiet(w);
-	floe_waitset_close(w);
-	for (int i = 0; i < TOPICS; i++)
-		floe_subscriber_close(subs[i]);
-	floe_publisher_close(pub);
+	crowd.pub = publisher(name, PUBLISHER(.depth = 1, .payload_max = 8));
+	while (floe_waitset_wait(crowd.w, 0, &ready, 1) == 1)
+		expect_nothing(crowd.subs[ready.id]);
+	return &crowd;
+}
+
+static void close_crowd(struct crowd *crowd)
+{
+	floe_waitset_close(crowd->w);
+	for (int i = 0; i < crowd->count; i++)
+		floe_subscriber_close(crowd->subs[i]);
+	floe_publisher_close(crowd->pub);
+}
+
+static void hear_the_last_of_a_crowd(void *state)
+{
+	struct crowd *crowd = state;
+	int last = crowd->count - 1;
+
+	publish(crowd->pub, 8, 1);
+	expect_equal(next(crowd->w).id, last);
+	receive(crowd->subs[last], 8, 1);
+	expect_nothing(crowd->subs[last]);
+}
+
+static void a_thousand_topics_and_one_that_speaks(void)
+{
+	static const int count = TOPICS_MAX;
+	struct crowd *crowd;
+
+	need_descriptors();
+	crowd = open_crowd(&count);
+	hear_the_last_of_a_crowd(crowd);
+	expect_quiet(crowd->w);
+	close_crowd(crowd);
+}
+
+static void what_a_wait_costs_depends_on_what_is_ready_not_on_what_is_attached(void)
+{
+	static const struct counted_work work = {open_crowd, hear_the_last_of_a_crowd};
+	static const int counts[] = {10, 1000};
+	uint64_t few, many;
+
+	need_descriptors();
+	few = counted_steps(&work, &counts[0]);
+	many = counted_steps(&work, &counts[1]);
+	printf("# %llu instructions with 10 topics, %llu with 1000\n", (unsigned long long)few,
+	       (unsigned long long)many);
+	expect(few > 0);
+	expect(many * 10 <= few * 12);
 }
 
 /*
@@ -408,11 +459,17 @@ static void a_child_after_fork_is_refused(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
-		TEST(a_child_after_fork_is_refused),    TEST(what_is_ready_is_said),
-		TEST(timers_go_off_and_are_counted),    TEST(signals_come_as_what_is_ready),
-		TEST(the_highest_priority_comes_first), TEST(a_thousand_topics_and_one_that_speaks),
-		TEST(another_thread_stops_it),          TEST(a_signal_handler_stops_it),
-		TEST(a_thread_calls_what_was_attached), TEST(close_joins_the_thread),
+		TEST(a_child_after_fork_is_refused),
+		TEST(what_is_ready_is_said),
+		TEST(timers_go_off_and_are_counted),
+		TEST(signals_come_as_what_is_ready),
+		TEST(the_highest_priority_comes_first),
+		TEST(a_thousand_topics_and_one_that_speaks),
+		TEST(what_a_wait_costs_depends_on_what_is_ready_not_on_what_is_attached),
+		TEST(another_thread_stops_it),
+		TEST(a_signal_handler_stops_it),
+		TEST(a_thread_calls_what_was_attached),
+		TEST(close_joins_the_thread),
 		TEST(bad_arguments_are_refused),
 	};
 
