@@ -43,6 +43,7 @@ struct bench_kind {
 	const char *title;
 	const char *unit;
 	int needs_two_cores;
+	unsigned descriptors_each; /* that it opens for each subscriber of the case */
 
 	/* The case's state until close. Failures end the program with a sentence. */
 	void *(*open)(const struct bench_case *c, const struct bench_setup *setup);

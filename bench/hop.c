@@ -10,10 +10,12 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "alone.h"
@@ -180,9 +182,23 @@ static bool is_selected(const struct options *options, const struct bench_case *
 	return options->only_count == 0;
 }
 
+/* How many there are for cases that take one for each of many things; all are open at once. */
+static unsigned raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	return limit.rlim_cur > UINT_MAX ? UINT_MAX : (unsigned)limit.rlim_cur / 4;
+}
+
 static void select_cases(const struct options *options, const struct machine *machine,
 			 struct result *results)
 {
+	unsigned descriptors = raise_descriptors();
+
 	for (size_t i = 0; i < plan_count; i++) {
 		if (!is_selected(options, &plan[i]))
 			continue;
@@ -190,6 +206,8 @@ static void select_cases(const struct options *options, const struct machine *ma
 		results[i].instructions = -1;
 		if (plan[i].kind->needs_two_cores && machine->cores[1] < 0)
 			results[i].left_out = "it needs two cores";
+		if (plan[i].kind->descriptors_each * plan[i].subscribers > descriptors)
+			results[i].left_out = "a process may have too few descriptors (ulimit -n)";
 	}
 }
 

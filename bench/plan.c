@@ -10,6 +10,7 @@
 #include "pingpong.h"
 #include "rate.h"
 #include "session.h"
+#include "waitset.h"
 #include "wake.h"
 
 #define KIB ((size_t)1 << 10)
@@ -88,6 +89,19 @@
 	{ \
 		.name = "elastic/" text, .what = "loan and publish, a ring of 16", \
 		.kind = &anysize_elastic, .payload = (bytes), .floor = "malloc/" text, \
+	}
+
+#define WAIT(number) \
+	{ \
+		.name = "wait/epoll/" #number, \
+		.what = "eventfds in an epoll, one is ready", \
+		.kind = &waitset_bare, \
+		.subscribers = (number), \
+	}, \
+	{ \
+		.name = "wait/set/" #number, .what = "topics in a wait set, one is ready", \
+		.kind = &waitset_floe, .payload = 8, .subscribers = (number), \
+		.floor = "wait/epoll/" #number, \
 	}
 
 #define RATE(bytes) \
@@ -277,6 +291,11 @@ const struct bench_case plan[] = {
 	 .kind = &wake_event,
 	 .floor = "wake/futex",
 	 .ratio_max = EVENT_RATIO},
+
+	WAIT(1),
+	WAIT(10),
+	WAIT(100),
+	WAIT(1000),
 };
 
 const size_t plan_count = sizeof(plan) / sizeof(plan[0]);

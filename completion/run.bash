@@ -8,7 +8,7 @@ _floe_run() {
 	case $COMP_CWORD:${COMP_WORDS[1]} in
 	1:*) words="demo test build bench sweep record fuzz lint clean help" ;;
 	*:test) words="--help --quick --list $("${COMP_WORDS[0]}" test --list 2>/dev/null)" ;;
-	2:bench) words="--help heap peers record static" ;;
+	2:bench) words="--help floed heap peers record static" ;;
 	2:sweep) words="--help --quick --schedule --calls --wakes --stopped --elastic" ;;
 	*) words=--help ;;
 	esac
