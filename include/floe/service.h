@@ -113,7 +113,9 @@ FLOE_PUBLIC int floe_client_open(struct floe_client **ret, const char *service,
 FLOE_PUBLIC void floe_client_close(struct floe_client *client);
 
 /* Exact bytes that a client takes in tmpfs when it has talked to so many servers that have the
- * default active_max; those of its process's file included, of each topic's file not. */
+ * default active_max; those of its process's file included, of each topic's file not. Each ring takes
+ * whole pages. The length of its file (fstat(2)) is more: addresses for chunks that it never needs
+ * here, and they take no memory. */
 FLOE_PUBLIC ssize_t floe_client_memory_size(const struct floe_client_options *options,
 					    size_t servers);
 

@@ -5,6 +5,7 @@
  * none; nobody waits for who does not answer, does not read, or is dead.
  */
 
+#include <floe/inspect.h>
 #include <floe/service.h>
 
 #include <errno.h>
@@ -830,6 +831,103 @@ static void a_child_after_fork_is_refused(void)
 	floe_server_close(s);
 }
 
+/*
+ * Memory
+ */
+
+/* Bytes of tmpfs that the rings take on topics whose names begin so. */
+static uint64_t memory_of(const char *prefix)
+{
+	static struct floe_topic_info info[8];
+	struct floe_view *view;
+	uint64_t memory = 0;
+	int count;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	count = floe_view_topics(view, info, sizeof(info[0]), COUNT(info));
+	floe_view_close(view);
+	expect(count <= (int)COUNT(info));
+	for (int i = 0; i < count; i++)
+		if (!strncmp(info[i].name, prefix, strlen(prefix)))
+			memory += info[i].memory;
+	return memory;
+}
+
+static uint64_t memory_of_this_process(void)
+{
+	struct floe_node_info info;
+	struct floe_view *view;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_view_nodes(view, &info, sizeof(info), 1), 1);
+	floe_view_close(view);
+	return info.memory;
+}
+
+static uint64_t in_pages(ssize_t bytes)
+{
+	ssize_t page = sysconf(_SC_PAGESIZE);
+
+	expect(bytes > 0);
+	return (uint64_t)((bytes + page - 1) / page * page);
+}
+
+static void expect_memory_as_told(const struct floe_client_options *asks,
+				  const struct floe_server_options *answers)
+{
+	struct floe_server *s = server(answers);
+	struct floe_client *c = client(asks);
+	uint64_t number = request(c, 1, 1);
+	struct floe_request taken = accept_request(s, 1, 1);
+
+	expect_equal(respond(s, &taken, 1, 2, 0), 1);
+	expect_response(c, number, 1, 2, 0);
+	expect_equal(memory_of("sum@server."),
+		     in_pages(floe_client_memory_size(asks, 1) - floe_client_memory_size(asks, 0)));
+	expect_equal(memory_of("sum@client."), in_pages(floe_server_memory_size(answers, 1) -
+							floe_server_memory_size(answers, 0)));
+	expect_equal(memory_of("sum@service"),
+		     in_pages(floe_server_memory_size(answers, 0) -
+			      floe_subscriber_memory_size(SUBSCRIBER(.holds_max = 8))));
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+/* Of many sizes, so that one line more or less is a page more or less with some of them. */
+static void rings_take_the_memory_that_is_told(void)
+{
+	static const size_t payloads[] = {1, 48, 49, 64, 300, 1000, 1024, 5000, 65536};
+
+	for (size_t i = 0; i < COUNT(payloads); i++)
+		for (size_t k = 1; k <= 16; k += 3)
+			expect_memory_as_told(
+				CLIENT(.payload_max = payloads[i], .loans_max = k),
+				SERVER(.payload_max = payloads[i], .responses_max = k));
+}
+
+/* What a client has in the file of its process is less than a page, so that it takes many to see it. */
+static void places_take_the_memory_that_is_told(void)
+{
+	static struct floe_client *clients[250];
+	int64_t page = sysconf(_SC_PAGESIZE);
+	int64_t told = 200 * (int64_t)floe_client_memory_size(NULL, 0);
+	uint64_t before = 0;
+	int64_t taken;
+
+	for (size_t i = 0; i < COUNT(clients); i++) {
+		if (i == 50)
+			before = memory_of_this_process();
+		clients[i] = client(NULL);
+	}
+	taken = (int64_t)(memory_of_this_process() - before);
+	/* A line of each client more would be three pages. */
+	expect(taken > told - page && taken < told + page);
+	for (size_t i = 0; i < COUNT(clients); i++)
+		floe_client_close(clients[i]);
+	expect_equal(floe_client_memory_size(NULL, FLOE_SERVERS_MAX + 1), -EINVAL);
+	expect_equal(floe_server_memory_size(NULL, FLOE_CLIENTS_MAX + 1), -EINVAL);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -852,6 +950,8 @@ int main(int argc, char **argv)
 		TEST(a_clients_death_frees_what_its_server_holds),
 		TEST(a_descriptor_is_readable_while_there_is_something),
 		TEST(a_child_after_fork_is_refused),
+		TEST(rings_take_the_memory_that_is_told),
+		TEST(places_take_the_memory_that_is_told),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
