@@ -140,7 +140,8 @@ FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *l
 /* Gives the loan back unsent and empties it. An empty loan is fine. */
 FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loan *loan);
 
-/* Takes the next response of any request, or the end of one. 1; 0 nothing there; -EINVAL; -ENOBUFS
+/* Takes the next response of any request, or the end of one. 1; 0 nothing there, or somebody sends so
+ * much that nobody asked for that the rest is left to the next call; -EINVAL; -ENOBUFS
  * there is one, but holds_max responses are held; -EMFILE, -ENOMEM and the like: there may be a
  * server that could not be looked at for now. */
 FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_response *ret);
@@ -182,8 +183,9 @@ FLOE_PUBLIC ssize_t floe_server_memory_size(const struct floe_server_options *op
 /*
  * Takes the next request; clients are served in turn. It must be ended: by its last response, or by
  * floe_server_end.
- *   1; 0 nothing there; -EINVAL; -ENOBUFS active_max requests are not ended; -ENOSPC, -EMFILE and
- *   the like: there is one whose client cannot be answered for now.
+ *   1; 0 nothing there, or more of what nobody waits for than one call throws away, and the rest is left
+ *   to the next; -EINVAL; -ENOBUFS active_max requests are not ended; -ENOSPC, -EMFILE and the like: there
+ *   is one whose client cannot be answered for now.
  */
 FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret);
 

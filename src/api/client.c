@@ -19,7 +19,9 @@
 #include "base/error.h"
 #include "os/os.h"
 
-#define TAKES 64 /* that find something, for one look around */
+#define TAKES 64   /* that find something, for one look around */
+#define DROPS 1024 /* of what nobody asked for, in one call: who floods us keeps nobody in it */
+#define PASSES 256 /* of one call, for the same reason */
 
 /*
  * Sending
@@ -127,11 +129,13 @@ static void drop(struct client *c, struct pending *p, struct floe_sample *sample
 		pending_shut(c, p);
 }
 
-/* A number that is not ours is told from the one that its place has now; so is who answers. */
+/* A number that is not ours is told from the one that its place has now; so is who answers. -EAGAIN: there
+ * is more to be dropped. */
 floe_inline int take_response(struct client *c, struct floe_response *ret)
 {
 	struct subscriber *sub = &c->responses->subscriber;
 	struct floe_sample sample;
+	unsigned drops = 0;
 	uint64_t mark;
 	int r;
 
@@ -147,30 +151,35 @@ floe_inline int take_response(struct client *c, struct floe_response *ret)
 		if (p && p->runs)
 			return deliver_end(c, p, &sample, ret);
 		drop(c, p, &sample, mark);
+		if (floe_unlikely(++drops == DROPS))
+			return -EAGAIN;
 	}
 	return r;
 }
 
+/* 0 although there is more: it is gone on with at the next call, and until then waits find it. */
 static floe_noinline int take_slow(struct client *c, struct floe_response *ret, int r)
 {
-	for (;; r = take_response(c, ret)) {
-		bool news = c->news && r == 0;
+	for (unsigned pass = 0;; pass++, r = take_response(c, ret)) {
+		bool more = r == -EAGAIN || pass == PASSES;
 		bool ask;
 
-		if (r == -EPROTO || r == -EACCES) {
+		if ((r == -EPROTO || r == -EACCES) && !more) {
 			connection_lose_broken(c);
 			continue;
 		}
-		if (r != 0)
+		if (r != 0 && !more)
 			return r;
-		if (news)
-			connection_end_gone(c);
+		if (c->news)
+			more |= !connection_end_gone(c);
 		if (pending_take_outcome(c, ret))
 			return 1;
 		ask = asking_is_due(&c->asking);
-		if (!ask && connection_is_quiet(c) && c->nearest_ns == INT64_MAX)
+		if (!more && !ask && connection_is_quiet(c) && c->nearest_ns == INT64_MAX)
 			return 0;
 		connection_look(c, ask);
+		if (more)
+			return pending_take_outcome(c, ret);
 		if (!c->news && !c->outcomes)
 			return 0;
 	}

@@ -10,6 +10,9 @@
 #include "os/os.h"
 #include "registry/peer.h"
 
+/* In one look: two of each publisher that a topic can have, which is all that decent ones leave. */
+#define ANNOUNCEMENTS 128
+
 static struct feed *find_feed(struct subscriber *sub, uint32_t index)
 {
 	for (uint32_t i = 0; i < sub->feed_count; i++)
@@ -51,24 +54,46 @@ void connection_changed(void *user)
 	}
 }
 
+/* One in the same place that is gone, and of which nothing was ever wanted: who announces one server after
+ * the other needs no memory for each. */
+static struct connection *find_unused(struct client *c, uint32_t index)
+{
+	for (struct connection *k = c->connections; k; k = k->next)
+		if (k->index == index && k->gone && !k->drained && !k->requests && !k->active)
+			return k;
+	return NULL;
+}
+
+static struct connection *make_connection(struct client *c)
+{
+	struct connection *made = calloc(1, sizeof(*made));
+
+	if (!made)
+		return NULL;
+	made->next = c->connections;
+	c->connections = made;
+	return made;
+}
+
 static void add_connection(struct client *c, const struct announcement *a, uint32_t index)
 {
 	struct connection *added;
 
 	if (peer_is_alive(&c->responses->node->domain, a->node) == 0)
 		return;
-	added = calloc(1, sizeof(*added));
+	added = find_unused(c, index);
+	if (!added)
+		added = make_connection(c);
 	/* Without memory it is as if it were not there; the next one that comes may have more luck. */
 	if (!added)
 		return;
 	*added = (struct connection){
-		.next = c->connections,
+		.next = added->next,
 		.server = a->server,
 		.node = a->node,
 		.index = index,
 		.active_max = a->active_max < FLOE_REQUESTS_MAX ? a->active_max : FLOE_REQUESTS_MAX,
 	};
-	c->connections = added;
 	connection_changed(c);
 }
 
@@ -87,15 +112,19 @@ static void note_announcement(struct client *c, const struct floe_sample *sample
 		add_connection(c, &a, index);
 }
 
+/* What is left is read at the next look, for until then the client is not quiet. */
 static void read_announcements(struct client *c)
 {
 	struct subscriber *sub = &c->announcements->subscriber;
 	struct floe_sample sample;
-	int r;
 
-	while ((r = subscriber_take(sub, &sample)) == 1 || r == -EPROTO || r == -EACCES) {
-		if (r != 1)
+	for (unsigned i = 0; i < ANNOUNCEMENTS; i++) {
+		int r = subscriber_take(sub, &sample);
+
+		if (r == -EPROTO || r == -EACCES)
 			continue;
+		if (r != 1)
+			break;
 		note_announcement(c, &sample, subscriber_find(sub, &sample)->feed->index);
 		subscriber_release(sub, &sample);
 	}
@@ -184,24 +213,41 @@ void connection_look(struct client *c, bool ask)
 	pending_expire(c);
 }
 
-void connection_end_gone(struct client *c)
+static bool has_more(struct client *c, const struct connection *k)
+{
+	const struct feed *feed = find_sender(&c->responses->subscriber, k->server);
+
+	return feed && !feed->broken && ring_look(&feed->reader) != RING_EMPTY;
+}
+
+static void end_requests(struct client *c, const struct connection *k)
+{
+	for (size_t i = 0; i < c->options.active_max; i++) {
+		struct pending *p = &c->pending[i];
+
+		if (!p->open || p->connection != k)
+			continue;
+		if (p->runs)
+			pending_conclude(c, p, -EPIPE);
+		pending_shut(c, p);
+	}
+}
+
+bool connection_end_gone(struct client *c)
 {
 	c->news = false;
 	for (struct connection *k = c->connections; k; k = k->next) {
 		if (!k->gone || k->drained)
 			continue;
-		k->drained = true;
-		for (size_t i = 0; i < c->options.active_max; i++) {
-			struct pending *p = &c->pending[i];
-
-			if (!p->open || p->connection != k)
-				continue;
-			if (p->runs)
-				pending_conclude(c, p, -EPIPE);
-			pending_shut(c, p);
+		if (has_more(c, k)) {
+			c->news = true;
+			continue;
 		}
+		k->drained = true;
+		end_requests(c, k);
 	}
 	connection_bury(c);
+	return !c->news;
 }
 
 void connection_lose_broken(struct client *c)

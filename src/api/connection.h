@@ -33,8 +33,9 @@ floe_inline bool connection_is_quiet(const struct client *c)
 /* Who came, who is gone, what has expired. `ask`: the kernel is asked who lives in any case. */
 void connection_look(struct client *c, bool ask);
 
-/* Nothing is left of what those who are gone have sent: their requests end. */
-void connection_end_gone(struct client *c);
+/* The requests of those who are gone end, if nothing is left of what they have sent. False: of somebody
+ * something is. */
+bool connection_end_gone(struct client *c);
 
 /* Lets go of those that are gone and need nothing more. */
 void connection_bury(struct client *c);

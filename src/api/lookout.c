@@ -15,6 +15,8 @@
 
 #define AGAIN_TIMES 3
 #define AGAIN_NS 1000000
+/* In one call: who makes and removes files all the time keeps nobody in it. */
+#define READS 64
 
 /* What happens to a folder's names, and to files that have one in it. */
 #define NAMES (IN_CREATE | IN_DELETE | IN_MOVE | IN_DELETE_SELF | IN_MOVE_SELF)
@@ -237,12 +239,16 @@ static void note(struct lookout *l, const struct inotify_event *event)
 	}
 }
 
+/* What is left keeps the descriptor readable. */
 static int read_events(struct lookout *l)
 {
 	_Alignas(struct inotify_event) char buffer[4096];
-	ssize_t size;
+	ssize_t size = 0;
 
-	while ((size = os->notify_read(l->notify, buffer, sizeof(buffer))) > 0) {
+	for (unsigned i = 0; i < READS; i++) {
+		size = os->notify_read(l->notify, buffer, sizeof(buffer));
+		if (size <= 0)
+			break;
 		for (char *at = buffer; at < buffer + size;) {
 			struct inotify_event *event = (struct inotify_event *)(void *)at;
 
@@ -250,7 +256,7 @@ static int read_events(struct lookout *l)
 			at += sizeof(*event) + event->len;
 		}
 	}
-	return size == -EAGAIN ? 0 : (int)size;
+	return size >= 0 || size == -EAGAIN ? 0 : (int)size;
 }
 
 /*

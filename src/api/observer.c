@@ -60,8 +60,9 @@ static int refresh(void *user, struct subscriber *sub)
 
 static int look_again(void *user, struct feed *feed)
 {
-	(void)user;
-	return feed_look_again(feed);
+	const struct observation *o = user;
+
+	return feed_look_again(feed, o->topic.path);
 }
 
 static void detach(void *user, struct feed *feed)
@@ -250,6 +251,19 @@ static bool is_whole(const struct feed *feed, uint64_t sequence)
 	return load_relaxed(&slot->sequence) == 2 * sequence;
 }
 
+/* Of much memory it is asked first whether it is there: asking for what is not would make it. */
+#define MUCH ((size_t)1 << 20)
+
+static bool is_hollow(const struct observation *o, const struct held *held,
+		      const struct floe_sample *sample)
+{
+	const struct feed *feed = held->feed;
+	size_t offset = (size_t)((const unsigned char *)sample->data - feed->region.base);
+
+	return sample->size > MUCH && !subscriber_origin_of(&o->subscriber, held) &&
+	       !feed_has_memory(feed, o->topic.path, offset, sample->size);
+}
+
 /* Nobody keeps the payload there: if its memory is gone and there is no other, reading it would be
  * a signal. Asking is an error. Before Linux 5.14 nobody can ask. */
 static bool is_there(const struct floe_sample *sample)
@@ -273,6 +287,8 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 		sample->data = NULL;
 		return 1;
 	}
+	if (elastic && is_hollow(o, held, sample))
+		return 0;
 	if (!make_room(o, sample->size))
 		return -ENOMEM;
 	if (elastic && !is_there(sample))

@@ -18,7 +18,8 @@
 #include "base/error.h"
 #include "os/os.h"
 
-#define TAKES 64 /* that find something, for one look around */
+#define TAKES 64   /* that find something, for one look around */
+#define DROPS 1024 /* of what nobody waits for, in one call: who floods us keeps nobody in it */
 
 /*
  * Taking
@@ -57,9 +58,11 @@ static floe_noinline int enter_first(struct server *s, struct active *a, struct 
 	return r;
 }
 
+/* 0 although there is more, after so many that nobody waits for: the next call goes on. */
 floe_inline int take_any(struct server *s, struct floe_request *ret)
 {
 	struct subscriber *sub = &s->requests->subscriber;
+	unsigned drops = 0;
 	int r;
 
 	do {
@@ -79,7 +82,7 @@ floe_inline int take_any(struct server *s, struct floe_request *ret)
 		if (floe_likely(caller && !caller->gone && caller->responses))
 			return enter(s, a, caller, &sample, ret);
 		r = enter_first(s, a, &sample, ret);
-	} while (r == 0);
+	} while (r == 0 && ++drops < DROPS);
 	return r;
 }
 

@@ -36,8 +36,9 @@ static int refresh(void *user, struct subscriber *sub)
 
 static int look_again(void *user, struct feed *feed)
 {
-	(void)user;
-	return feed_look_again(feed);
+	const struct subscription *s = user;
+
+	return feed_look_again(feed, s->topic.path);
 }
 
 static void detach(void *user, struct feed *feed)

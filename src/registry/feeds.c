@@ -17,6 +17,8 @@
 #define MADV_POPULATE_READ 22 /* Linux 5.14 */
 #endif
 
+#define NAMELESS_MAX ((size_t)256 << 20)
+
 /* Memory of an elastic segment comes and goes all over its area: any chunk that a slot names has some,
  * and elsewhere it reads as zeros. So all of the file may be read. */
 static int open_area(struct feed *feed, const struct segment_shared *seen, const char *path,
@@ -128,14 +130,50 @@ void feed_detach(struct feed *feed)
 	region_close(&feed->life);
 }
 
-/* Populating asks the kernel to back the range, and says so when it cannot; so there is memory
- * wherever a slot points, whoever made the file. */
-int feed_look_again(struct feed *feed)
+/* The file, if it still has its name. */
+static int open_again(const struct feed *feed, const char *folder)
+{
+	floe_cleanup(os_close_fdp) int dir = file_open_dir(AT_FDCWD, folder, NULL);
+	floe_cleanup(os_close_fdp) int fd = -1;
+	char name[PLACE_NAME_MAX];
+	uint64_t file;
+	int r;
+
+	if (dir < 0)
+		return dir;
+	place_name(name, "pub.", feed->index);
+	fd = file_open(dir, name, O_RDONLY, NULL);
+	if (fd < 0)
+		return fd;
+	r = file_get_id(fd, &file);
+	if (r < 0)
+		return r;
+	return file == feed->file ? take_fd(&fd) : -ENOENT;
+}
+
+/* Of a ring that has lost its name it cannot be seen where it has memory. Populating asks the kernel to
+ * back the range, and says so when it cannot; but it also fills what was never there, so it is not done
+ * for much. */
+static int populate(struct feed *feed, uint64_t end)
 {
 	size_t page = 4096;
 	size_t from = feed->region.reserved & ~(page - 1);
-	uint64_t end = 0;
 	int r;
+
+	if (end - from > NAMELESS_MAX)
+		return -EPROTO;
+	r = os->advise(feed->region.base + from, end - from, MADV_POPULATE_READ);
+	/* EFAULT: there is nothing behind it; EINVAL: before Linux 5.14 */
+	if (r < 0)
+		return r == -EFAULT || r == -EINVAL ? -EPROTO : r;
+	feed->region.reserved = end;
+	return 0;
+}
+
+/* How far its pools have memory, as it says itself: 0 nonsense */
+static uint64_t claimed_end(const struct feed *feed)
+{
+	uint64_t end = 0;
 
 	for (uint32_t i = 0; i < FLOE_POOLS_MAX; i++) {
 		struct pool_shared pool;
@@ -145,18 +183,37 @@ int feed_look_again(struct feed *feed)
 		if (__builtin_mul_overflow(load_relaxed(&pool.chunk_count), pool.chunk_size,
 					   &pool_end) ||
 		    __builtin_add_overflow(pool_end, pool.offset, &pool_end))
-			return -EPROTO;
+			return 0;
 		if (pool_end > end)
 			end = pool_end;
 	}
+	return end;
+}
+
+/* What a publisher claims costs nothing: the file has memory up to its first hole, whoever made it. */
+int feed_look_again(struct feed *feed, const char *folder)
+{
+	floe_cleanup(os_close_fdp) int fd = -1;
+	uint64_t end = claimed_end(feed);
+	int r;
+
 	if (end <= feed->region.reserved || end > feed->region.size)
 		return -EPROTO;
-	r = os->advise(feed->region.base + from, end - from, MADV_POPULATE_READ);
-	/* EFAULT: there is nothing behind it; EINVAL: before Linux 5.14 */
-	if (r < 0)
-		return r == -EFAULT || r == -EINVAL ? -EPROTO : r;
-	feed->region.reserved = end;
-	return 0;
+	fd = open_again(feed, folder);
+	if (fd == -ENOENT || fd == -EACCES)
+		return populate(feed, end);
+	if (fd < 0)
+		return fd;
+	r = region_look_again(&feed->region, fd);
+	return r == 0 ? -EPROTO : r < 0 ? r : 0;
+}
+
+bool feed_has_memory(const struct feed *feed, const char *folder, uint64_t offset, uint64_t size)
+{
+	floe_cleanup(os_close_fdp) int fd = open_again(feed, folder);
+	int64_t hole = fd < 0 ? fd : os->seek_hole(fd, offset);
+
+	return fd < 0 || (hole >= 0 && (uint64_t)hole - offset >= size);
 }
 
 /* Told once, remembered, and said to the publisher too: nobody waits for us there. */

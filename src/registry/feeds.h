@@ -32,7 +32,11 @@ int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, con
 		struct type_shared *ret_type, struct floe_error *error);
 void feed_detach(struct feed *feed);
 
-/* The publisher reserved more memory since it was mapped: makes `region` reach as far. */
-int feed_look_again(struct feed *feed);
+/* The publisher reserved more memory since it was mapped: makes `region` reach as far. The segment's file
+ * is looked for in `folder`, its topic's. 0; -EPROTO there is no memory where there should be. */
+int feed_look_again(struct feed *feed, const char *folder);
+
+/* Does the segment of a file have memory there? What cannot be found out is taken for true. */
+bool feed_has_memory(const struct feed *feed, const char *folder, uint64_t offset, uint64_t size);
 
 #endif

@@ -99,11 +99,14 @@ static int map_origin(struct mapped_origin *mapped, const struct domain *domain,
 }
 
 /* The publisher may have grown its memory since it was mapped; else the taker refuses what is outside. */
-static void reach(struct mapped_origin *mapped, uint64_t offset)
+static void reach(struct mapped_origin *mapped, const struct domain *domain, uint64_t offset)
 {
+	char folder[DOMAIN_NAME_MAX];
+
 	if (offset < mapped->origin.reserved)
 		return;
-	(void)feed_look_again(&mapped->feed);
+	domain_path(domain, "topics", mapped->topic, folder);
+	(void)feed_look_again(&mapped->feed, folder);
 	mapped->origin.reserved = mapped->feed.region.reserved;
 }
 
@@ -150,7 +153,7 @@ int origins_find(struct origins *origins, const struct domain *domain, const str
 		unmap(mapped);
 		return r;
 	}
-	reach(mapped, seen->offset);
+	reach(mapped, domain, seen->offset);
 	*ret_origin = &mapped->origin;
 	return 1;
 }

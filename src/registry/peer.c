@@ -95,7 +95,8 @@ const struct port_shared *peer_next_port(const struct peer *peer, const struct p
 	if (port)
 		at = (uint64_t)((const unsigned char *)port - peer->region.base) +
 		     port_size(*ret_holds_max);
-	if (at >= used)
+	/* No file of a decent one is larger; who makes a larger one keeps nobody busy with it. */
+	if (at >= used || at >= NODE_SIZE_MAX)
 		return NULL;
 	port = region_at(&peer->region, at, sizeof(*port));
 	if (!port)

@@ -17,7 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <floe/floe.h>
+#include <floe/board.h>
+#include <floe/event.h>
+#include <floe/service.h>
 
 #include "api/folder.h"
 #include "api/peer.h"
@@ -286,6 +288,196 @@ static void threads_lose_memory_at_once(void)
 }
 
 /*
+ * Boards, events, services
+ */
+
+static int write_until_told(struct floe_board_writer *writer)
+{
+	uint64_t value[16] = {0};
+	int r = 0;
+
+	for (int i = 0; i < 100 && r >= 0; i++)
+		r = floe_board_write(writer, 0, value, sizeof(value), NULL);
+	return r;
+}
+
+static int read_until_told(struct floe_board_reader *reader, int key)
+{
+	uint64_t value[16];
+	int r = 0;
+
+	for (int i = 0; i < 100 && r >= 0; i++)
+		r = floe_board_read(reader, key, value, sizeof(value), NULL);
+	return r;
+}
+
+static void who_has_a_board_is_told(void)
+{
+	static const struct floe_board_key keys[] = {{"k", 128, NULL}};
+	struct floe_board_writer_options o = {.size = sizeof(o), .keys = keys, .keys_count = 1};
+	struct floe_board_writer *writer;
+	struct floe_board_reader *reader;
+	struct floe_board_value borrowed = {0};
+	int key;
+
+	expect_equal(floe_guard_install(), 0);
+	expect_equal(floe_board_writer_open(&writer, TOPIC, &o), 0);
+	expect_equal(floe_board_reader_open(&reader, TOPIC, NULL), 0);
+	expect_equal(floe_board_write(writer, 0, keys, 8, NULL), -EINVAL);
+	expect_equal(floe_board_write(writer, 0, (uint64_t[16]){1}, 128, NULL), 0);
+	key = floe_board_find(reader, "k", NULL, NULL);
+	expect(key >= 0);
+	expect_equal(floe_board_borrow(reader, key, &borrowed), 1);
+	shorten("topics/*/board.*", 0);
+	(void)*(const volatile uint64_t *)borrowed.data;
+	expect(floe_board_kept(reader, key, &borrowed) <= 0);
+	expect_equal(read_until_told(reader, key), -ENOENT);
+	expect_equal(write_until_told(writer), -EPROTO);
+	floe_board_reader_close(reader);
+	floe_board_writer_close(writer);
+}
+
+static int notify_until_told(struct floe_notifier *notifier)
+{
+	int r = 0;
+
+	for (int i = 0; i < 100 && r >= 0; i++)
+		r = floe_notify(notifier, 3);
+	return r;
+}
+
+static int hear_until_told(struct floe_listener *listener)
+{
+	struct floe_event event;
+	int r = 0;
+
+	for (int i = 0; i < 1000 && r >= 0; i++)
+		r = floe_listener_take(listener, &event);
+	return r;
+}
+
+static void who_has_an_event_is_told(void)
+{
+	struct floe_notifier_options o = {.size = sizeof(o), .ids = 1000};
+	struct floe_notifier *notifier;
+	struct floe_listener *listener;
+
+	expect_equal(floe_guard_install(), 0);
+	expect_equal(floe_notifier_open(&notifier, TOPIC, &o), 0);
+	expect_equal(floe_listener_open(&listener, TOPIC, NULL), 0);
+	expect(floe_notify(notifier, 3) >= 0);
+	shorten("topics/*/event.*", 0);
+	expect_equal(hear_until_told(listener), -EPROTO);
+	expect_equal(notify_until_told(notifier), -EPROTO);
+	floe_listener_close(listener);
+	floe_notifier_close(notifier);
+}
+
+static void ask_and_answer(struct floe_client *client, struct floe_server *server)
+{
+	struct floe_response response = {0};
+	struct floe_request request = {0};
+	struct floe_loan loan = {0};
+
+	if (floe_client_loan(client, CHUNK, &loan) == 1) {
+		memset(loan.data, 1, loan.size);
+		(void)floe_client_send(client, &loan, now_ns() + MILLISECONDS, NULL);
+		floe_client_discard(client, &loan);
+	}
+	if (floe_server_take(server, &request) == 1) {
+		if (floe_server_loan(server, &request, CHUNK, &loan) == 1) {
+			memset(loan.data, 2, loan.size);
+			(void)floe_server_send(server, &request, &loan, 0);
+		}
+		if (request.data)
+			(void)floe_server_end(server, &request, 0);
+	}
+	while (floe_client_take(client, &response) == 1)
+		floe_client_release(client, &response);
+}
+
+/* Whatever it is that is cut off, each call comes back, and who comes then is answered. */
+static void lose_of_a_service(const char *files)
+{
+	struct floe_client_options c = {.size = sizeof(c), .payload_max = CHUNK, .spin_ns = 1};
+	struct floe_server_options s = {.size = sizeof(s), .payload_max = CHUNK, .spin_ns = 1};
+	struct floe_client_counts counts;
+	struct floe_client *client;
+	struct floe_server *server;
+
+	expect_equal(floe_server_open(&server, TOPIC, &s), 0);
+	expect_equal(floe_client_open(&client, TOPIC, &c), 0);
+	for (int i = 0; i < 4; i++)
+		ask_and_answer(client, server);
+	expect_equal(floe_client_count(client, &counts, sizeof(counts)), 0);
+	expect_equal(counts.responses, 4);
+	shorten(files, 0);
+	for (int i = 0; i < 20; i++)
+		ask_and_answer(client, server);
+	(void)floe_client_wait(client, now_ns() + MILLISECONDS);
+	(void)floe_server_wait(server, now_ns() + MILLISECONDS);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+static void who_asks_and_who_answers_go_on(void)
+{
+	static const char *const files[] = {
+		"topics/" TOPIC "@service/pub.*",
+		"topics/" TOPIC "@client*/pub.*",
+		"topics/" TOPIC "@server*/pub.*",
+		"topics/" TOPIC "@*/topic",
+		"nodes/*",
+	};
+
+	expect_equal(floe_guard_install(), 0);
+	for (size_t i = 0; i < COUNT(files); i++) {
+		lose_of_a_service(files[i]);
+		folder_wipe();
+	}
+}
+
+/* A name that is taken away takes nothing from who has the file. */
+static void who_has_what_lost_its_name_goes_on(void)
+{
+	static const struct floe_board_key keys[] = {{"k", 128, NULL}};
+	struct floe_board_writer_options o = {.size = sizeof(o), .keys = keys, .keys_count = 1};
+	struct floe_notifier *notifier;
+	struct floe_listener *listener;
+	struct floe_board_writer *writer;
+	struct floe_board_reader *reader;
+	struct floe_publisher *pub = publisher(TOPIC, NULL);
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+
+	expect_equal(floe_notifier_open(&notifier, TOPIC, NULL), 0);
+	expect_equal(floe_listener_open(&listener, TOPIC, NULL), 0);
+	expect_equal(floe_board_writer_open(&writer, TOPIC, &o), 0);
+	expect_equal(floe_board_reader_open(&reader, TOPIC, NULL), 0);
+	expect(floe_board_find(reader, "k", NULL, NULL) >= 0);
+	publish(pub, CHUNK, 0);
+	receive(sub, CHUNK, 0);
+	folder_wipe();
+	for (uint64_t i = 1; i < 10; i++) {
+		uint64_t value[16] = {i}, found[16];
+		struct floe_event event;
+
+		publish(pub, CHUNK, i);
+		receive(sub, CHUNK, i);
+		expect_equal(floe_board_write(writer, 0, value, sizeof(value), NULL), 0);
+		expect_equal(floe_board_read(reader, 0, found, sizeof(found), NULL), 1);
+		expect_equal(found[0], i);
+		expect(floe_notify(notifier, 0) >= 0);
+		expect_equal(floe_listener_take(listener, &event), 1);
+	}
+	floe_board_reader_close(reader);
+	floe_board_writer_close(writer);
+	floe_listener_close(listener);
+	floe_notifier_close(notifier);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+/*
  * What is not ours
  */
 
@@ -388,6 +580,10 @@ int main(int argc, char **argv)
 		TEST(who_lost_its_own_node_is_told),
 		TEST(who_lost_the_topic_is_told),
 		TEST(threads_lose_memory_at_once),
+		TEST(who_has_a_board_is_told),
+		TEST(who_has_an_event_is_told),
+		TEST(who_asks_and_who_answers_go_on),
+		TEST(who_has_what_lost_its_name_goes_on),
 		TEST(other_faults_go_to_the_handler_before),
 		TEST(what_others_send_goes_there_too),
 		TEST(without_one_they_end_the_process_as_ever),

@@ -10,17 +10,23 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <floe/inspect.h>
 
 #include "api/peer.h"
 #include "api/steps.h"
 #include "attack.h"
+#include "channel/segment_layout.h"
 
 #define TOPIC "t"
 #define QUIET "quiet" /* where nobody attacks */
@@ -349,6 +355,139 @@ static void a_hint_may_have_any_value(void)
 	floe_subscriber_close(sub);
 }
 
+/*
+ * A file that claims to be as large as files can be, and has next to no memory
+ */
+
+#define TEBIBYTE ((uint64_t)1 << 40)
+#define FAR (TEBIBYTE / 2)
+#define HEAD_SIZE 8192
+
+static int open_ring(const char *topic)
+{
+	char pattern[512];
+	glob_t files;
+	int fd;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/pub.0", getenv("FLOE_DIR"), topic);
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	fd = open(files.gl_pathv[0], O_RDWR | O_CLOEXEC);
+	expect(fd >= 0);
+	globfree(&files);
+	return fd;
+}
+
+static int64_t count_blocks(int fd)
+{
+	struct stat seen;
+
+	expect_equal(fstat(fd, &seen), 0);
+	return seen.st_blocks;
+}
+
+/* Its pools fill the file, and all of their chunks have memory, as it says. */
+static struct segment_shared *inflate(int fd)
+{
+	struct segment_shared *segment;
+
+	expect_equal(ftruncate(fd, TEBIBYTE), 0);
+	segment = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(segment != MAP_FAILED);
+	segment->size = TEBIBYTE;
+	segment->quota = segment->flags & FLOE_ELASTIC ? TEBIBYTE : 0;
+	if (!(segment->flags & FLOE_ELASTIC)) {
+		uint64_t count = (TEBIBYTE - segment->pool[0].offset) / segment->pool[0].chunk_size;
+
+		segment->pool[0].chunk_count_max = count < UINT32_MAX ? count : UINT32_MAX;
+		store_relaxed(&segment->pool[0].chunk_count, segment->pool[0].chunk_count_max);
+	}
+	return segment;
+}
+
+static void send_from_afar(struct segment_shared *segment, uint64_t offset, uint64_t size)
+{
+	struct slot_shared *slot = (struct slot_shared *)(void *)((unsigned char *)segment +
+								  segment->slots_offset);
+	uint64_t next = load_relaxed(&segment->head) + 1;
+
+	slot += next % segment->depth;
+	store_relaxed(&slot->sequence, 2 * next - 1);
+	fence_release();
+	store_relaxed(&slot->what, offset);
+	store_relaxed(&slot->word[SLOT_CHUNK_SIZE], size);
+	store_release(&slot->sequence, 2 * next);
+	store_release(&segment->head, next);
+}
+
+static void look_on(const char *topic)
+{
+	struct floe_observer_options all = {.size = sizeof(all), .history = 8};
+	struct floe_publisher_info info;
+	struct floe_observer *observer;
+	struct floe_sample sample;
+	struct floe_view *view;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect(floe_view_publishers(view, topic, &info, sizeof(info), 1) >= 1);
+	expect_equal(floe_observer_open(&observer, view, topic, &all), 0);
+	for (int i = 0; i < 3; i++)
+		expect(floe_observer_next(observer, 0, &sample) <= 0);
+	floe_observer_close(observer);
+	expect(floe_view_clean(view, 1, NULL, NULL) >= 0);
+	floe_view_close(view);
+}
+
+/* All that others do with it leaves it as empty as it was: so nobody went through it. */
+static void a_ring_of_a_tebibyte_of_nothing_costs_nothing(void)
+{
+	struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.depth = 8, .payload_max = 4096));
+	int fd = open_ring(TOPIC);
+	struct segment_shared *segment = inflate(fd);
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+	int64_t before = count_blocks(fd);
+	struct floe_sample sample;
+
+	send_from_afar(segment, FAR, 4096);
+	expect_equal(floe_take(sub, &sample), -EPROTO);
+	look_on(TOPIC);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	pub = publisher(TOPIC, PUBLISHER(.depth = 8, .payload_max = 4096));
+	sub = subscriber(TOPIC, NULL);
+	publish(pub, 4096, 5);
+	receive(sub, 4096, 5);
+	expect_equal(count_blocks(fd), before);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_equal(munmap(segment, HEAD_SIZE), 0);
+	close(fd);
+}
+
+/* A message of a gibibyte of holes: who takes it gets what he may read, who copies does not. */
+static void an_elastic_ring_of_holes_costs_nothing(void)
+{
+	struct floe_publisher *pub = publisher(
+		TOPIC,
+		PUBLISHER(.depth = 8, .payload_max = (size_t)1 << 30, .flags = FLOE_ELASTIC));
+	int fd = open_ring(TOPIC);
+	struct segment_shared *segment = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+					      fd, 0);
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+	int64_t before = count_blocks(fd);
+	struct floe_sample sample;
+
+	expect(segment != MAP_FAILED);
+	send_from_afar(segment, HEAD_SIZE, (uint64_t)1 << 30);
+	look_on(TOPIC);
+	expect_known(floe_take(sub, &sample), "floe_take");
+	floe_release(sub, &sample);
+	expect_equal(count_blocks(fd), before);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_equal(munmap(segment, HEAD_SIZE), 0);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -358,6 +497,8 @@ int main(int argc, char **argv)
 		TEST(a_subscriber_that_writes_nonsense_hurts_nobody),
 		TEST(nonsense_in_the_hints_ends_nobody),
 		TEST(a_hint_may_have_any_value),
+		TEST(a_ring_of_a_tebibyte_of_nothing_costs_nothing),
+		TEST(an_elastic_ring_of_holes_costs_nothing),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));

@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -386,6 +387,116 @@ static void a_client_that_asks_nonsense_hurts_nobody(void)
 	floe_server_close(server);
 }
 
+/*
+ * Floods: more than one call may throw away. The next calls go on with it, and what is behind comes.
+ */
+
+#define FLOOD 3000
+#define CALL 1024 /* what one of them throws away at most */
+
+/* The topic of this service whose name begins so, behind the service's. */
+static const char *find_topic(const char *part)
+{
+	static char path[512];
+	const char *name;
+	glob_t files;
+
+	(void)snprintf(path, sizeof(path), "%s/*/topics/" NAME "@%s*", getenv("FLOE_DIR"), part);
+	expect_equal(glob(path, 0, NULL, &files), 0);
+	expect_equal(files.gl_pathc, 1);
+	name = strrchr(files.gl_pathv[0], '/') + 1;
+	(void)snprintf(path, sizeof(path), "%s", name);
+	globfree(&files);
+	return path;
+}
+
+static struct floe_publisher *flood(const char *topic, size_t size)
+{
+	struct floe_publisher *pub = publisher(topic, PUBLISHER(.depth = FLOOD + 1));
+
+	for (uint64_t i = 0; i < FLOOD; i++)
+		publish(pub, size, i);
+	return pub;
+}
+
+static struct floe_server *open_server(void)
+{
+	struct floe_server_options o = {.size = sizeof(o), .payload_max = 512, .spin_ns = 1};
+	struct floe_server *server;
+
+	expect_equal(floe_server_open(&server, NAME, &o), 0);
+	return server;
+}
+
+static struct floe_client_counts count_client(struct floe_client *client)
+{
+	struct floe_client_counts counts;
+
+	expect_equal(floe_client_count(client, &counts, sizeof(counts)), 0);
+	return counts;
+}
+
+static void responses_that_nobody_asked_for_keep_nobody_in_one_call(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct floe_response response;
+	struct floe_publisher *pub = flood(find_topic("client"), 40);
+
+	expect_equal(floe_client_take(client, &response), 0);
+	expect_equal(count_client(client).late, CALL);
+	expect_equal(floe_client_wait(client, -1), 1);
+	ask_one(client, -1);
+	expect(serve_one(server));
+	for (int i = 0; i < 2 + FLOOD / CALL; i++)
+		take_some(client);
+	expect_equal(count_client(client).late, FLOOD);
+	expect_ended(client);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+/* A deadline passes, and is told, whatever else there is. */
+static void a_flood_of_responses_hides_no_end(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct floe_response response = {0};
+	struct floe_publisher *pub = flood(find_topic("client"), 40);
+
+	ask_one(client, now_ns());
+	expect_equal(floe_client_take(client, &response), 1);
+	expect_equal(response.status, -ETIMEDOUT);
+	expect_equal(count_client(client).late, CALL);
+	floe_client_release(client, &response);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+static void requests_of_nobody_keep_no_server_in_one_call(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct floe_server_counts counts;
+	struct floe_request request;
+	struct floe_publisher *pub = flood(find_topic("server"), 40);
+
+	expect_equal(floe_server_take(server, &request), 0);
+	expect_equal(floe_server_count(server, &counts, sizeof(counts)), 0);
+	expect_equal(counts.abandoned, CALL);
+	expect_equal(floe_server_wait(server, -1), 1);
+	ask_one(client, -1);
+	for (int i = 0; i < 2 + FLOOD / CALL && !serve_one(server); i++)
+		;
+	take_some(client);
+	expect_ended(client);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -394,6 +505,9 @@ int main(int argc, char **argv)
 		TEST(a_server_that_announces_nonsense_hurts_nobody),
 		TEST(a_server_that_answers_nonsense_hurts_nobody),
 		TEST(a_client_that_asks_nonsense_hurts_nobody),
+		TEST(responses_that_nobody_asked_for_keep_nobody_in_one_call),
+		TEST(a_flood_of_responses_hides_no_end),
+		TEST(requests_of_nobody_keep_no_server_in_one_call),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));

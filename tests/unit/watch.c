@@ -28,6 +28,7 @@ static struct {
 	bool is_deaf;   /* nothing is told of that, */
 	uint32_t hears; /* but for these events */
 	int lingers;    /* so often the lock of the dead is seen after it was told that he is */
+	bool floods;    /* there is always one more event */
 } kernel;
 
 static int note_add(int fd, const char *path, uint32_t mask)
@@ -62,6 +63,11 @@ static ssize_t lose_or_read(int fd, void *buffer, size_t size)
 {
 	struct inotify_event overflow = {.wd = -1, .mask = IN_Q_OVERFLOW};
 
+	if (kernel.floods) {
+		memcpy(buffer, &(struct inotify_event){.wd = kernel.topic, .mask = IN_CREATE},
+		       sizeof(struct inotify_event));
+		return (ssize_t)sizeof(struct inotify_event);
+	}
 	if (!kernel.loses) {
 		ssize_t r = os_real.notify_read(fd, buffer, size);
 
@@ -309,6 +315,26 @@ static void that_a_ring_is_taken_over_is_told_by_its_mode(void)
 	os = &os_real;
 }
 
+/* What is left is for the next call, and the descriptor says so. */
+static void who_makes_names_all_the_time_keeps_nobody_in_a_call(void)
+{
+	struct floe_publisher *pub;
+	struct floe_watch *w;
+
+	begin();
+	pub = publisher("t");
+	w = watch();
+	(void)count_told(w, 0, 0);
+	kernel.floods = true;
+	expect_equal(count_told(w, 0, 0), 0);
+	kernel.floods = false;
+	floe_publisher_close(pub);
+	expect_equal(floe_watch_wait(w, -1), 1);
+	expect_equal(count_told(w, FLOE_KIND_PUBLISHER, FLOE_WATCH_WENT), 1);
+	floe_watch_close(w);
+	os = &os_real;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -317,6 +343,7 @@ int main(int argc, char **argv)
 		TEST(only_what_changed_is_read),
 		TEST(who_died_is_looked_for_on_his_topics),
 		TEST(that_a_ring_is_taken_over_is_told_by_its_mode),
+		TEST(who_makes_names_all_the_time_keeps_nobody_in_a_call),
 	};
 
 	return frame_run(argc, argv, tests, COUNT(tests));
