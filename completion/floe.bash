@@ -16,11 +16,22 @@ _floe_domain() {
 	done
 }
 
+# What a command is about; nothing: anything that has a name.
+_floe_kinds() {
+	case $1 in
+	call) printf '%s\n' --kinds=service ;;
+	notify | listen) printf '%s\n' --kinds=event ;;
+	get | set) printf '%s\n' --kinds=board ;;
+	ls | info) ;;
+	*) printf '%s\n' --kinds=topic ;;
+	esac
+}
+
 # Topics may have blanks and quotes in their names.
 _floe_topics() {
 	local word=$1 domain topic
 
-	mapfile -t domain < <(_floe_domain)
+	mapfile -t domain < <(_floe_domain; _floe_kinds "${COMP_WORDS[1]}")
 	while IFS= read -r topic; do
 		[[ $topic == "$word"* ]] && COMPREPLY+=("$(printf '%q' "$topic")")
 	done < <(floe ls --names "${domain[@]}" 2>/dev/null)
@@ -59,7 +70,7 @@ _floe() {
 	--dir) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
 	--format) mapfile -t COMPREPLY < <(compgen -W "text hex json raw" -- "$word") ;;
 	--compress) mapfile -t COMPREPLY < <(compgen -W "none lz4 zstd" -- "$word") ;;
-	--kinds) mapfile -t COMPREPLY < <(compgen -W "node topic publisher subscriber notifier writer server client" -- "$word") ;;
+	--kinds) mapfile -t COMPREPLY < <(compgen -W "topic service event board node publisher subscriber notifier writer server client" -- "$word") ;;
 	--states) mapfile -t COMPREPLY < <(compgen -W "alive dead closed broken hidden" -- "$word") ;;
 	--output) mapfile -t COMPREPLY < <(compgen -f -- "$word") ;;
 	*)

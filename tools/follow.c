@@ -10,6 +10,7 @@
 #include "object.h"
 #include "text.h"
 #include "wait.h"
+#include "words.h"
 
 static const char *const kind_names[] = {
 	[FLOE_KIND_NODE] = "node",           [FLOE_KIND_TOPIC] = "topic",
@@ -32,28 +33,6 @@ static const char *const what_names[] = {
 /* A name of a table, or "?" for what a newer library says. */
 #define NAME_OF(names, number) \
 	((number) < FRAME_COUNT_OF(names) && (names)[number] ? (names)[number] : "?")
-
-/* Words with commas between: false, and it is said, if one of them is not in the table. */
-static bool read_words(const struct frame *frame, const char *option, const char *words,
-		       const char *const *names, size_t count, uint32_t *ret_bits)
-{
-	for (const char *at = words; at; at = strchr(at, ',')) {
-		size_t length, i;
-
-		at += *at == ',';
-		length = strcspn(at, ",");
-		for (i = 0; i < count; i++)
-			if (strlen(names[i]) == length && strncmp(names[i], at, length) == 0)
-				break;
-		if (i == count) {
-			(void)frame_usage(frame, "--%s does not know '%.*s'", option, (int)length,
-					  at);
-			return false;
-		}
-		*ret_bits |= 1u << i;
-	}
-	return true;
-}
 
 /* Several patterns are ours to compare, and who is on no topic matches none of them. */
 static bool is_wanted(const struct frame *frame, const struct floe_watch_event *event)
@@ -138,9 +117,9 @@ int follow_run(struct frame *frame, const struct follow *follow)
 	struct floe_watch *watch;
 	int r;
 
-	if (!read_words(frame, "kinds", follow->kinds, kind_names, FRAME_COUNT_OF(kind_names),
+	if (!words_read(frame, "kinds", follow->kinds, kind_names, FRAME_COUNT_OF(kind_names),
 			&options.kinds) ||
-	    !read_words(frame, "states", follow->states, state_names, FRAME_COUNT_OF(state_names),
+	    !words_read(frame, "states", follow->states, state_names, FRAME_COUNT_OF(state_names),
 			&options.states))
 		return FRAME_USAGE;
 	if (floe_watch_open(&watch, &options) < 0)

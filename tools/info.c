@@ -6,8 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "group.h"
 #include "look.h"
 #include "object.h"
+#include "service.h"
 #include "table.h"
 #include "text.h"
 #include "wait.h"
@@ -43,6 +45,17 @@ static uint64_t sum_nodes(const struct look_nodes *nodes)
 	return memory;
 }
 
+static size_t count_services(const struct look_topics *topics)
+{
+	struct group_services services;
+	size_t count;
+
+	group_services(&services, topics);
+	count = services.count;
+	group_services_end(&services);
+	return count;
+}
+
 static void print_nodes(const struct look_nodes *nodes)
 {
 	static const struct table_column columns[] = {
@@ -74,6 +87,8 @@ static void print_domain(const char *path, const struct look_topics *topics,
 {
 	printf("folder  %s\n", text_name(path).text);
 	printf("topics  %zu, %s\n", topics->count, text_bytes(sum_topics(topics)).text);
+	if (count_services(topics))
+		printf("        %zu services are made of some of them\n", count_services(topics));
 	printf("nodes   %zu, %s\n", nodes->count, text_bytes(sum_nodes(nodes)).text);
 	printf("free    %s of %s (%s)\n", text_bytes(space->free).text,
 	       text_bytes(space->size).text, space->is_tmpfs ? "tmpfs" : "not a tmpfs");
@@ -96,6 +111,7 @@ static void print_domain_object(const char *path, const struct look_topics *topi
 	(void)json_object_set_new(object, "tmpfs_size", object_number(space->size));
 	(void)json_object_set_new(object, "tmpfs_free", object_number(space->free));
 	(void)json_object_set_new(object, "node_list", list);
+	(void)json_object_set_new(object, "services", object_number(count_services(topics)));
 	object_print(object);
 }
 
@@ -304,6 +320,8 @@ static void print_topic(const struct look_topic *topic)
 	printf("subscribers %u\n", info->subscribers);
 	printf("leftovers   %u\n", info->leftovers);
 	printf("published   %llu\n", (unsigned long long)info->published);
+	if (info->notifiers || info->writers)
+		printf("notifiers   %u\nwriters     %u\n", info->notifiers, info->writers);
 	printf("memory      %s\n", text_bytes(info->memory).text);
 	print_publishers(topic);
 	print_loans(topic);
@@ -312,28 +330,53 @@ static void print_topic(const struct look_topic *topic)
 	print_seats(topic, FLOE_SEAT_WRITER);
 }
 
-static int show_topic(struct frame *frame, const char *name)
+static int show_topic(struct frame *frame, struct look_topic *topic)
 {
-	struct look_topics topics = {0};
-	struct look_topic *topic;
-	int r;
-
-	r = look_topics(&topics, frame->view);
-	topic = r < 0 ? NULL : look_find(&topics, name);
-	if (topic)
-		r = look_inside(topic, frame->view);
+	int r = look_inside(topic, frame->view);
 
 	if (r < 0)
-		frame_fail(frame, "cannot look at '%s': %s", name, frame_reason(r));
-	else if (!topic)
-		frame_fail(frame, "there is no topic '%s' in '%s'", name,
-			   floe_view_path(frame->view));
-	else if (frame->json)
+		return frame_fail(frame, "cannot look at '%s': %s", topic->info.name,
+				  frame_reason(r));
+	if (frame->json)
 		object_print(object_inside(topic));
 	else
 		print_topic(topic);
+	return FRAME_DONE;
+}
+
+/* What has this name; it may be a topic and a service. */
+static int show_both(struct frame *frame, const char *name, struct look_topics *topics,
+		     const struct group_services *services)
+{
+	struct look_topic *topic = look_find(topics, name);
+	const struct group_service *service = group_find(services, name);
+	int r = FRAME_DONE;
+
+	if (!topic && !service)
+		return frame_fail(frame, "there is no topic '%s' in '%s'", name,
+				  floe_view_path(frame->view));
+	if (topic)
+		r = show_topic(frame, topic);
+	if (topic && service && !frame->json)
+		(void)putchar('\n');
+	return service && r == FRAME_DONE ? service_show(frame, service, topics) : r;
+}
+
+static int show_name(struct frame *frame, const char *name)
+{
+	struct look_topics topics = {0};
+	struct group_services services;
+	int r = look_topics(&topics, frame->view);
+
+	if (r < 0) {
+		look_topics_end(&topics);
+		return frame_fail(frame, "cannot look at '%s': %s", name, frame_reason(r));
+	}
+	group_services(&services, &topics);
+	r = show_both(frame, name, &topics, &services);
+	group_services_end(&services);
 	look_topics_end(&topics);
-	return topic && r >= 0 ? FRAME_DONE : FRAME_FAILED;
+	return r;
 }
 
 static int show_schema(struct frame *frame, const char *name)
@@ -369,18 +412,19 @@ static int info_run(struct frame *frame)
 		return show_schema(frame, frame->operands[0]);
 	if (frame->operands_count == 0)
 		return show_domain(frame);
-	return show_topic(frame, frame->operands[0]);
+	return show_name(frame, frame->operands[0]);
 }
 
 const struct command info_command = {
 	.name = "info",
-	.summary = "show all about a topic, or about the domain",
-	.operands = "[TOPIC]",
+	.summary = "show all about a topic or a service, or about the domain",
+	.operands = "[NAME]",
 	.operands_max = 1,
 	.options = options,
 	.text = "Without a topic: the domain, its memory and its nodes (a node is a process\n"
 		"that has publishers or subscribers). With a topic: its type, and who\n"
-		"publishes and subscribes.\n"
+		"publishes and subscribes, notifies and writes. With a service: its servers\n"
+		"and clients, what each of them got, and BEHIND: what it has not taken yet.\n"
 		"\n"
 		"LOANS and HELD are \"now/limit\". WOULD BLOCK counts how often a reliable\n"
 		"subscriber stopped the publisher, WAKES how often it had to wake a sleeper\n"

@@ -148,11 +148,21 @@ static void look_at_loans(struct look_topic *topic, struct floe_view *view)
 	}
 }
 
+int look_seats(struct look_topic *topic, struct floe_view *view)
+{
+	void *seats = NULL;
+	int r = load_lenient(&seats, &topic->seats_count, fill_seats, view, topic->info.name,
+			     sizeof(*topic->seats));
+
+	free(topic->seats);
+	topic->seats = seats;
+	return r;
+}
+
 int look_inside(struct look_topic *topic, struct floe_view *view)
 {
 	void *publishers = NULL;
 	void *subscribers = NULL;
-	void *seats = NULL;
 	int r;
 
 	r = load_lenient(&publishers, &topic->publishers_count, fill_publishers, view,
@@ -165,13 +175,7 @@ int look_inside(struct look_topic *topic, struct floe_view *view)
 	r = load_lenient(&subscribers, &topic->subscribers_count, fill_subscribers, view,
 			 topic->info.name, sizeof(*topic->subscribers));
 	topic->subscribers = subscribers;
-	if (r < 0)
-		return r;
-
-	r = load_lenient(&seats, &topic->seats_count, fill_seats, view, topic->info.name,
-			 sizeof(*topic->seats));
-	topic->seats = seats;
-	return r;
+	return r < 0 ? r : look_seats(topic, view);
 }
 
 struct look_topic *look_find(const struct look_topics *topics, const char *name)

@@ -47,6 +47,9 @@ int look_topics(struct look_topics *ret, struct floe_view *view);
  * nobody: the state of its info says which. 0 or -errno. */
 int look_inside(struct look_topic *topic, struct floe_view *view);
 
+/* Only who has seats there, in the same way. */
+int look_seats(struct look_topic *topic, struct floe_view *view);
+
 /* NULL: none of this name. */
 struct look_topic *look_find(const struct look_topics *topics, const char *name);
 

@@ -76,6 +76,42 @@ json_t *object_topic(const struct floe_topic_info *topic)
 	return object;
 }
 
+static void set_seats(json_t *object, const struct look_topic *topic, uint32_t kind,
+		      const char *count, const char *total)
+{
+	struct group_seats seats = group_seats(topic, kind);
+
+	if (!seats.alive && !seats.dead)
+		return;
+	set(object, count, seats.count);
+	set(object, total, seats.total);
+}
+
+json_t *object_name(const struct look_topic *topic)
+{
+	json_t *object = object_topic(&topic->info);
+
+	set_seats(object, topic, FLOE_SEAT_NOTIFIER, "ids", "notified");
+	set_seats(object, topic, FLOE_SEAT_WRITER, "keys", "written");
+	return object;
+}
+
+json_t *object_service(const struct group_service *service)
+{
+	json_t *object = json_object();
+
+	set_text(object, "service", service->name);
+	set_text(object, "state", text_state(service->state));
+	set(object, "servers", service->servers);
+	set(object, "clients", service->clients);
+	set(object, "leftovers", service->leftovers);
+	set(object, "requests", service->requests);
+	set(object, "responses", service->responses);
+	set(object, "memory", service->memory);
+	set_text(object, "type", service->type);
+	return object;
+}
+
 json_t *object_publisher(const struct floe_publisher_info *publisher)
 {
 	json_t *object = json_object();
@@ -145,6 +181,27 @@ json_t *object_seat(const struct floe_seat_info *seat)
 	set(object, "wakes", seat->wakes);
 	set(object, "memory", seat->memory);
 	set(object, "generation", seat->generation);
+	return object;
+}
+
+json_t *object_participant(const struct look_topic *topic, size_t index, enum group_part part)
+{
+	const struct floe_subscriber_info *who = &topic->subscribers[index];
+	bool serves = part == GROUP_SERVER;
+	json_t *object = json_object();
+
+	set_text(object, serves ? "server" : "client", group_id_of(topic->info.name));
+	set_text(object, "state", text_state(who->state));
+	set_pid(object, who->pid);
+	set_text(object, "process", who->process);
+	set(object, "uid", who->uid);
+	set_hex(object, "node", who->node);
+	set(object, serves ? "clients" : "servers", topic->info.publishers);
+	set(object, serves ? "requests" : "responses", who->received);
+	set(object, "behind", who->behind);
+	set(object, "held", who->held);
+	set(object, "holds_max", who->holds_max);
+	set(object, "memory", topic->info.memory);
 	return object;
 }
 

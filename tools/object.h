@@ -9,10 +9,16 @@
 #include <jansson.h>
 #include <stddef.h>
 
+#include "group.h"
 #include "look.h"
 
 json_t *object_node(const struct floe_node_info *node);
 json_t *object_topic(const struct floe_topic_info *topic);
+/* The same of a name that may be an event or a board as well: then with what those have. */
+json_t *object_name(const struct look_topic *topic);
+json_t *object_service(const struct group_service *service);
+/* A server, or a client: subscriber `index` of its topic. */
+json_t *object_participant(const struct look_topic *topic, size_t index, enum group_part part);
 json_t *object_publisher(const struct floe_publisher_info *publisher);
 json_t *object_subscriber(const struct floe_subscriber_info *subscriber);
 
