@@ -3,7 +3,7 @@
 /*
  * One loop for everything: a topic, standard input and a clock, in one io_uring whose memory is this
  * program's. Lines of standard input are published; what comes on the topic is printed. It ends with
- * the input, or after a second without anything.
+ * the input, or after ten seconds.
  */
 
 #include <floe/uring.h>
@@ -24,7 +24,7 @@ static char line[256];
 
 static void wait_for(int what)
 {
-	static struct __kernel_timespec second = {.tv_sec = 1};
+	static struct __kernel_timespec ten_seconds = {.tv_sec = 10};
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
 
 	if (what == TOPIC)
@@ -32,7 +32,7 @@ static void wait_for(int what)
 	else if (what == INPUT)
 		io_uring_prep_read(sqe, 0, line, sizeof(line), (__u64)-1);
 	else
-		io_uring_prep_timeout(sqe, &second, 0, 0);
+		io_uring_prep_timeout(sqe, &ten_seconds, 0, 0);
 	io_uring_sqe_set_data64(sqe, (__u64)what);
 }
 

@@ -24,7 +24,7 @@ int main(void)
 		return 1;
 	topic = floe_waitset_add_subscriber(waitset, sub, NULL);
 	tick = floe_waitset_add_timer(waitset, now_ns + 10000000, 0, NULL);
-	floe_waitset_add_timer(waitset, now_ns + 300000000, 0, NULL);
+	floe_waitset_add_timer(waitset, now_ns + 1000000000, 0, NULL);
 	while (floe_waitset_wait(waitset, -1, &ready, 1) == 1 && (int)ready.id <= tick) {
 		if ((int)ready.id == tick && floe_loan(pub, 1, &loan) == 1)
 			floe_publish(pub, &loan);
