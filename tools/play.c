@@ -9,6 +9,7 @@
 #include "frame.h"
 #include "object.h"
 #include "player.h"
+#include "stats.h"
 #include "text.h"
 #include "wait.h"
 
@@ -18,6 +19,8 @@
 /* What comes so soon is read from the file when there is this much time for it. */
 #define AHEAD_NS UINT64_C(300000000)
 #define SPARE_NS (WAIT_SECOND / 2000)
+/* Messages that the figures of lateness are about. */
+#define LATE_WINDOW 100000
 
 static struct {
 	double rate;
@@ -63,6 +66,7 @@ struct play {
 	int64_t began_ns;
 	int64_t told_ns;
 	bool has_progress;
+	struct stats late; /* ms, of each message that had a time */
 };
 
 static int fail_reading(const struct play *play)
@@ -123,6 +127,15 @@ static bool wait_for(struct play *play, int64_t due_ns, uint64_t log_time)
 	return wait_exactly(due_ns);
 }
 
+/* False when it is time to stop. */
+static bool await(struct play *play, int64_t due_ns, uint64_t log_time)
+{
+	if (!wait_for(play, due_ns, log_time))
+		return false;
+	stats_add(&play->late, (double)(wait_now_ns() - due_ns) / 1e6);
+	return true;
+}
+
 /* Once through the file. */
 static int play_once(struct play *play)
 {
@@ -137,7 +150,7 @@ static int play_once(struct play *play)
 		if (!player_wants(play->player, &message))
 			continue;
 		if (!wish.fast &&
-		    !wait_for(play, find_due(begun_ns, message.log_time - from), message.log_time))
+		    !await(play, find_due(begun_ns, message.log_time - from), message.log_time))
 			return FRAME_DONE;
 		if (wait_is_stopped())
 			return FRAME_DONE;
@@ -167,6 +180,33 @@ static int play_all(struct play *play)
 	return status;
 }
 
+struct lateness {
+	double p50, p99, most;
+};
+
+/* How much later than they should messages were sent, as far as waiting is the cause. */
+static struct lateness find_lateness(const struct play *play)
+{
+	static const double percents[] = {50, 99, 100};
+	double late[3];
+
+	stats_percentiles(&play->late, percents, 3, late);
+	return (struct lateness){late[0], late[1], late[2]};
+}
+
+static void print_object(const struct play *play, const struct player_counts *counts,
+			 double seconds)
+{
+	struct lateness late = find_lateness(play);
+
+	object_print(json_pack(
+		"{s:o, s:o, s:o, s:o, s:o, s:f, s:{s:f, s:f, s:f}}", "file",
+		object_text(play->frame->operands[0]), "messages", object_number(counts->messages),
+		"bytes", object_number(counts->bytes), "left_out", object_number(counts->left_out),
+		"dropped", object_number(counts->dropped), "seconds", seconds, "late_ms", "p50",
+		late.p50, "p99", late.p99, "max", late.most));
+}
+
 static void print_summary(const struct play *play)
 {
 	double seconds = (double)(wait_now_ns() - play->began_ns) / 1e9;
@@ -176,12 +216,7 @@ static void print_summary(const struct play *play)
 	if (play->has_progress)
 		(void)fputs("\r\033[K", stderr);
 	if (play->frame->json) {
-		object_print(json_pack("{s:o, s:o, s:o, s:o, s:o, s:f}", "file",
-				       object_text(play->frame->operands[0]), "messages",
-				       object_number(counts.messages), "bytes",
-				       object_number(counts.bytes), "left_out",
-				       object_number(counts.left_out), "dropped",
-				       object_number(counts.dropped), "seconds", seconds));
+		print_object(play, &counts, seconds);
 		return;
 	}
 	if (wish.quiet)
@@ -192,6 +227,8 @@ static void print_summary(const struct play *play)
 	if (counts.left_out)
 		(void)fprintf(stderr, ", left out %llu empty ones",
 			      (unsigned long long)counts.left_out);
+	if (play->late.count)
+		(void)fprintf(stderr, ", late by %.3f ms at p99", find_lateness(play).p99);
 	(void)fputc('\n', stderr);
 }
 
@@ -234,10 +271,12 @@ static int play_run(struct frame *frame)
 	status = open_file(&play);
 	if (status != FRAME_DONE)
 		return status;
+	stats_open(&play.late, LATE_WINDOW);
 	play.player = player_open(frame, &play.reader, &wish.topics, &wish.remap);
 	status = play.player ? run(&play) : FRAME_USAGE;
 	if (play.player)
 		player_close(play.player);
+	stats_close(&play.late);
 	reader_close(&play.reader);
 	return status;
 }
