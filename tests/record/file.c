@@ -5,10 +5,12 @@
  * around it; payloads that were overwritten while they were written do not.
  */
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "tape_steps.h"
 
@@ -247,6 +249,54 @@ static void a_payload_that_was_overwritten_is_not_in_the_file(void)
 	}
 }
 
+/* Calls of this process that read, this one's own among them. */
+static uint64_t count_reads(void)
+{
+	char text[512];
+	int fd = open("/proc/self/io", O_RDONLY | O_CLOEXEC);
+	ssize_t size = read(fd, text, sizeof(text) - 1);
+	const char *word;
+
+	if (size < 0)
+		skip("the kernel does not count reads here");
+	text[size] = '\0';
+	close(fd);
+	word = strstr(text, "syscr: ");
+	expect(word != NULL);
+	return strtoull(word + 7, NULL, 10);
+}
+
+/* A player is punctual when it reads while it has time, and not between two messages. */
+static void what_was_read_ahead_is_not_read_again(void)
+{
+	int fd = open_tmpfs_file();
+	int other = dup(fd);
+	struct writer writer;
+	struct fault fault = {0};
+	struct reader reader;
+	struct message message;
+	bool is_whole;
+	uint64_t at = 0;
+	uint64_t before;
+
+	open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
+	define_channels(&writer);
+	for (int i = 0; i < 10; i++)
+		expect_equal(writer_add_chunk(&writer, make_chunk(10, 100000, &at)), 0);
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+	expect_equal(reader_open(&reader, other, READER_MEMORY_MAX, &fault), 0);
+	while (reader_ahead(&reader, 1000 + 45) == 1)
+		;
+	before = count_reads();
+	for (uint64_t i = 0; i < 49; i++)
+		expect_equal(reader_next(&reader, &message), 1);
+	expect_equal(count_reads(), before + 1);
+	while (reader_next(&reader, &message) == 1)
+		;
+	expect(count_reads() > before + 2);
+	reader_close(&reader);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -259,6 +309,7 @@ int main(int argc, char **argv)
 		TEST(a_reader_begins_and_ends_where_it_is_told),
 		TEST(large_payloads_are_written_from_where_they_lie),
 		TEST(a_payload_that_was_overwritten_is_not_in_the_file),
+		TEST(what_was_read_ahead_is_not_read_again),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
