@@ -24,6 +24,9 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
+/* What a message has in a recording beside its payload: a head, and a place in the index. */
+#define IN_FILE 47
+
 /* Bytes that the process has passed to write(2) and its kin; the greatest number once it is gone. */
 static uint64_t read_written(int fd)
 {
@@ -61,7 +64,7 @@ static int send_all(struct floe_publisher *publisher, size_t size, size_t depth,
 
 			if (written == UINT64_MAX)
 				return -1;
-			most = depth / 2 + (written - before) / (size + 64);
+			most = depth / 2 + (written - before) / (size + IN_FILE);
 			if (i == most)
 				(void)nanosleep(&pause, NULL);
 		}
