@@ -6,6 +6,9 @@
  * Subscribers join at any time. The publisher may die anywhere; then a successor adopts the
  * ring, or with NO_SUCCESSOR nobody does and the sleepers are told of the death.
  *
+ * With COMES the publisher comes at any time too, and subscribers wait by a descriptor: on the heads of
+ * rings that they know, and on `firsts`, which goes up with the first message of a publisher.
+ *
  * Checked: nobody sleeps for ever while a message is there (an invalid end state).
  */
 
@@ -36,6 +39,18 @@ bool sleeping[SUBSCRIBERS];
 bool joined[SUBSCRIBERS];
 byte subscribers_epoch;
 byte sleep_epoch;
+
+#ifdef COMES
+bool publisher_came; /* the epoch of publishers; its ring has its name before */
+byte firsts;
+bool waits_on_head[SUBSCRIBERS];
+#define is_woken_by_head(n) waits_on_head[n]
+#define is_late(j) (!knows && publisher_came)
+#else
+#define is_woken_by_head(n) true
+#define is_late(j) false
+#define knows true
+#endif
 
 /* The kernel's: who waits on head, and whether the publisher's lock is free. */
 bool waiting[SUBSCRIBERS];
@@ -70,7 +85,8 @@ inline wake_all()
 		visible(stores);
 		n = 0;
 		do
-		:: n < SUBSCRIBERS -> waiting[n] = false; n++
+		:: n < SUBSCRIBERS && is_woken_by_head(n) -> waiting[n] = false; n++
+		:: n < SUBSCRIBERS && !is_woken_by_head(n) -> n++
 		:: else -> break
 		od;
 		n = 0
@@ -90,6 +106,29 @@ inline read_members()
 
 #define publisher_step(action) step(action, publisher_kills, died)
 #define is_member(j) (members & bit(j))
+
+/* Who sleeps may not know the ring yet, so that its head wakes him not. */
+inline introduce()
+{
+#if defined(COMES) && !defined(NOBODY_IS_INTRODUCED)
+	if
+	:: !introduced ->
+		introduced = true;
+		publisher_step(atomic { visible(stores) -> firsts++ });
+		publisher_step(d_step {
+			n = 0;
+			do
+			:: n < SUBSCRIBERS -> waiting[n] = false; n++
+			:: else -> break
+			od;
+			n = 0
+		})
+	:: introduced
+	fi
+#else
+	skip
+#endif
+}
 
 /*
  * While a flag is up an epoch is remembered only when it has woken twice, at the message where it
@@ -120,6 +159,9 @@ inline wake_sleepers()
 		epoch = 0
 	   };
 		publisher_step(wake_all());
+#ifdef COMES
+		introduce();
+#endif
 		break
 	:: d_step { i == SUBSCRIBERS -> i = 0; seen = epoch; epoch = 0 };
 		break
@@ -129,6 +171,11 @@ inline wake_sleepers()
 active proctype publisher()
 {
 	byte next, seen, woken, epoch, members, members_seen, i;
+#ifdef COMES
+	bool introduced;
+
+	publisher_step(publisher_came = true);
+#endif
 
 adopted:
 	skip;
@@ -187,13 +234,23 @@ active [SUBSCRIBERS] proctype subscriber()
 	byte me = _pid - 2; /* after memory and the publisher */
 	byte cursor = 1;
 	byte expected;
+#ifdef COMES
+	byte expected_firsts;
+	bool knows;
+#endif
 
 	subscriber_step(joined[me] = true);
 	subscriber_step(subscribers_epoch++);
 	do
 	:: cursor > MESSAGES -> goto done
-	:: cursor <= MESSAGES && slots >= cursor -> cursor++
-	:: cursor <= MESSAGES && slots < cursor ->
+#ifdef COMES
+	:: is_late(me) -> knows = true
+#endif
+	:: cursor <= MESSAGES && knows && slots >= cursor -> cursor++
+	:: cursor <= MESSAGES && !is_late(me) && !(knows && slots >= cursor) ->
+#if defined(COMES) && !defined(SLEEPER_READS_FIRSTS_LATE)
+		expected_firsts = firsts;
+#endif
 #ifndef SLEEPER_READS_HEAD_LATE
 		expected = head;
 #endif
@@ -202,22 +259,37 @@ active [SUBSCRIBERS] proctype subscriber()
 		subscriber_step(barrier());
 #ifndef SLEEPER_LOOKS_ONCE
 		if
-		:: slots >= cursor -> goto awake
-		:: slots < cursor
+		:: is_late(me) || (knows && slots >= cursor) -> goto awake
+		:: !is_late(me) && !(knows && slots >= cursor)
 		fi;
+#endif
+#if defined(COMES) && defined(SLEEPER_READS_FIRSTS_LATE)
+		expected_firsts = firsts;
 #endif
 #ifdef SLEEPER_READS_HEAD_LATE
 		expected = head;
 #endif
 		if
+#ifdef COMES
+		:: d_step {
+			(!knows || head == expected) && firsts == expected_firsts ->
+			waiting[me] = true;
+			waits_on_head[me] = knows
+		   };
+#else
 		:: d_step { head == expected -> waiting[me] = true };
+#endif
 			if
 			:: !waiting[me]
 #if defined(NO_SUCCESSOR) && !defined(DEATH_IS_NOT_TOLD)
 			:: publisher_dead && visible(stores) -> goto told
 #endif
 			fi
+#ifdef COMES
+		:: (knows && head != expected) || firsts != expected_firsts
+#else
 		:: head != expected
+#endif
 		fi;
 awake:
 		subscriber_step(sleeping[me] = false);
