@@ -7,15 +7,18 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <floe/board.h>
 #include <floe/event.h>
+#include <floe/inspect.h>
 
 #include "folder.h"
 #include "peer.h"
@@ -405,6 +408,95 @@ static void a_board_is_read_as_far_as_its_writers_let_others(void)
 	floe_board_writer_close(closed);
 }
 
+/*
+ * A folder that others may read, and not write
+ */
+
+static void look_on_as_another(int wire, void *argument)
+{
+	struct floe_observer_options all = {.size = sizeof(all), .history = 8};
+	struct floe_observer *observer;
+	struct floe_sample sample;
+	struct floe_view *view;
+
+	(void)argument;
+	expect_equal(setgid(NOBODY), 0);
+	expect_equal(setuid(NOBODY), 0);
+	expect_equal(try_subscriber("t", NULL, NULL), -EACCES);
+	expect_equal(try_publisher("t", NULL, NULL), -EACCES);
+	expect_equal(try_publisher("of my own", NULL, NULL), -EACCES);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, "t", &all), 0);
+	expect_equal(floe_observer_next(observer, 0, &sample), 1);
+	expect(is_filled(sample.data, 3000, 7));
+	expect_equal(floe_observer_next(observer, 0, &sample), 0);
+	expect_equal(ask(wire, 1), 1);
+	expect_equal(floe_observer_next(observer, 0, &sample), 1);
+	expect(is_filled(sample.data, 8, 8));
+	expect_equal(floe_view_clean(view, 0, NULL, NULL), 0);
+	floe_observer_close(observer);
+	floe_view_close(view);
+}
+
+static void who_may_only_read_looks_on_and_takes_no_part(void)
+{
+	struct floe_publisher *pub;
+	struct peer other;
+
+	if (geteuid() != 0)
+		skip("becoming another user needs root");
+	expect_equal(chmod(getenv("FLOE_DIR"), 0755), 0);
+	pub = publisher("t", PUBLISHER(.mode = 0644));
+	publish(pub, 3000, 7);
+	other = peer_start(look_on_as_another, NULL);
+	(void)hear(other.wire);
+	publish(pub, 8, 8);
+	tell(other.wire, 1);
+	peer_end(&other);
+	floe_publisher_close(pub);
+}
+
+/* Waiting by a descriptor, too, where no memory may be locked. */
+static void wait_as_another(int wire, void *argument)
+{
+	static const struct rlimit none = {0, 0};
+	struct pollfd entry = {.events = POLLIN};
+	struct floe_subscriber *sub;
+	struct floe_sample sample;
+	int r;
+
+	(void)argument;
+	expect_equal(setrlimit(RLIMIT_MEMLOCK, &none), 0);
+	expect_equal(setgid(NOBODY), 0);
+	expect_equal(setuid(NOBODY), 0);
+	sub = subscriber("t", NULL);
+	entry.fd = floe_subscriber_fd(sub);
+	expect(entry.fd >= 0);
+	expect_nothing(sub);
+	tell(wire, 1);
+	/* A timer stands in, which looks for nothing now and then. */
+	while ((r = floe_take(sub, &sample)) == 0)
+		expect_equal(poll(&entry, 1, -1), 1);
+	expect_equal(r, 1);
+	expect(is_filled(sample.data, 8, 4));
+	floe_release(sub, &sample);
+	floe_subscriber_close(sub);
+}
+
+static void who_may_lock_no_memory_waits_by_a_descriptor(void)
+{
+	struct floe_publisher *pub;
+	struct peer other;
+
+	open_folder_to_all();
+	other = peer_start(wait_as_another, NULL);
+	expect_equal(hear(other.wire), 1);
+	pub = publisher("t", PUBLISHER(.mode = 0644));
+	publish(pub, 8, 4);
+	peer_end(&other);
+	floe_publisher_close(pub);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -415,6 +507,8 @@ int main(int argc, char **argv)
 		TEST(rubbish_of_this_user_alone_is_an_error),
 		TEST(each_notifier_that_may_not_be_heard_is_told_once),
 		TEST(a_board_is_read_as_far_as_its_writers_let_others),
+		TEST(who_may_only_read_looks_on_and_takes_no_part),
+		TEST(who_may_lock_no_memory_waits_by_a_descriptor),
 	};
 
 	return frame_run(argc, argv, tests, COUNT(tests));
