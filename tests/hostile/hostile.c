@@ -26,6 +26,7 @@
 #include "api/peer.h"
 #include "api/steps.h"
 #include "attack.h"
+#include "channel/relay_layout.h"
 #include "channel/segment_layout.h"
 
 #define TOPIC "t"
@@ -404,6 +405,11 @@ static struct segment_shared *inflate(int fd)
 	return segment;
 }
 
+static struct slot_shared *first_slot(struct segment_shared *segment)
+{
+	return (struct slot_shared *)(void *)((unsigned char *)segment + segment->slots_offset) + 1;
+}
+
 static void send_from_afar(struct segment_shared *segment, uint64_t offset, uint64_t size)
 {
 	struct slot_shared *slot = (struct slot_shared *)(void *)((unsigned char *)segment +
@@ -488,6 +494,54 @@ static void an_elastic_ring_of_holes_costs_nothing(void)
 	close(fd);
 }
 
+/*
+ * Relays that lead nowhere, more than one call leaves out
+ */
+
+#define RELAYED 600
+#define LEFT_OUT 255
+
+static void relays_that_lead_nowhere_keep_nobody_in_one_call(void)
+{
+	struct floe_publisher *source = publisher(QUIET, PUBLISHER(.payload_max = 4096));
+	struct floe_subscriber *in = subscriber(QUIET, NULL);
+	struct floe_publisher *pub = publisher(
+		TOPIC, PUBLISHER(.depth = 1024, .payload_max = 4096, .relays_max = 255));
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+	int fd = open_ring(TOPIC);
+	size_t size = 1 << 18;
+	unsigned char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct segment_shared *segment = (struct segment_shared *)(void *)base;
+	struct relay_shared *relay;
+	struct floe_sample sample;
+
+	expect(base != MAP_FAILED);
+	relay = (struct relay_shared *)(void *)(base + segment->slots_offset +
+						segment->depth * sizeof(struct slot_shared) +
+						segment->loans_max * sizeof(struct loan_shared));
+	publish(source, 4096, 1);
+	sample = take(in, 4096, 1);
+	expect_equal(floe_republish(pub, in, &sample), 1);
+	receive(sub, 4096, 1);
+	while (load_relaxed(&relay->holder) == 0)
+		relay++;
+	store_relaxed(&relay->life, load_relaxed(&relay->life) + 4);
+	for (int i = 0; i < RELAYED; i++)
+		send_from_afar(segment, load_relaxed(&first_slot(segment)->what), 4096);
+	expect_equal(floe_take(sub, &sample), 0);
+	expect_equal(subscriber_counts(sub).lost, LEFT_OUT);
+	expect_equal(floe_wait(sub, -1), 1);
+	for (int i = 0; i < RELAYED / LEFT_OUT; i++)
+		expect_equal(floe_take(sub, &sample), 0);
+	expect_equal(subscriber_counts(sub).lost, RELAYED);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	floe_subscriber_close(in);
+	floe_publisher_close(source);
+	expect_equal(munmap(base, size), 0);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -499,6 +553,7 @@ int main(int argc, char **argv)
 		TEST(a_hint_may_have_any_value),
 		TEST(a_ring_of_a_tebibyte_of_nothing_costs_nothing),
 		TEST(an_elastic_ring_of_holes_costs_nothing),
+		TEST(relays_that_lead_nowhere_keep_nobody_in_one_call),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
