@@ -64,6 +64,7 @@ extern "C" {
 #define FLOE_HOLDS_MAX 255
 #define FLOE_POOLS_MAX 8
 #define FLOE_RELAYS_MAX 255
+#define FLOE_PARTS_MAX 255
 #define FLOE_PAYLOAD_MAX ((size_t)1 << 40)
 
 /* A payload up to this size travels inside the slot: one cache line for the whole hop. With
@@ -284,6 +285,26 @@ FLOE_PUBLIC FLOE_DIRECT int floe_publish(struct floe_publisher *pub, struct floe
  * floe_publish says of it. */
 FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *loans, size_t count);
 
+/*
+ * A message larger than any chunk is sent in parts: several loans, up to FLOE_PARTS_MAX, that others see
+ * together or not at all, also when this process is killed meanwhile. Each part has a sequence of its own,
+ * in their order, without gaps, and counts as one message in the depth of the ring, in the history, in all
+ * counters and in what was lost. So depth and loans_max are at least the number of parts.
+ */
+
+/* Lends memory for a message of `size` bytes: parts of payload_max, the last as large as is left. How many
+ * of `ret` are lent; else as floe_loan, and none is; -EMSGSIZE: more parts than `count`, FLOE_PARTS_MAX or
+ * the depth. They need not come from here: any loans can be parts. */
+FLOE_PUBLIC int floe_loan_parts(struct floe_publisher *pub, size_t size, struct floe_loan *ret,
+				size_t count);
+
+/* Sends loans as one message, the parts in this order. 1 sent, and all are empty; 0 would block: there is
+ * no room for all of them, and all stay as they are, or were dropped, as floe_publish says; -EINVAL one of
+ * them is no loan of this publisher, or is there twice; -EMSGSIZE more than the depth or FLOE_PARTS_MAX.
+ * One loan is an ordinary message. */
+FLOE_PUBLIC int floe_publish_parts(struct floe_publisher *pub, struct floe_loan *loans,
+				   size_t count);
+
 /* A loan that is out. */
 struct floe_loan_info {
 	uint64_t size; /* that was asked for */
@@ -351,6 +372,11 @@ __attribute__((unused)) static inline void floe_loan_scope_end(struct floe_loan_
  *   1 it would not; 0 deadline; -EINVAL; -EINTR a signal; or what floe_publish would say. */
 FLOE_PUBLIC int floe_publisher_wait(struct floe_publisher *pub, int64_t deadline_ns);
 
+/* Waits until `count` messages, or one of so many parts, would not block. -EMSGSIZE more than the depth;
+ * else as floe_publisher_wait. */
+FLOE_PUBLIC int floe_publisher_wait_for_room(struct floe_publisher *pub, size_t count,
+					     int64_t deadline_ns);
+
 /* Waits until `count` subscribers, that live, have joined the topic. deadline_ns: CLOCK_MONOTONIC, -1
  * for ever.
  *   1 they have; 0 deadline; -EINVAL; -EINTR a signal; or what floe_publish would say. */
@@ -388,6 +414,18 @@ FLOE_PUBLIC FLOE_DIRECT int floe_take(struct floe_subscriber *sub, struct floe_s
 /* Takes up to `count` messages: how many; if there was none, what floe_take says. As many must be
  * allowed to be held, each is released by itself. */
 FLOE_PUBLIC int floe_take_all(struct floe_subscriber *sub, struct floe_sample *ret, size_t count);
+
+/*
+ * Takes all parts of the next message, or none: how many of `ret` they are, each to be released by itself;
+ * 1 for an ordinary message. As many must be allowed to be held. 0, < 0 as floe_take, and
+ *   -EMSGSIZE it has more parts than `count` or holds_max, and stays where it is: floe_take takes its
+ *   parts one after the other; -ENOBUFS so many cannot be held beside what is held now.
+ * A message of which a part was overwritten is lost as a whole: `lost` counts its parts.
+ * floe_take and floe_take_all take parts as messages, from the first one on, one after the other, whatever
+ * other publishers send. They may lose the last parts of a message that they have begun with, and then
+ * none of the next message's: see floe_sample_part. If they have taken some, floe_take_parts takes the rest.
+ */
+FLOE_PUBLIC int floe_take_parts(struct floe_subscriber *sub, struct floe_sample *ret, size_t count);
 
 /* Waits until floe_take would not say "nothing there". deadline_ns: CLOCK_MONOTONIC, -1 for ever.
  *   1 ready; 0 deadline; -EINVAL; -EINTR a signal; -ETIME see expect_ns; or what floe_take would
@@ -498,6 +536,11 @@ FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,
  * FLOE_PUBLISHERS_MAX. -EINVAL: not a sample of this subscriber. */
 FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub,
 				      const struct floe_sample *sample);
+
+/* Of how many parts the message is that this sample belongs to, 1 for an ordinary one, and which of them
+ * it is, from 0; ret_index: NULL is fine. -EINVAL: not a sample of this subscriber. */
+FLOE_PUBLIC int floe_sample_part(struct floe_subscriber *sub, const struct floe_sample *sample,
+				 size_t *ret_index);
 
 /*
  * Guard: a file on tmpfs has no seal, so whoever may write it may shorten it, and then the kernel

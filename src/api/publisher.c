@@ -573,7 +573,27 @@ FLOE_PUBLIC int floe_publisher_wait(struct floe_publisher *pub, int64_t deadline
 	r = p ? 1 : refuse(pub);
 	if (r < 0)
 		return r;
-	return p ? publisher_wait(p, deadline_ns) : floe_publisher_wait(pub, deadline_ns);
+	return p ? publisher_wait(p, 1, deadline_ns) : floe_publisher_wait(pub, deadline_ns);
+}
+
+FLOE_PUBLIC int floe_publisher_wait_for_room(struct floe_publisher *pub, size_t count,
+					     int64_t deadline_ns)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	int r;
+
+	if (safe)
+		return safe_leave(safe,
+				  floe_publisher_wait_for_room(safe->port, count, deadline_ns));
+	r = p ? 1 : refuse(pub);
+	if (r < 0)
+		return r;
+	if (!p)
+		return floe_publisher_wait_for_room(pub, count, deadline_ns);
+	if (count == 0)
+		return -EINVAL;
+	return count > p->ring.depth ? -EMSGSIZE : publisher_wait(p, count, deadline_ns);
 }
 
 FLOE_PUBLIC int floe_publisher_wait_for_subscribers(struct floe_publisher *pub, size_t count,
@@ -611,6 +631,46 @@ FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *l
 	while (sent < count && (r = publisher_publish(p, &loans[sent])) == 1)
 		sent++;
 	return sent || r >= 0 ? (int)sent : r;
+}
+
+FLOE_PUBLIC int floe_loan_parts(struct floe_publisher *pub, size_t size, struct floe_loan *ret,
+				size_t count)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	int r = ret ? 1 : -EINVAL;
+
+	if (safe)
+		return safe_leave(safe, floe_loan_parts(safe->port, size, ret, count));
+	if (r > 0 && !p)
+		r = refuse(pub);
+	if (r < 0)
+		return r;
+	if (count > FLOE_PARTS_MAX)
+		count = FLOE_PARTS_MAX;
+	return p ? publisher_loan_parts(p, size, ret, (uint32_t)count)
+		 : floe_loan_parts(pub, size, ret, count);
+}
+
+FLOE_PUBLIC int floe_publish_parts(struct floe_publisher *pub, struct floe_loan *loans,
+				   size_t count)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	int r = loans && count ? 1 : -EINVAL;
+
+	if (safe)
+		return safe_leave(safe, floe_publish_parts(safe->port, loans, count));
+	if (r > 0 && !p)
+		r = refuse(pub);
+	if (r < 0)
+		return r;
+	if (!p)
+		return floe_publish_parts(pub, loans, count);
+	if (count > FLOE_PARTS_MAX)
+		return -EMSGSIZE;
+	return count == 1 ? publisher_publish(p, loans)
+			  : publisher_publish_parts(p, loans, (uint32_t)count);
 }
 
 FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max)

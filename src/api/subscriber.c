@@ -379,6 +379,24 @@ FLOE_PUBLIC int floe_take_all(struct floe_subscriber *sub, struct floe_sample *r
 	return taken || r >= 0 ? (int)taken : r;
 }
 
+FLOE_PUBLIC int floe_take_parts(struct floe_subscriber *sub, struct floe_sample *ret, size_t count)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+	int r = ret && count ? 1 : -EINVAL;
+
+	if (safe)
+		return safe_leave(safe, floe_take_parts(safe->port, ret, count));
+	if (r > 0 && !s)
+		r = refuse(sub);
+	if (r < 0)
+		return r;
+	if (count > FLOE_PARTS_MAX)
+		count = FLOE_PARTS_MAX;
+	return s ? subscriber_take_parts(s, ret, (uint32_t)count)
+		 : floe_take_parts(sub, ret, count);
+}
+
 FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns)
 {
 	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
@@ -480,6 +498,26 @@ FLOE_PUBLIC int floe_sample_publisher(struct floe_subscriber *sub, const struct 
 	if (!s && sample && refuse(sub) == 1)
 		return floe_sample_publisher(sub, sample);
 	return held ? (int)held->feed->index : -EINVAL;
+}
+
+FLOE_PUBLIC int floe_sample_part(struct floe_subscriber *sub, const struct floe_sample *sample,
+				 size_t *ret_index)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	const struct held *held = s && sample ? subscriber_find_any(s, sample) : NULL;
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+	struct part part;
+
+	if (safe)
+		return safe_leave(safe, floe_sample_part(safe->port, sample, ret_index));
+	if (!s && sample && refuse(sub) == 1)
+		return floe_sample_part(sub, sample, ret_index);
+	if (!held)
+		return -EINVAL;
+	part = subscriber_part_of(s, held);
+	if (ret_index)
+		*ret_index = part.index;
+	return (int)part.count;
 }
 
 static int share(struct subscription *s, struct floe_sample *sample,

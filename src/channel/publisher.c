@@ -127,7 +127,8 @@ static void retire_rest(struct publisher *pub)
 /*
  * Dying here leaves a head that is behind its slots, which the next one repairs again, as it does the
  * counts of loans, which are for people. A slot
- * that was left odd stays so until its turn comes.
+ * that was left odd stays so until its turn comes. Parts that were not sent may be odd or even, and all
+ * are odd before the first message of ours.
  */
 static int take_up(struct publisher *pub, const struct segment_shared *seen)
 {
@@ -135,8 +136,10 @@ static int take_up(struct publisher *pub, const struct segment_shared *seen)
 	uint64_t last = ring_recover(segment, seen->slots_offset, seen->depth);
 	int r = ring_check(segment, seen->slots_offset, seen->depth);
 
-	if (r == 0)
-		r = claim_ring(pub);
+	if (r < 0)
+		return r;
+	ring_take_back(segment, seen->slots_offset, seen->depth, last);
+	r = claim_ring(pub);
 	if (r < 0)
 		return r;
 	retire_relays(pub);
@@ -767,17 +770,23 @@ static int send_fenced(struct publisher *pub, struct lent *lent, struct floe_loa
 	return r;
 }
 
-/* publisher_may_publish, when nobody came or went since it was last asked */
-static bool is_allowed(const struct publisher *pub)
+/* The last of so many messages would be this one. */
+static uint64_t last_of(const struct publisher *pub, uint64_t count)
 {
-	return pub->ring.next <= pub->allowed && !pub->wants_refresh &&
+	return pub->ring.next + count - 1;
+}
+
+/* publisher_may_publish, when nobody came or went since it was last asked */
+static bool is_allowed(const struct publisher *pub, uint64_t count)
+{
+	return last_of(pub, count) <= pub->allowed && !pub->wants_refresh &&
 	       load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen;
 }
 
 /* publisher_may_publish, and whoever the program has for the case that it may not. 1; 0; FLOE_DROP */
-static int ask(struct publisher *pub)
+static int ask(struct publisher *pub, uint64_t count)
 {
-	int r = is_allowed(pub) ? 1 : publisher_may_publish(pub);
+	int r = is_allowed(pub, count) ? 1 : publisher_may_publish(pub, count);
 
 	if (r != 0)
 		return r;
@@ -786,7 +795,7 @@ static int ask(struct publisher *pub)
 		return 0;
 	r = pub->calls->would_block(pub->user);
 	if (r == FLOE_AGAIN)
-		return publisher_may_publish(pub);
+		return publisher_may_publish(pub, count);
 	/* Whatever else it says, nothing is overwritten that somebody waits for. */
 	return r == FLOE_DROP ? FLOE_DROP : 0;
 }
@@ -798,6 +807,13 @@ static int drop(struct publisher *pub, struct floe_loan *loan)
 	return 0;
 }
 
+/* It may be taken back when all loans are out: see find_blocked. */
+static void note_blocked(struct publisher *pub, struct lent *lent)
+{
+	lent->blocked = ++pub->blocked_count;
+	lent->blocked_ticket = lent->ticket;
+}
+
 int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 {
 	struct lent *lent = publisher_find(pub, loan);
@@ -805,7 +821,7 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 
 	if (!lent || loan->size - 1 >= lent->size)
 		return -EINVAL;
-	r = ask(pub);
+	r = ask(pub, 1);
 	if (publisher_find(pub, loan) != lent)
 		return -EINVAL; /* the program was asked, and gave it away */
 	if (r == FLOE_DROP)
@@ -817,8 +833,7 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 		return pub->fenced ? send_fenced(pub, lent, loan, time_ns)
 				   : publisher_send(pub, lent, loan, time_ns);
 	}
-	lent->blocked = ++pub->blocked_count;
-	lent->blocked_ticket = lent->ticket;
+	note_blocked(pub, lent);
 	return r;
 }
 
@@ -848,11 +863,14 @@ static uint64_t member_limit(const struct publisher *pub, const struct member *m
 
 /* Who was left behind is waited for again when it has caught up; so somebody has to look soon. */
 static uint64_t limit_left_behind(const struct publisher *pub, struct member *member,
-				  uint64_t limit)
+				  uint64_t limit, uint64_t count)
 {
+	uint64_t last = last_of(pub, count);
 	uint64_t soon = pub->ring.next + pub->ring.depth / 4;
 
-	member->left_behind = limit < pub->ring.next;
+	if (soon < last)
+		soon = last;
+	member->left_behind = limit < last;
 	return member->left_behind || limit > soon ? soon : limit;
 }
 
@@ -862,8 +880,8 @@ static bool is_slow(const struct publisher *pub)
 	return pub->timed || pub->fenced || pub->traced || pub->told;
 }
 
-/* The reliable subscriber that lags most, or NULL. */
-static struct member *find_slowest(struct publisher *pub)
+/* The reliable subscriber that lags most, or NULL; count: messages that are to be sent. */
+static struct member *find_slowest(struct publisher *pub, uint64_t count)
 {
 	struct member *slowest = NULL;
 
@@ -876,7 +894,7 @@ static struct member *find_slowest(struct publisher *pub)
 			continue;
 		limit = member_limit(pub, member);
 		if (member->left_behind)
-			limit = limit_left_behind(pub, member, limit);
+			limit = limit_left_behind(pub, member, limit, count);
 		if (limit < pub->allowed) {
 			pub->allowed = limit;
 			slowest = member;
@@ -921,7 +939,7 @@ static bool leave_behind(struct publisher *pub, struct member *member)
 	return member->left_behind;
 }
 
-int publisher_may_publish(struct publisher *pub)
+int publisher_may_publish(struct publisher *pub, uint64_t count)
 {
 	struct member *slowest;
 	int r = refresh(pub);
@@ -929,8 +947,8 @@ int publisher_may_publish(struct publisher *pub)
 	if (r < 0)
 		return r;
 	do {
-		slowest = find_slowest(pub);
-		if (pub->ring.next <= pub->allowed)
+		slowest = find_slowest(pub, count);
+		if (last_of(pub, count) <= pub->allowed)
 			return 1;
 	} while (leave_behind(pub, slowest) || lift_dead(pub, slowest));
 	return 0;
@@ -992,7 +1010,7 @@ int publisher_republish(struct publisher *pub, size_t size, const struct relay_p
 
 	if (!pub->relays || size - 1 >= pub->payload_max)
 		return -EINVAL;
-	r = ask(pub);
+	r = ask(pub, 1);
 	if (r == FLOE_DROP) {
 		bump(&pub->ring.segment->dropped, 1);
 		return 0;
@@ -1005,14 +1023,134 @@ int publisher_republish(struct publisher *pub, size_t size, const struct relay_p
 	return send_relay(pub, n, size);
 }
 
+/* Each of these loans is ours, and none is there twice. */
+static bool are_ours(struct publisher *pub, const struct floe_loan *loans, uint32_t count)
+{
+	uint64_t seen[TICKET_INDEX / 64 + 1] = {0};
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct lent *lent = publisher_find(pub, &loans[i]);
+		uint64_t place = loans[i].ticket & TICKET_INDEX;
+
+		if (!lent || loans[i].size - 1 >= lent->size || seen[place / 64] >> place % 64 & 1)
+			return false;
+		seen[place / 64] |= (uint64_t)1 << place % 64;
+	}
+	return true;
+}
+
+int publisher_loan_parts(struct publisher *pub, size_t size, struct floe_loan *loans,
+			 uint32_t count)
+{
+	size_t needed = size / pub->payload_max + (size % pub->payload_max != 0);
+
+	if (size == 0)
+		return -EINVAL;
+	if (needed > count || needed > FLOE_PARTS_MAX || needed > pub->ring.depth)
+		return -EMSGSIZE;
+	for (size_t i = 0; i < needed; i++) {
+		size_t left = size - i * pub->payload_max;
+		int r = publisher_loan(pub, left < pub->payload_max ? left : pub->payload_max,
+				       &loans[i]);
+
+		if (r == 1)
+			continue;
+		while (i-- > 0)
+			publisher_discard(pub, &loans[i]);
+		return r;
+	}
+	return (int)needed;
+}
+
+static void fill_part(struct publisher *pub, struct slot_shared *slot, const struct lent *lent,
+		      size_t size, uint64_t time_ns, struct part part)
+{
+	uint64_t what = SLOT_PART;
+
+	if (lent->chunk == CHUNK_NONE) {
+		publisher_fill_inline(slot, lent, size, time_ns);
+		what |= part_mark(part) << SLOT_MARK_SHIFT;
+	} else {
+		publisher_fill_chunk(pub, slot, lent->chunk, size, time_ns);
+		store_relaxed(&slot->word[SLOT_CHUNK_MARK], part_mark(part));
+	}
+	store_relaxed(&slot->what, what | load_relaxed(&slot->what));
+}
+
+/* What the slot of message `sequence` named before has left the ring; now it names this one. */
+static void rename_slot(struct publisher *pub, uint64_t sequence, uint64_t chunk)
+{
+	uint64_t *named = &pub->slot_chunk[sequence % pub->ring.depth];
+
+	if (*named != CHUNK_NONE)
+		*pub->retired++ = *named;
+	*named = chunk;
+}
+
+/* Dying in a later part has lost what its slot had, and sent nothing. */
+static void send_part(struct publisher *pub, struct floe_loan *loan, uint64_t time_ns,
+		      struct part part)
+{
+	struct slot_shared *slot = ring_begin_part(&pub->ring, part.index);
+	uint64_t sequence = pub->ring.next + part.index;
+	struct lent *lent = publisher_find(pub, loan);
+
+	untell(pub, lent);
+	fill_part(pub, slot, lent, loan->size, time_ns, part);
+	if (part.index)
+		ring_commit_part(&pub->ring, slot, part.index);
+	else
+		ring_commit_parts(&pub->ring, slot, part.count);
+	rename_slot(pub, sequence, lent->chunk);
+	publisher_unlend(pub, lent, loan);
+}
+
+/* From the last to the first, by which all are sent. */
+static int send_parts(struct publisher *pub, struct floe_loan *loans, uint32_t count)
+{
+	uint64_t time_ns = pub->timed ? (uint64_t)os->now_ns() : 0;
+
+	for (uint32_t i = count; i-- > 0;)
+		send_part(pub, &loans[i], time_ns, (struct part){.index = i, .count = count});
+	pub->named = &pub->slot_chunk[pub->ring.next % pub->ring.depth];
+	if (pub->fenced)
+		fence_seq_cst();
+	/* Pairs with the membarrier in sleep_once, as in publisher_send. */
+	if (load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen)
+		return publisher_wake(pub);
+	return 1;
+}
+
+int publisher_publish_parts(struct publisher *pub, struct floe_loan *loans, uint32_t count)
+{
+	int r;
+
+	if (!are_ours(pub, loans, count))
+		return -EINVAL;
+	if (count > pub->ring.depth)
+		return -EMSGSIZE;
+	r = ask(pub, count);
+	if (!are_ours(pub, loans, count))
+		return -EINVAL; /* the program was asked, and gave one away */
+	if (r > 0 && r != FLOE_DROP)
+		return send_parts(pub, loans, count);
+	for (uint32_t i = 0; i < count; i++) {
+		if (r == FLOE_DROP)
+			(void)drop(pub, &loans[i]);
+		else
+			note_blocked(pub, publisher_find(pub, &loans[i]));
+	}
+	return r == FLOE_DROP ? 0 : r;
+}
+
 /* What was allowed when somebody last looked may have become more. */
 int publisher_has_room(struct publisher *pub, uint64_t count)
 {
 	int r;
 
-	if (is_allowed(pub) && pub->allowed - pub->ring.next >= count)
+	if (is_allowed(pub, 1) && pub->allowed - pub->ring.next >= count)
 		return 1;
-	r = publisher_may_publish(pub);
+	r = publisher_may_publish(pub, 1);
 	return r == 1 ? pub->allowed - pub->ring.next >= count : r;
 }
 
@@ -1099,11 +1237,12 @@ static int wait_any(struct publisher *pub, const struct os_wait *words, unsigned
 }
 
 /*
- * One sleep on the slowest subscriber's cursor. The flag is up before the last look, and
+ * One sleep on the slowest subscriber's cursor, until it lets us publish `last`. The flag is up before the last look, and
  * membarrier stands for the fence that subscribers do not pay: either it sees the flag after
  * storing its cursor, or we see the cursor.
  */
-static int sleep_on(struct publisher *pub, const struct member *member, int64_t until_ns)
+static int sleep_on(struct publisher *pub, const struct member *member, uint64_t last,
+		    int64_t until_ns)
 {
 	const shared_u64 *cursor = &member->port->cursor[pub->index];
 	uint32_t omen = member->omen ? load_relaxed(member->omen) : 0;
@@ -1121,7 +1260,7 @@ static int sleep_on(struct publisher *pub, const struct member *member, int64_t 
 	pub->asleep++;
 	store_seq_cst(&pub->ring.segment->sleeping, 1);
 	(void)os->barrier_all();
-	if (member_limit(pub, member) < pub->ring.next)
+	if (member_limit(pub, member) < last)
 		r = wait_any(pub, words, count, until_ns);
 	store_relaxed(&pub->ring.segment->sleeping, --pub->asleep > 0);
 	if (changes == pub->member_changes && omen && load_relaxed(member->omen) != omen)
@@ -1129,17 +1268,18 @@ static int sleep_on(struct publisher *pub, const struct member *member, int64_t 
 	return r;
 }
 
-int publisher_wait(struct publisher *pub, int64_t deadline_ns)
+int publisher_wait(struct publisher *pub, uint64_t count, int64_t deadline_ns)
 {
 	for (;;) {
 		struct member *slowest;
 		int64_t until_ns;
 		int64_t now;
-		int r = pub->ring.next <= pub->allowed ? 1 : publisher_may_publish(pub);
+		uint64_t last = last_of(pub, count);
+		int r = last <= pub->allowed ? 1 : publisher_may_publish(pub, count);
 
 		if (r != 0)
 			return r;
-		slowest = find_slowest(pub);
+		slowest = find_slowest(pub, count);
 		if (!slowest)
 			continue;
 
@@ -1150,7 +1290,7 @@ int publisher_wait(struct publisher *pub, int64_t deadline_ns)
 		until_ns = now + choose_look(pub);
 		if (deadline_ns >= 0 && deadline_ns < until_ns)
 			until_ns = deadline_ns;
-		r = sleep_on(pub, slowest, until_ns);
+		r = sleep_on(pub, slowest, last, until_ns);
 		if (r == -EINTR)
 			return r;
 		if (r == -ENOSYS)

@@ -203,8 +203,8 @@ int publisher_describe_loan(const struct publisher *pub, uint32_t n,
 /* The straight paths below call nothing but, as their last act, one of these. */
 int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan);
 int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan);
-int publisher_may_publish(struct publisher *pub);
-int publisher_wake(struct publisher *pub); /* 1 */
+int publisher_may_publish(struct publisher *pub, uint64_t count); /* so many, one after the other */
+int publisher_wake(struct publisher *pub);                        /* 1 */
 void publisher_discard_slow(struct publisher *pub, struct lent *lent, struct floe_loan *loan);
 
 /* Which of our loans this is; NULL: none. What the caller holds is input. */
@@ -423,6 +423,18 @@ floe_inline int publisher_publish_marked(struct publisher *pub, struct floe_loan
  */
 int publisher_republish(struct publisher *pub, size_t size, const struct relay_plan *plan);
 
+/*
+ * Sends loans as one message, whose parts are taken together or not at all; count: 2 to
+ * FLOE_PARTS_MAX. 1 and all are empty; 0 would block, and all are as before, or were dropped; -EMSGSIZE
+ * the ring is not so deep; -EINVAL one of them is not ours, or there twice; or what refreshing said
+ */
+int publisher_publish_parts(struct publisher *pub, struct floe_loan *loans, uint32_t count);
+
+/* Lends what so many bytes need, in pieces of payload_max: how many; -EMSGSIZE more than `count`, or than
+ * one message can have; or what publisher_loan says, and nothing is lent. */
+int publisher_loan_parts(struct publisher *pub, size_t size, struct floe_loan *loans,
+			 uint32_t count);
+
 /* Can more than `count` messages be sent before one would block? 1, 0, or what refreshing said */
 int publisher_has_room(struct publisher *pub, uint64_t count);
 
@@ -434,8 +446,8 @@ static inline bool publisher_is_unwanted(const struct publisher *pub, uint32_t i
 	return load_relaxed(&pub->ring.segment->unwanted[index / 64]) >> index % 64 & 1;
 }
 
-/* Sleeps until publisher_may_publish: 1; 0 deadline; -EINTR */
-int publisher_wait(struct publisher *pub, int64_t deadline_ns);
+/* Sleeps until publisher_may_publish `count`, not more than the ring is deep: 1; 0 deadline; -EINTR */
+int publisher_wait(struct publisher *pub, uint64_t count, int64_t deadline_ns);
 
 /* Sleeps until `count` subscribers are there: 1; 0 deadline; -EINTR; or what refreshing said */
 int publisher_wait_for_members(struct publisher *pub, uint32_t count, int64_t deadline_ns);

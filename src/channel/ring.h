@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "base/compiler.h"
+#include "channel/part.h"
 #include "channel/segment_layout.h"
 
 struct ring {
@@ -71,14 +72,52 @@ floe_inline bool ring_commit(struct ring *r, struct slot_shared *slot, uint64_t 
 }
 
 /*
+ * Opens the slot of a part of the message that begins at r->next; the last part comes first, and all
+ * of it fits into the ring. Dying after this store loses the message that the slot had before.
+ */
+static inline struct slot_shared *ring_begin_part(struct ring *r, uint32_t index)
+{
+	struct slot_shared *slot = r->slots + (r->next + index) % r->depth;
+
+	store_relaxed(&slot->sequence, 2 * r->next - 1);
+	/* Pairs with the acquire fence in ring_still, as in ring_begin. */
+	fence_release();
+	return slot;
+}
+
+/* A part that is not the first. Dying after this store has sent nothing: ring_take_back. */
+static inline void ring_commit_part(struct ring *r, struct slot_shared *slot, uint32_t index)
+{
+	store_release(&slot->sequence, 2 * (r->next + index));
+}
+
+/* The first of `count` parts. Dying before the first store loses the message; after it, all of it is
+ * sent. */
+static inline void ring_commit_parts(struct ring *r, struct slot_shared *slot, uint32_t count)
+{
+	/* Pairs with the acquire in ring_look: all slots of the message, and what lies in them. */
+	store_release(&slot->sequence, 2 * r->next);
+	store_release(&r->segment->head, r->next + count - 1);
+	r->next += count;
+	r->slot = r->slots + r->next % r->depth;
+}
+
+/*
  * The last sequence that was published, from the slots alone: what they say counts, because the
  * writer may have died before it told head.
  */
 uint64_t ring_recover(const struct segment_shared *segment, uint32_t slots_offset, uint32_t depth);
 
 /* Do the slots hold what a publisher leaves: each its own messages, none older than the ring is
- * deep, none being written but the next? 0, or -EPROTO. */
+ * deep, none being written but the next, or what is left of parts that were never sent? 0, or -EPROTO. */
 int ring_check(const struct segment_shared *segment, uint32_t slots_offset, uint32_t depth);
+
+/*
+ * Parts after `last` that were written and not sent: their slots are odd again. By whoever adopts,
+ * before the next message. Dying anywhere here leaves some of it to the next one.
+ */
+void ring_take_back(struct segment_shared *segment, uint32_t slots_offset, uint32_t depth,
+		    uint64_t last);
 
 struct ring_reader {
 	const struct slot_shared *slot; /* where the message that it wants will be */
@@ -163,6 +202,9 @@ floe_inline uint64_t ring_reader_head(const struct ring_reader *r)
 
 /* A slot that was lapped must hold a message that belongs there: -EPROTO otherwise. */
 int ring_reader_check(const struct ring_reader *r);
+
+/* Of the message that `sequence` is a part of: which part, if its slot has it; else all zero. */
+struct part ring_reader_part(const struct ring_reader *r, uint64_t sequence);
 
 /*
  * After being lapped: moves on to the oldest message that can be expected to last; `attempt`

@@ -31,6 +31,11 @@
  * was not sent; after it, it was, also when head does not say so yet: readers look at slots, and
  * whoever adopts the segment sets head from them. A slot left odd has lost the message that it
  * held before, as publishing would have a moment later.
+ *
+ * A message in n parts, s to s+n-1, is written from its last part to its first: the even word of
+ * slot s sends all of it. Each of the other slots is 2s-1 while it is being written, and 2(s+i) when it
+ * is; who reads in order looks at none of them before slot s. Whoever adopts a ring where slot s never
+ * turned even sets those that did back to 2s-1: the one case in which a sequence becomes less.
  */
 
 #include <stddef.h>
@@ -49,7 +54,9 @@
 /* Requests and responses carry a number beside their payload, the mark: inline in `what`, else in
  * word[SLOT_CHUNK_MARK]. The straight path of subscribers knows of none. */
 #define SLOT_MARKED ((uint64_t)1 << 61)
-#define SLOT_FLAGS (SLOT_TIMED | SLOT_MARKED) /* beside an offset */
+/* A part of a message: which of how many is said in place of the mark, see part.h. */
+#define SLOT_PART ((uint64_t)1 << 60)
+#define SLOT_FLAGS (SLOT_TIMED | SLOT_MARKED | SLOT_PART) /* beside an offset */
 #define SLOT_MARK_SHIFT 8
 #define SLOT_MARK_BITS 48
 #define SLOT_MARK_MASK (((uint64_t)1 << SLOT_MARK_BITS) - 1)
@@ -63,7 +70,7 @@
 #define SLOT_CHUNK_SIZE 0
 #define SLOT_CHUNK_TIME 1 /* only with SLOT_TIMED */
 #define SLOT_CHUNK_NEXT 2 /* offset of the chunk that probably comes next, to be prefetched */
-#define SLOT_CHUNK_MARK 3 /* only with SLOT_MARKED */
+#define SLOT_CHUNK_MARK 3 /* only with SLOT_MARKED or SLOT_PART */
 
 /* Requests of one client that may be out at the same time, each with a bit of its own. */
 #define UNWANTED_WORDS 4

@@ -21,7 +21,7 @@
 
 /* What is written at once comes first: a page of feeds is touched when there are so many publishers. */
 struct tables {
-	size_t shares, places, feeds, end;
+	size_t shares, parts, places, feeds, end;
 };
 
 static struct tables lay_out(uint32_t holds_max)
@@ -29,7 +29,8 @@ static struct tables lay_out(uint32_t holds_max)
 	struct tables t = {0};
 
 	t.shares = count_round_up(holds_max) * sizeof(struct held);
-	t.places = t.shares + holds_max * sizeof(struct share);
+	t.parts = t.shares + holds_max * sizeof(struct share);
+	t.places = t.parts + holds_max * sizeof(struct part_taken);
 	t.feeds = size_align(t.places + (holds_max + 1) * sizeof(struct held *), FLOE_CACHELINE);
 	t.end = t.feeds + FLOE_PUBLISHERS_MAX * sizeof(struct feed);
 	return t;
@@ -71,6 +72,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.places = (struct held **)(void *)(memory + t.places),
 		.held = (struct held *)(void *)memory,
 		.shares = (struct share *)(void *)(memory + t.shares),
+		.parts = (struct part_taken *)(void *)(memory + t.parts),
 		.spin_ns = plan->spin_ns,
 		.look_ns = LOOK_NS,
 		.reliable = port->policy == FLOE_POLICY_RELIABLE,
@@ -113,6 +115,18 @@ static uint64_t history_to_keep(const struct subscriber *sub, const struct feed 
 	return sub->reliable && history > most ? most : history;
 }
 
+/* Who joins in the middle of a message in parts begins with its first, and where that may be gone with
+ * the message behind it: nothing of it was lost, for it began before. */
+static uint64_t begin_whole(const struct subscriber *sub, const struct feed *feed, uint64_t start)
+{
+	struct part part = ring_reader_part(&feed->reader, start);
+	uint64_t kept = history_to_keep(sub, feed, feed->reader.depth);
+
+	if (start - part.index + kept <= ring_reader_head(&feed->reader))
+		return start + part.count - part.index;
+	return start - part.index;
+}
+
 int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool joining,
 			uint64_t history)
 {
@@ -133,6 +147,8 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 	 * when we come to look was lost. */
 	start = joining ? ring_reader_start(&added->reader, history_to_keep(sub, added, history))
 			: 1;
+	if (joining)
+		start = begin_whole(sub, added, start);
 	ring_reader_seek(&added->reader, start);
 	bump(&sub->port->received, -start);
 	/* From here on a reliable subscriber is waited for. */
@@ -338,7 +354,12 @@ static void skip_old(struct subscriber *sub, struct feed *feed)
 
 	if (head > SEQUENCE_MAX || head < next || head - next < sub->depth)
 		return;
-	count = head - sub->depth + 1 - next;
+	count = head - sub->depth + 1;
+	/* Of a message in parts that ends there all is kept. */
+	count -= ring_reader_part(reader, count).index;
+	if (count <= next)
+		return;
+	count -= next;
 	ring_reader_seek(reader, next + count);
 	leave_out(sub, feed, count);
 }
@@ -381,11 +402,46 @@ static uint64_t read_time(const struct ready *ready, uint64_t what)
 
 static uint64_t read_mark(const struct ready *ready, uint64_t what)
 {
-	if (!(what & SLOT_MARKED))
+	return what & SLOT_MARKED ? slot_mark(ready->slot, what) : 0;
+}
+
+/*
+ * Is this part for us? 1; 0 overwritten meanwhile; -ESTALE the parts before it were not taken, so it
+ * is lost with them; -EPROTO; -EMSGSIZE, -ENOBUFS: all that are left are wanted, and are too many
+ */
+static int admit_part(const struct subscriber *sub, const struct ready *ready, struct part part)
+{
+	uint32_t left = part.count - part.index;
+
+	if (!ring_still(ready->slot, ready->want))
 		return 0;
-	if (what & SLOT_INLINE)
-		return what >> SLOT_MARK_SHIFT & SLOT_MARK_MASK;
-	return load_relaxed(&ready->slot->word[SLOT_CHUNK_MARK]) & SLOT_MARK_MASK;
+	if (!part_is_sound(part))
+		return -EPROTO;
+	if (part.index && ready->feed->within != ready->want / 2)
+		return -ESTALE;
+	if (!sub->parts_max)
+		return 1;
+	if (left > sub->parts_max || left > sub->holds_max)
+		return -EMSGSIZE;
+	return left > sub->holds_max - subscriber_held(sub) ? -ENOBUFS : 1;
+}
+
+/* By the place that the sample is about to take. */
+static void note_part(struct subscriber *sub, const struct ready *ready, struct part part)
+{
+	bool goes_on = part.index + 1 < part.count;
+
+	sub->parts[ready->held->ticket & PLACE_INDEX] = (struct part_taken){ready->held->ticket,
+									    part};
+	ready->feed->within = goes_on ? ready->want / 2 + 1 : 0;
+	sub->within = goes_on;
+}
+
+struct part subscriber_part_of(const struct subscriber *sub, const struct held *held)
+{
+	const struct part_taken *taken = &sub->parts[held->ticket & PLACE_INDEX];
+
+	return taken->ticket == held->ticket ? taken->part : (struct part){.count = 1};
 }
 
 /* The slot's relay, in a copy: 1; 0 overwritten meanwhile; -EPROTO there is none */
@@ -481,6 +537,7 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 		.want = feed->reader.want,
 	};
 	uint64_t what, time_ns;
+	struct part part;
 	int r = find_payload(sub, feed);
 
 	if (r == -EPROTO)
@@ -488,6 +545,12 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 	if (r <= 0)
 		return r;
 	what = load_relaxed(&ready.slot->what);
+	part = part_read(ready.slot, what);
+	r = what & SLOT_PART ? admit_part(sub, &ready, part) : 1;
+	if (r == -EPROTO)
+		return break_off(sub, feed);
+	if (r <= 0)
+		return r;
 	time_ns = read_time(&ready, what);
 	sub->mark = read_mark(&ready, what);
 	ready.what = what & SLOT_INLINE ? what & SLOT_SIZE_MASK : what & ~SLOT_FLAGS;
@@ -502,6 +565,8 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 	if (r <= 0)
 		return r;
 	ret->time_ns = time_ns;
+	if (part.count)
+		note_part(sub, &ready, part);
 	if (feed->leaving)
 		bump(&sub->port->received, 1); /* its cursor says nothing any more */
 	return subscriber_keep(sub, &ready, ret);
@@ -615,6 +680,18 @@ static void turn_to_earliest(struct subscriber *sub)
 	}
 }
 
+/* The parts of a message come one after the other, whatever others send. */
+static void turn_to_rest(struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++) {
+		struct feed *feed = &sub->feeds[i];
+
+		if (feed->within && feed->within == ring_reader_next(&feed->reader))
+			sub->turn = feed;
+	}
+	sub->within = false;
+}
+
 /* What could not be said when it was found out. */
 static int tell(struct subscriber *sub)
 {
@@ -642,7 +719,9 @@ static int take_any(struct subscriber *sub, struct floe_sample *ret)
 	if (!*sub->place)
 		return is_ready(sub) ? -ENOBUFS : 0;
 
-	if (sub->ordered)
+	if (sub->within)
+		turn_to_rest(sub);
+	else if (sub->ordered)
 		turn_to_earliest(sub);
 	for (uint32_t n = sub->feed_count; n; n--) {
 		struct feed *feed = sub->turn;
@@ -667,6 +746,81 @@ floe_noinline int subscriber_take_slow(struct subscriber *sub, struct floe_sampl
 	if (r == 1)
 		ret->ticket ^= TICKET_POLLED;
 	else
+		sub->calls->settle(sub->user, sub);
+	return r;
+}
+
+/* What was taken of a message whose rest is gone is lost with that, whatever is said of it. */
+static void give_up(struct subscriber *sub, struct feed *feed, struct floe_sample *samples,
+		    uint32_t count)
+{
+	feed->lost += samples[0].lost + count;
+	feed->within = 0;
+	sub->within = false;
+	bump(&sub->port->lost, count);
+	bump(&sub->port->received, -(uint64_t)count);
+	while (count-- > 0)
+		subscriber_give_back(sub, subscriber_find_any(sub, &samples[count]),
+				     &samples[count]);
+}
+
+/* The parts behind samples[0], which is part `first`: how many there are with that one; 0 they were
+ * overwritten; or what is wrong, and nothing is held */
+static int take_rest(struct subscriber *sub, struct feed *feed, struct part first,
+		     struct floe_sample *samples)
+{
+	uint32_t count = first.count - first.index;
+
+	for (uint32_t i = 1; i < count; i++) {
+		const struct held *held = *sub->place;
+		bool is_there = ring_look(&feed->reader) == RING_READY;
+		int r = is_there ? take_ready(sub, feed, &samples[i]) : 0;
+		struct part part = r == 1 ? subscriber_part_of(sub, held) : first;
+
+		if (r == 1 && (part.index != first.index + i || part.count != first.count)) {
+			give_up(sub, feed, samples, i + 1);
+			return break_off(sub, feed);
+		}
+		if (r != 1) {
+			give_up(sub, feed, samples, i);
+			return r == -ESTALE ? 0 : r;
+		}
+	}
+	return (int)count;
+}
+
+static int take_whole(struct subscriber *sub, struct floe_sample *ret, uint32_t count)
+{
+	for (unsigned attempt = 0; attempt < TAKE_ATTEMPTS; attempt++) {
+		struct held *held;
+		int r;
+
+		sub->parts_max = count;
+		r = subscriber_take(sub, ret);
+		sub->parts_max = 0;
+		if (r == -ENOBUFS && attempt == 0) {
+			subscriber_collect(sub);
+			continue;
+		}
+		if (r != 1)
+			return r;
+		held = subscriber_find_any(sub, ret);
+		r = take_rest(sub, held->feed, subscriber_part_of(sub, held), ret);
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+int subscriber_take_parts(struct subscriber *sub, struct floe_sample *ret, uint32_t count)
+{
+	int r = take_whole(sub, ret, count);
+
+	if (!sub->polled)
+		return r;
+	for (int i = 1; i < r; i++)
+		ret[i].ticket ^= TICKET_POLLED;
+	if (r < 1)
 		sub->calls->settle(sub->user, sub);
 	return r;
 }

@@ -66,6 +66,7 @@ struct feed {
 	struct region life;    /* that node's file, or nothing */
 	const shared_u32 *omen; /* in it, or NULL */
 	bool omen_told;         /* it is bad, and we have looked because of that */
+	uint64_t within;        /* the part that goes on with what was taken last; 0: none does */
 };
 
 /* A ticket says which place it is (8 bits) and counts how often that was in use, so that an old
@@ -84,6 +85,12 @@ struct held {
 	struct feed *feed;
 };
 static_assert(sizeof(struct held) == 64, "found by a shift");
+
+/* Which part the sample with this ticket is. What has no parts is not noted. */
+struct part_taken {
+	uint64_t ticket;
+	struct part part;
+};
 
 struct share;
 struct subscriber;
@@ -149,6 +156,10 @@ struct subscriber {
 	const struct subscriber_calls *calls;
 	void *user;
 
+	uint32_t parts_max; /* so many are wanted at once, or none; 0: one after the other */
+	bool within;        /* a message was taken in part: its feed is the next to be asked */
+	struct part_taken *parts; /* [holds_max] */
+
 	struct share *shares; /* [holds_max], channel/share.h */
 	/* A bit for each place whose sample was shared and is held by nobody any more: the one thing
 	 * here that other threads write. */
@@ -208,6 +219,16 @@ int subscriber_refresh(struct subscriber *sub);
 /* What refreshing said is said by the next take or wait, whatever there is to take. */
 void subscriber_tell_later(struct subscriber *sub, int r);
 int subscriber_wake_publisher(struct subscriber *sub, struct feed *feed); /* 1 */
+
+/*
+ * Takes all parts of the next message, up to `count`, or none: how many; 0 nothing there; -EMSGSIZE
+ * there are more than `count` or holds_max; -ENOBUFS so many cannot be held now; both leave it where it
+ * is; or what take says. A message that has no parts is one.
+ */
+int subscriber_take_parts(struct subscriber *sub, struct floe_sample *ret, uint32_t count);
+
+/* Which part a held sample is, of how many: {0, 1} if it has none. */
+struct part subscriber_part_of(const struct subscriber *sub, const struct held *held);
 
 /* What the straight path knows of the message that is ready: each of it was looked up once. */
 struct ready {

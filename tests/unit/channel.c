@@ -591,7 +591,7 @@ static void play_writer(void *user)
 
 		expect(r >= 0);
 		if (r == 0)
-			expect_equal(publisher_wait(&play->writer->publisher, -1), 1);
+			expect_equal(publisher_wait(&play->writer->publisher, 1, -1), 1);
 	}
 }
 
@@ -915,7 +915,7 @@ static void lend_after_blocking(int how)
 	expect(loan.data != NULL);
 	expect_equal(reader_take(reader), 1);
 	if (how == 1)
-		expect_equal(publisher_wait(pub, -1), 1);
+		expect_equal(publisher_wait(pub, 1, -1), 1);
 	if (how == 2)
 		publisher_discard(pub, &loan);
 	else

@@ -203,6 +203,30 @@ void writer_send_many(struct writer *writer, uint32_t count)
 		expect_equal(writer_send(writer), 1);
 }
 
+int writer_send_parts(struct writer *writer, uint32_t count)
+{
+	uint64_t first = writer->publisher.ring.next;
+	struct floe_loan loan[HELD_MAX] = {0};
+	int r = 1;
+
+	for (uint32_t i = 0; i < count && r == 1; i++) {
+		r = publisher_loan(&writer->publisher, message_size(writer, first + i), &loan[i]);
+		if (r != 1)
+			break;
+		expect_nobody_holds(writer->world, loan[i].data);
+		message_fill(loan[i].data, loan[i].size, first + i);
+	}
+	if (r == 1)
+		r = publisher_publish_parts(&writer->publisher, loan, count);
+	if (r == 1)
+		writer->sent = first + count - 1;
+	for (uint32_t i = 0; i < count; i++) {
+		expect(r != 1 || !loan[i].data);
+		publisher_discard(&writer->publisher, &loan[i]);
+	}
+	return r;
+}
+
 void writer_check(const struct writer *writer)
 {
 	const char *wrong = NULL;
@@ -365,25 +389,60 @@ uint32_t reader_publisher(struct reader *reader, uint32_t i)
 	return index_of(reader, &reader->held[i]);
 }
 
+/* A part comes right behind the part before it, or it does not come. */
+static void count_part(struct account *account, struct part part, uint64_t lost)
+{
+	if (part.index) {
+		expect_equal(lost, 0);
+		expect_equal(account->part.index + 1, part.index);
+		expect_equal(account->part.count, part.count);
+	}
+	account->part = part;
+}
+
+static void keep(struct reader *reader, const struct floe_sample *sample)
+{
+	struct subscriber *sub = &reader->subscriber;
+	struct account *account = &reader->account[index_of(reader, sample)];
+
+	account->received++;
+	account->lost += sample->lost;
+	count_part(account, subscriber_part_of(sub, subscriber_find(sub, sample)), sample->lost);
+	expect_equal(sample->sequence, account->last + sample->lost + 1);
+	expect(message_is(sample->data, sample->size, sample->sequence));
+	account->last = sample->sequence;
+	expect(reader->held_count < HELD_MAX);
+	reader->held[reader->held_count++] = *sample;
+}
+
 int reader_take(struct reader *reader)
 {
 	struct floe_sample sample = {0};
-	struct account *account;
 	int r = subscriber_take(&reader->subscriber, &sample);
 
-	if (r != 1) {
+	if (r == 1)
+		keep(reader, &sample);
+	else
 		reader->world->refused += r == -EPROTO;
-		return r;
+	return r;
+}
+
+int reader_take_parts(struct reader *reader)
+{
+	struct subscriber *sub = &reader->subscriber;
+	struct floe_sample sample[HELD_MAX] = {0};
+	uint32_t held = subscriber_held(sub);
+	int r = subscriber_take_parts(sub, sample, HELD_MAX);
+
+	reader->world->refused += r == -EPROTO;
+	expect_equal(subscriber_held(sub), held + (r > 0 ? (uint32_t)r : 0));
+	for (int i = 0; i < r; i++) {
+		struct part part = subscriber_part_of(sub, subscriber_find(sub, &sample[i]));
+
+		expect_equal(part.count - part.index, r - i);
+		keep(reader, &sample[i]);
 	}
-	account = &reader->account[index_of(reader, &sample)];
-	account->received++;
-	account->lost += sample.lost;
-	expect_equal(sample.sequence, account->last + sample.lost + 1);
-	expect(message_is(sample.data, sample.size, sample.sequence));
-	account->last = sample.sequence;
-	expect(reader->held_count < HELD_MAX);
-	reader->held[reader->held_count++] = sample;
-	return 1;
+	return r;
 }
 
 void reader_check(const struct reader *reader)
@@ -413,6 +472,16 @@ void reader_drain(struct reader *reader)
 
 	reader_release_all(reader);
 	while ((r = reader_take(reader)) == 1)
+		reader_release_all(reader);
+	expect_equal(r, 0);
+}
+
+void reader_drain_parts(struct reader *reader)
+{
+	int r;
+
+	reader_release_all(reader);
+	while ((r = reader_take_parts(reader)) > 0)
 		reader_release_all(reader);
 	expect_equal(r, 0);
 }

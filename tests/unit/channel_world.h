@@ -55,6 +55,7 @@ struct account {
 	uint64_t last;  /* sequence before the next expected one */
 	uint64_t received;
 	uint64_t lost;
+	struct part part; /* what the last one was of its message */
 	bool begun;
 };
 
@@ -106,6 +107,8 @@ void writer_leave(struct writer *writer);
 /* Loans, fills and publishes one message: 1, or what loan or publish said; not sent is discarded. */
 int writer_send(struct writer *writer);
 void writer_send_many(struct writer *writer, uint32_t count);
+/* One message of `count` parts; each is what a message of that sequence would be. As writer_send. */
+int writer_send_parts(struct writer *writer, uint32_t count);
 /* Walks all tables. */
 void writer_check(const struct writer *writer);
 
@@ -131,12 +134,15 @@ void reader_die(struct reader *reader);
 void reader_clean(struct reader *reader);
 /* Takes one, compares it with the account, and keeps it: 1, 0, <0 as floe_take. */
 int reader_take(struct reader *reader);
+/* The same for all parts of one: how many, 0, <0 as subscriber_take_parts. */
+int reader_take_parts(struct reader *reader);
 /* Which publisher the i-th held sample is of. */
 uint32_t reader_publisher(struct reader *reader, uint32_t i);
 void reader_release(struct reader *reader, uint32_t i);
 void reader_release_all(struct reader *reader);
 /* Takes and releases until nothing is there. */
 void reader_drain(struct reader *reader);
+void reader_drain_parts(struct reader *reader);
 /* What it holds is what it was when taken. */
 void reader_check(const struct reader *reader);
 /* All that `writer` sent is received or lost. */
