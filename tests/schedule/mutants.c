@@ -17,6 +17,8 @@ const char *const mutant_names[MUTANTS] = {
 	[TAKEOVER_FORGETS_RING] = "TAKEOVER_FORGETS_RING",
 	[RELEASE_FORGETS_HOLD] = "RELEASE_FORGETS_HOLD",
 	[SLOT_BEFORE_PAYLOAD] = "SLOT_BEFORE_PAYLOAD",
+	[FIRST_PART_FIRST] = "FIRST_PART_FIRST",
+	[PARTS_NOT_TAKEN_BACK] = "PARTS_NOT_TAKEN_BACK",
 	[TAKE_WITHOUT_FENCE] = "TAKE_WITHOUT_FENCE",
 	[RECLAIM_WITHOUT_FENCE] = "RECLAIM_WITHOUT_FENCE",
 	[VALUE_BEFORE_BYTES] = "VALUE_BEFORE_BYTES",
@@ -193,9 +195,11 @@ void mutant_loaded(const struct word_name *name, uint64_t value)
 		catch_up();
 }
 
-static bool is_put_off(const struct word_name *name, uint64_t value)
+static bool is_put_off(const struct word_name *name, uint64_t value, const struct site *site)
 {
 	switch (mutant) {
+	case FIRST_PART_FIRST:
+		return is_in(site, "ring_commit_part");
 	case HOLD_AFTER_VALIDATION:
 		return name->word == WORD_HOLD && value;
 	case HEAD_FIRST:
@@ -221,7 +225,9 @@ bool mutant_store(const struct word_name *name, void *word, unsigned size, uint6
 	if (mutant == JOIN_DOES_NOT_CLEAN && name->word == WORD_HOLD &&
 	    is_in(site, "subscriber_deinit"))
 		return true;
-	if (!is_put_off(name, value))
+	if (mutant == PARTS_NOT_TAKEN_BACK && is_in(site, "ring_take_back"))
+		return true;
+	if (!is_put_off(name, value, site))
 		return false;
 	put_off(word, size, value, order, site);
 	return true;
@@ -239,6 +245,7 @@ void mutant_stored(const struct word_name *name, uint64_t value)
 	if ((mutant == VALUE_BEFORE_BYTES && name->word == WORD_DONE) ||
 	    (mutant == TOTAL_BEFORE_COUNT && name->word == WORD_TOTAL) ||
 	    (mutant == HEAD_FIRST && name->word == WORD_HEAD) ||
+	    (mutant == FIRST_PART_FIRST && name->word == WORD_HEAD) ||
 	    (mutant == SLOT_BEFORE_PAYLOAD && name->word == WORD_SEQUENCE && value % 2 == 0))
 		catch_up();
 }

@@ -17,7 +17,7 @@
 static struct world *world;
 
 /* What an actor is to do. */
-struct part {
+struct duty {
 	struct writer *writer;
 	struct reader *reader;
 	struct reader_options options; /* who joins */
@@ -35,6 +35,7 @@ static struct lock *locks; /* [READERS_MAX] */
 static bool *writer_died;
 static bool *writer_stopped;
 static bool *reader_stopped; /* [READERS_MAX] */
+static uint32_t at_once;     /* parts of each message that the publisher sends in its turns */
 const uint64_t *schedule_head;
 
 /*
@@ -134,19 +135,19 @@ static struct word_name name_word(const void *address)
 static void send_until(struct writer *writer, uint64_t goal)
 {
 	while (writer->sent < goal) {
-		int r = writer_send(writer);
+		int r = at_once == 1 ? writer_send(writer) : writer_send_parts(writer, at_once);
 
 		expect(r >= 0);
 		if (r == 0)
-			expect_equal(publisher_wait(&writer->publisher, -1), 1);
+			expect_equal(publisher_wait(&writer->publisher, 1, -1), 1);
 	}
 }
 
 static void play_writer(void *user)
 {
-	const struct part *part = user;
+	const struct duty *duty = user;
 
-	send_until(part->writer, part->goal);
+	send_until(duty->writer, duty->goal);
 }
 
 static void take_over(struct writer *writer)
@@ -154,15 +155,15 @@ static void take_over(struct writer *writer)
 	uint64_t before = writer->sent;
 
 	expect_equal(writer_adopt(writer), 0);
-	expect(writer->sent == before || writer->sent == before + 1);
+	expect(writer->sent == before || writer->sent == before + at_once);
 }
 
 static void play_successor(void *user)
 {
-	const struct part *part = user;
+	const struct duty *duty = user;
 
-	take_over(part->writer);
-	send_until(part->writer, part->goal);
+	take_over(duty->writer);
+	send_until(duty->writer, duty->goal);
 }
 
 static void writer_dies(void *user)
@@ -193,19 +194,30 @@ static int take_one(struct reader *reader)
 
 static void play_reader(void *user)
 {
-	const struct part *part = user;
+	const struct duty *duty = user;
 
-	for (uint32_t i = 0; i < part->takes; i++)
-		(void)take_one(part->reader);
+	for (uint32_t i = 0; i < duty->takes; i++)
+		(void)take_one(duty->reader);
+}
+
+/* All parts of a message, or none. */
+static void play_whole_reader(void *user)
+{
+	const struct duty *duty = user;
+
+	for (uint32_t i = 0; i < duty->takes; i++) {
+		expect(reader_take_parts(duty->reader) >= 0);
+		reader_release_all(duty->reader);
+	}
 }
 
 /* Keeps what it took as long as it can. */
 static void play_holder(void *user)
 {
-	const struct part *part = user;
-	struct reader *reader = part->reader;
+	const struct duty *duty = user;
+	struct reader *reader = duty->reader;
 
-	for (uint32_t i = 0; i < part->takes; i++) {
+	for (uint32_t i = 0; i < duty->takes; i++) {
 		if (reader->held_count == reader->port->holds_max)
 			reader_release(reader, 0);
 		expect(reader_take(reader) >= 0);
@@ -215,49 +227,49 @@ static void play_holder(void *user)
 
 static void play_waiter(void *user)
 {
-	const struct part *part = user;
-	struct reader *reader = part->reader;
+	const struct duty *duty = user;
+	struct reader *reader = duty->reader;
 
-	while (reader->account[0].last < part->goal)
+	while (reader->account[0].last < duty->goal)
 		if (take_one(reader) == 0)
 			expect_equal(subscriber_wait(&reader->subscriber, -1), 1);
 }
 
 static void play_joiner(void *user)
 {
-	const struct part *part = user;
+	const struct duty *duty = user;
 
-	reader_join(world, (uint32_t)(part->reader - world->reader), &part->options);
+	reader_join(world, (uint32_t)(duty->reader - world->reader), &duty->options);
 	play_waiter(user);
 }
 
 /* Leaves with something in his hands, then comes once more, and gets the same port. */
 static void play_guest(void *user)
 {
-	struct part *part = user;
+	struct duty *duty = user;
 
-	reader_join(world, (uint32_t)(part->reader - world->reader), &part->options);
-	for (uint32_t i = 0; i < part->options.holds_max; i++)
-		expect(reader_take(part->reader) >= 0);
-	part->options.port = part->reader->port;
-	part->options.dirty = mutant == JOIN_DOES_NOT_CLEAN;
-	reader_leave(part->reader);
-	reader_join(world, (uint32_t)(part->reader - world->reader), &part->options);
+	reader_join(world, (uint32_t)(duty->reader - world->reader), &duty->options);
+	for (uint32_t i = 0; i < duty->options.holds_max; i++)
+		expect(reader_take(duty->reader) >= 0);
+	duty->options.port = duty->reader->port;
+	duty->options.dirty = mutant == JOIN_DOES_NOT_CLEAN;
+	reader_leave(duty->reader);
+	reader_join(world, (uint32_t)(duty->reader - world->reader), &duty->options);
 	play_reader(user);
 }
 
 static void reader_dies(void *user)
 {
-	const struct part *part = user;
+	const struct duty *duty = user;
 
-	reader_die(part->reader);
+	reader_die(duty->reader);
 }
 
 static void reader_stops(void *user)
 {
-	const struct part *part = user;
+	const struct duty *duty = user;
 
-	reader_stopped[part->reader - world->reader] = true;
+	reader_stopped[duty->reader - world->reader] = true;
 }
 
 static bool try_lock(struct lock *lock)
@@ -272,13 +284,13 @@ static bool try_lock(struct lock *lock)
  * faster. */
 static void play_cleaner(void *user)
 {
-	const struct part *part = user;
-	struct lock *lock = &locks[part->reader - world->reader];
+	const struct duty *duty = user;
+	struct lock *lock = &locks[duty->reader - world->reader];
 
-	if (!load_seq_cst(&part->reader->present) || !try_lock(lock))
+	if (!load_seq_cst(&duty->reader->present) || !try_lock(lock))
 		return;
-	if (load_seq_cst(&part->reader->present))
-		reader_clean(part->reader);
+	if (load_seq_cst(&duty->reader->present))
+		reader_clean(duty->reader);
 	lock->taken = false;
 }
 
@@ -292,18 +304,18 @@ static void nobody_cares(void *user)
  * Beginning and end
  */
 
-static struct part *part_make(struct part part)
+static struct duty *duty_make(struct duty duty)
 {
-	struct part *made = schedule_allocate(sizeof(*made));
+	struct duty *made = schedule_allocate(sizeof(*made));
 
-	*made = part;
+	*made = duty;
 	return made;
 }
 
-#define PART(...) part_make((struct part){__VA_ARGS__})
+#define DUTY(...) duty_make((struct duty){__VA_ARGS__})
 
 static const struct actor *add(const char *name, enum role role, void (*play)(void *user),
-			       void (*died)(void *user), struct part *part,
+			       void (*died)(void *user), struct duty *duty,
 			       const struct actor *after)
 {
 	void (*const stopped[])(void *user) = {
@@ -312,11 +324,12 @@ static const struct actor *add(const char *name, enum role role, void (*play)(vo
 		[ROLE_OTHER] = nobody_cares,
 	};
 
-	return schedule_add(&(struct play){name, role, play, died, stopped[role], part, after});
+	return schedule_add(&(struct play){name, role, play, died, stopped[role], duty, after});
 }
 
 static void begin(const struct writer_options *options)
 {
+	at_once = 1;
 	schedule_name = name_word;
 	world = schedule_allocate(sizeof(*world));
 	locks = schedule_allocate(READERS_MAX * sizeof(*locks));
@@ -390,15 +403,31 @@ static void send_once(struct writer *writer)
 	}
 }
 
+static uint64_t count_lost(void)
+{
+	uint64_t lost = 0;
+
+	for (uint32_t i = 0; i < READERS_MAX; i++)
+		lost += is_going(i) ? world->reader[i].account[0].lost : 0;
+	return lost;
+}
+
+/* When nobody lags nothing is lost, once it is told what was lost before. */
 static void send_enough(struct writer *writer)
 {
 	uint32_t count = writer->plan.depth + 1;
+	uint64_t lost;
 
 	if (schedule_losses())
 		count = writer->plan.pool[0].chunk_count + 2;
 	writer_check(writer);
+	send_once(writer);
+	drain_all();
+	lost = count_lost();
 	while (count--)
 		send_once(writer);
+	drain_all();
+	expect_equal(count_lost(), lost);
 	writer_check(writer);
 }
 
@@ -442,8 +471,8 @@ static void begin_lap(void)
 	begin(WRITER(.depth = 1, .holds = 1, .kinds = KIND_CHUNK));
 	join(0, READER(.holds_max = 1));
 	send_before(1);
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 5), NULL);
-	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 5), NULL);
+	add("reader", ROLE_READER, play_reader, NULL, DUTY(.reader = &world->reader[0], .takes = 2),
 	    NULL);
 }
 
@@ -453,10 +482,10 @@ static void begin_two_readers(void)
 	join(0, READER(.holds_max = 1));
 	join(1, READER(.holds_max = 2));
 	send_before(2);
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 8), NULL);
-	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 8), NULL);
+	add("reader", ROLE_READER, play_reader, NULL, DUTY(.reader = &world->reader[0], .takes = 2),
 	    NULL);
-	add("holder", ROLE_READER, play_holder, NULL, PART(.reader = &world->reader[1], .takes = 3),
+	add("holder", ROLE_READER, play_holder, NULL, DUTY(.reader = &world->reader[1], .takes = 3),
 	    NULL);
 }
 
@@ -465,8 +494,8 @@ static void begin_inline(void)
 	begin(WRITER(.depth = 1, .holds = 1, .kinds = KIND_INLINE));
 	join(0, READER(.holds_max = 1));
 	send_before(1);
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 3), NULL);
-	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 3), NULL);
+	add("reader", ROLE_READER, play_reader, NULL, DUTY(.reader = &world->reader[0], .takes = 2),
 	    NULL);
 }
 
@@ -475,20 +504,20 @@ static void begin_mixed(void)
 	begin(WRITER(.depth = 2, .holds = 2, .kinds = KIND_BOTH));
 	join(0, READER(.holds_max = 2, .depth = 1));
 	send_before(1);
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 4), NULL);
-	add("reader", ROLE_READER, play_holder, NULL, PART(.reader = &world->reader[0], .takes = 3),
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 4), NULL);
+	add("reader", ROLE_READER, play_holder, NULL, DUTY(.reader = &world->reader[0], .takes = 3),
 	    NULL);
 }
 
 /* A publisher that dies, its successor, and the successor's. */
 static void add_dynasty(uint64_t goal)
 {
-	struct part *part = PART(&world->writer[0], .goal = goal);
+	struct duty *duty = DUTY(&world->writer[0], .goal = goal);
 	const struct actor *first, *second;
 
-	first = add("writer", ROLE_WRITER, play_writer, writer_dies, part, NULL);
-	second = add("successor", ROLE_WRITER, play_successor, writer_dies, part, first);
-	add("third", ROLE_WRITER, play_successor, NULL, part, second);
+	first = add("writer", ROLE_WRITER, play_writer, writer_dies, duty, NULL);
+	second = add("successor", ROLE_WRITER, play_successor, writer_dies, duty, first);
+	add("third", ROLE_WRITER, play_successor, NULL, duty, second);
 }
 
 static void begin_succession(void)
@@ -497,7 +526,7 @@ static void begin_succession(void)
 	join(0, READER(.holds_max = 1));
 	send_before(3);
 	add_dynasty(6);
-	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	add("reader", ROLE_READER, play_reader, NULL, DUTY(.reader = &world->reader[0], .takes = 2),
 	    NULL);
 }
 
@@ -507,34 +536,60 @@ static void begin_succession_of_one(void)
 	join(0, READER(.holds_max = 1));
 	send_before(1);
 	add_dynasty(4);
-	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[0], .takes = 2),
+	add("reader", ROLE_READER, play_reader, NULL, DUTY(.reader = &world->reader[0], .takes = 2),
 	    NULL);
+}
+
+/* Of two parts each. Who takes them one after the other begins with the first of two. */
+static void begin_parts(void)
+{
+	begin(WRITER(.depth = 3, .loans_max = 2, .holds = 3, .kinds = KIND_CHUNK));
+	at_once = 2;
+	join(0, READER(.holds_max = 2));
+	join(1, READER(.holds_max = 1));
+	expect_equal(writer_send_parts(&world->writer[0], 2), 1);
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 6), NULL);
+	add("reader", ROLE_READER, play_whole_reader, NULL,
+	    DUTY(.reader = &world->reader[0], .takes = 2), NULL);
+	add("second", ROLE_READER, play_reader, NULL, DUTY(.reader = &world->reader[1], .takes = 2),
+	    NULL);
+}
+
+static void begin_succession_of_parts(void)
+{
+	begin(WRITER(.depth = 3, .loans_max = 2, .holds = 2, .kinds = KIND_BOTH));
+	join(0, READER(.holds_max = 2));
+	send_before(2);
+	at_once = 2;
+	add_dynasty(6);
+	add("reader", ROLE_READER, play_whole_reader, NULL,
+	    DUTY(.reader = &world->reader[0], .takes = 2), NULL);
 }
 
 static void begin_cleaning(void)
 {
 	const struct actor *dead;
-	struct part *part;
+	struct duty *duty;
 
 	begin(WRITER(.depth = 1, .holds = 2, .kinds = KIND_CHUNK));
 	join(0, READER(.holds_max = 1));
 	join(1, READER(.holds_max = 1));
-	part = PART(.reader = &world->reader[0], .takes = 2);
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 4), NULL);
-	dead = add("mortal", ROLE_READER, play_reader, reader_dies, part, NULL);
-	add("reader", ROLE_READER, play_reader, NULL, PART(.reader = &world->reader[1], .takes = 1),
+	duty = DUTY(.reader = &world->reader[0], .takes = 2);
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 4), NULL);
+	dead = add("mortal", ROLE_READER, play_reader, reader_dies, duty, NULL);
+	add("reader", ROLE_READER, play_reader, NULL, DUTY(.reader = &world->reader[1], .takes = 1),
 	    NULL);
-	add("cleaner", ROLE_OTHER, play_cleaner, nobody_cares, part, dead);
-	add("second", ROLE_OTHER, play_cleaner, nobody_cares, part, dead);
+	add("cleaner", ROLE_OTHER, play_cleaner, nobody_cares, duty, dead);
+	add("second", ROLE_OTHER, play_cleaner, nobody_cares, duty, dead);
 }
 
 static void begin_joining(void)
 {
 	begin(WRITER(.depth = 2, .holds = 2, .kinds = KIND_CHUNK));
 	send_before(2);
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 6), NULL);
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 6), NULL);
 	add("guest", ROLE_READER, play_guest, NULL,
-	    PART(.reader = &world->reader[0], .options = {.holds_max = 2, .history = 2},
+	    DUTY(.reader = &world->reader[0], .options = {.holds_max = 2, .history = 2},
 		 .takes = 1),
 	    NULL);
 }
@@ -544,9 +599,9 @@ static void begin_reliable_joining(void)
 {
 	begin(WRITER(.depth = 2, .holds = 1, .kinds = KIND_CHUNK));
 	send_before(1);
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 4), NULL);
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 4), NULL);
 	add("joiner", ROLE_READER, play_joiner, NULL,
-	    PART(.reader = &world->reader[0],
+	    DUTY(.reader = &world->reader[0],
 		 .options = {.policy = FLOE_POLICY_RELIABLE, .holds_max = 1, .history = 1},
 		 .goal = 4),
 	    NULL);
@@ -556,8 +611,8 @@ static void begin_waiting(void)
 {
 	begin(WRITER(.depth = 2, .holds = 1, .kinds = KIND_CHUNK));
 	join(0, READER(.holds_max = 1));
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 3), NULL);
-	add("waiter", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[0], .goal = 3),
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 3), NULL);
+	add("waiter", ROLE_READER, play_waiter, NULL, DUTY(.reader = &world->reader[0], .goal = 3),
 	    NULL);
 }
 
@@ -566,10 +621,10 @@ static void begin_waiting_together(void)
 	begin(WRITER(.depth = 2, .holds = 2, .kinds = KIND_CHUNK));
 	join(0, READER(.holds_max = 1));
 	join(1, READER(.holds_max = 1));
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 2), NULL);
-	add("waiter", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[0], .goal = 2),
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 2), NULL);
+	add("waiter", ROLE_READER, play_waiter, NULL, DUTY(.reader = &world->reader[0], .goal = 2),
 	    NULL);
-	add("second", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[1], .goal = 2),
+	add("second", ROLE_READER, play_waiter, NULL, DUTY(.reader = &world->reader[1], .goal = 2),
 	    NULL);
 }
 
@@ -578,7 +633,7 @@ static void begin_waiting_for_the_dead(void)
 	begin(WRITER(.depth = 2, .holds = 1, .kinds = KIND_CHUNK));
 	join(0, READER(.holds_max = 1));
 	add_dynasty(2);
-	add("waiter", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[0], .goal = 2),
+	add("waiter", ROLE_READER, play_waiter, NULL, DUTY(.reader = &world->reader[0], .goal = 2),
 	    NULL);
 }
 
@@ -586,8 +641,8 @@ static void begin_reliable(void)
 {
 	begin(WRITER(.depth = 1, .holds = 1, .kinds = KIND_CHUNK));
 	join(0, READER(.policy = FLOE_POLICY_RELIABLE, .holds_max = 1));
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 3), NULL);
-	add("waiter", ROLE_READER, play_waiter, NULL, PART(.reader = &world->reader[0], .goal = 3),
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 3), NULL);
+	add("waiter", ROLE_READER, play_waiter, NULL, DUTY(.reader = &world->reader[0], .goal = 3),
 	    NULL);
 }
 
@@ -595,14 +650,14 @@ static void begin_reliable(void)
 static void begin_reliable_until_death(void)
 {
 	const struct actor *dead;
-	struct part *part;
+	struct duty *duty;
 
 	begin(WRITER(.depth = 1, .holds = 1, .kinds = KIND_CHUNK));
 	join(0, READER(.policy = FLOE_POLICY_RELIABLE, .holds_max = 1));
-	part = PART(.reader = &world->reader[0], .goal = 3);
-	add("writer", ROLE_WRITER, play_writer, NULL, PART(&world->writer[0], .goal = 3), NULL);
-	dead = add("waiter", ROLE_READER, play_waiter, reader_dies, part, NULL);
-	add("cleaner", ROLE_OTHER, play_cleaner, nobody_cares, part, dead);
+	duty = DUTY(.reader = &world->reader[0], .goal = 3);
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 3), NULL);
+	dead = add("waiter", ROLE_READER, play_waiter, reader_dies, duty, NULL);
+	add("cleaner", ROLE_OTHER, play_cleaner, nobody_cares, duty, dead);
 }
 
 const struct scene scenes[] = {
@@ -612,6 +667,8 @@ const struct scene scenes[] = {
 	{"mixed", begin_mixed, end},
 	{"succession", begin_succession, end},
 	{"succession of one", begin_succession_of_one, end},
+	{"parts", begin_parts, end},
+	{"succession of parts", begin_succession_of_parts, end},
 	{"cleaning", begin_cleaning, end},
 	{"joining", begin_joining, end},
 	{"reliable joining", begin_reliable_joining, end},

@@ -10,7 +10,8 @@
  *   - nobody is lent a chunk that a living one holds, and what he holds stays what it was
  *   - every sample is whole, and of the sequence that it says; they come in order
  *   - what one got and what he was told to have lost is what was sent since he began
- *   - who is reliable loses nothing
+ *   - who is reliable loses nothing; nobody loses what is sent while he does not lag
+ *   - of a message in parts all are taken, or none; no part but behind the one before it
  *   - a successor goes on with the next sequence, and so does his
  *   - after that, with a cleaned place for each dead one: chunks are free, in the ring, lent or
  *     retired, each once; as many messages as there are chunks, and more, find a chunk at once; the
