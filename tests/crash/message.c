@@ -63,6 +63,26 @@ int message_publish(struct floe_publisher *pub, size_t size, uint64_t whose)
 	return r;
 }
 
+int message_publish_parts(struct floe_publisher *pub, uint64_t whose)
+{
+	struct floe_loan loan[WORLD_PARTS] = {0};
+	uint64_t next = message_published(pub) + 1;
+	int r = 1;
+
+	for (int i = 0; i < WORLD_PARTS && r == 1; i++) {
+		size_t size = i % 2 ? MESSAGE_INLINE : MESSAGE_CHUNK;
+
+		r = floe_loan(pub, size, &loan[i]);
+		if (r == 1)
+			message_write(loan[i].data, size, whose, next + (uint64_t)i);
+	}
+	if (r == 1)
+		r = floe_publish_parts(pub, loan, WORLD_PARTS);
+	for (int i = 0; i < WORLD_PARTS; i++)
+		floe_discard(pub, &loan[i]);
+	return r;
+}
+
 uint64_t message_published(struct floe_publisher *pub)
 {
 	struct floe_publisher_counts counts;

@@ -43,6 +43,9 @@ void account_add(struct account *account, const struct floe_sample *sample);
  * floe_loan says below 1. A loan that is not sent is given back. */
 int message_publish(struct floe_publisher *pub, size_t size, uint64_t whose);
 
+/* The same for one message of WORLD_PARTS, chunks and inline in turn. */
+int message_publish_parts(struct floe_publisher *pub, uint64_t whose);
+
 /* The last sequence of the ring. */
 uint64_t message_published(struct floe_publisher *pub);
 

@@ -394,12 +394,22 @@ static bool has_come(int64_t sent, int64_t more)
 	       wrong("the victim's last message that came", came, sent);
 }
 
+/* Of whoever died before, in one step. */
+static int64_t before_at_once(const struct script *script)
+{
+	const char *before = script->predecessors[0].script;
+
+	return before ? script_at_once(script_find(before)) : 0;
+}
+
 /* All that was sent is there, and nothing else; what nobody alive reads any more may be gone. */
 static bool is_all_there(const struct point *point, int64_t found)
 {
+	const struct script *script = point->round->script;
 	int64_t sent = (int64_t)atomic_load(&stage->sent);
 
-	if (found == sent || (!point->goes_on && found == sent + 1))
+	if (found == sent || (!point->goes_on && (found == sent + script_at_once(script) ||
+						  found == sent + before_at_once(script))))
 		return true;
 	/* It went with its process. */
 	if (found == 0 && point->round->script->ring == RING_BLOCK)
@@ -411,7 +421,7 @@ static bool is_all_there(const struct point *point, int64_t found)
 		return true;
 	/* One with another ring has removed that of the dead, because everybody had read it. */
 	if (found == 0 && (point->meeting == MEETING_LIFE || point->meeting == MEETING_VISIT))
-		return has_come(sent, point->round->script->predecessors[0].script != NULL);
+		return has_come(sent, before_at_once(script));
 	return wrong("messages in the ring", found, sent);
 }
 
@@ -434,10 +444,13 @@ static bool has_seen(int64_t last)
  * not. */
 static bool adds_up(const struct point *point)
 {
-	int64_t sent = (int64_t)atomic_load(&stage->all), came, more = !point->goes_on;
+	const struct script *script = point->round->script;
+	int64_t sent = (int64_t)atomic_load(&stage->all), came;
+	int64_t more = point->goes_on ? 0 : script_at_once(script);
 
 	for (size_t i = 0; i < PREDECESSORS_MAX; i++)
-		more += point->round->script->predecessors[i].script != NULL;
+		if (script->predecessors[i].script)
+			more += script_at_once(script_find(script->predecessors[i].script));
 	if (!actor_tell(&survivor, SURVIVOR_SEEN_ALL, 0, &came))
 		return false;
 	/* Nothing is read any more where nobody looked while it lived. */

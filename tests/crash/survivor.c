@@ -141,6 +141,12 @@ static int64_t publish_some(int64_t count)
 	return sent;
 }
 
+static void publish_parts(void)
+{
+	expect_equal(message_publish_parts(self.pub, MESSAGE_SURVIVOR), 1);
+	self.published += WORLD_PARTS;
+}
+
 /* It goes on by being read, and jumps over each sleep: a nap takes the same way each time, however
  * busy the machine is. */
 static int64_t nap_ns;
@@ -308,6 +314,9 @@ int64_t survivor_serve(int command, int64_t argument)
 		break;
 	case SURVIVOR_PUBLISH:
 		return publish_some(argument);
+	case SURVIVOR_PARTS:
+		publish_parts();
+		break;
 	case SURVIVOR_NAP:
 		nap();
 		break;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "victim.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 
@@ -25,6 +26,7 @@ static struct {
 	struct floe_publisher *pub;
 	struct floe_subscriber *sub;
 	struct floe_loan loan;
+	struct floe_loan part[WORLD_PARTS];
 	struct floe_sample sample[WORLD_HOLDS];
 	uint32_t sample_count;
 	uint64_t published;
@@ -132,6 +134,33 @@ static void publish_blocked(void)
 	expect_usual(r == 0);
 }
 
+static void loan_parts(void)
+{
+	for (int i = 0; i < WORLD_PARTS; i++) {
+		size_t size = i % 2 ? MESSAGE_INLINE : MESSAGE_CHUNK;
+		int r = floe_loan(self.pub, size, &self.part[i]);
+
+		expect_usual(r == 1);
+		expect(r == 0 || r == 1);
+	}
+}
+
+static void fill_parts(void)
+{
+	for (uint32_t i = 0; i < WORLD_PARTS; i++)
+		if (self.part[i].data)
+			message_write(self.part[i].data, self.part[i].size, MESSAGE_VICTIM,
+				      self.published + 1 + i);
+}
+
+static void publish_parts(void)
+{
+	expect_equal(floe_publish_parts(self.pub, self.part, WORLD_PARTS), 1);
+	self.published += WORLD_PARTS;
+	atomic_store(&stage->sent, self.published);
+	(void)atomic_fetch_add(&stage->all, WORLD_PARTS);
+}
+
 static void discard(void)
 {
 	floe_discard(self.pub, &self.loan);
@@ -216,6 +245,17 @@ static void take(void)
 	int r = take_one();
 
 	expect_usual(r == 1);
+}
+
+static void take_parts(void)
+{
+	uint32_t room = WORLD_HOLDS - self.sample_count;
+	int r = floe_take_parts(self.sub, &self.sample[self.sample_count], room);
+
+	expect_usual(r == (int)room);
+	expect(r >= 0 || (atomic_load(&stage->met) && (r == -EMSGSIZE || r == -ENOBUFS)));
+	if (r > 0)
+		self.sample_count += (uint32_t)r;
 }
 
 static void take_nothing(void)
@@ -411,6 +451,52 @@ const struct script scripts[] = {
 			{"publish-refresh", publish, SURVIVOR_JOIN},
 			{NULL, loan_chunk, SURVIVOR_LEAVE},
 			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "parts",
+		.at_once = WORLD_PARTS,
+		.steps = {
+			{NULL, open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{NULL, publish},
+			{NULL, loan_chunk, SURVIVOR_HOLD},
+			{NULL, fill},
+			{NULL, publish},
+			{NULL, loan_parts},
+			{NULL, fill_parts},
+			{"publish", publish_parts},
+			{NULL, loan_parts},
+			{NULL, fill_parts},
+			{"publish-wake", publish_parts, SURVIVOR_NAP},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "parts-heir",
+		.predecessors = {{"parts", "publish"}},
+		.steps = {
+			{"adopt", open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "taker",
+		.steps = {
+			{NULL, open_subscriber},
+			{"take-parts", take_parts, SURVIVOR_PARTS},
+			{NULL, look},
+			{NULL, release_all},
+			{NULL, take, SURVIVOR_PARTS},
+			{"take-rest", take_parts},
+			{NULL, release_all},
+			{NULL, look, SURVIVOR_PARTS},
+			{"take-lapped", take_parts, SURVIVOR_PARTS},
+			{"close", close_subscriber},
 		},
 	},
 	{
@@ -791,6 +877,11 @@ size_t script_count_steps(const struct script *wanted)
 	while (count < STEPS_MAX && wanted->steps[count].run)
 		count++;
 	return count;
+}
+
+int64_t script_at_once(const struct script *wanted)
+{
+	return wanted->at_once ? wanted->at_once : 1;
 }
 
 size_t script_find_step(const struct script *wanted, const char *name)

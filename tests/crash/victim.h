@@ -38,6 +38,7 @@ struct script {
 	enum ring_kind ring;           /* of its publisher */
 	uint32_t survivor_policy;      /* of the survivor's subscriber */
 	bool alone;                    /* there is no survivor */
+	uint32_t at_once;              /* messages that one step may send; 0: 1 */
 	bool needs_root;               /* others map memory of its process */
 	const struct pattern *pattern; /* what the others do, unless it is about messages */
 	struct predecessor predecessors[PREDECESSORS_MAX];
@@ -51,6 +52,7 @@ extern const size_t script_count;
 
 const struct script *script_find(const char *name);
 size_t script_find_step(const struct script *script, const char *name);
+int64_t script_at_once(const struct script *script);
 size_t script_count_steps(const struct script *script);
 
 /* All that its victim leaves is in the folder, and the same each time: not where memory or chunks of

@@ -20,6 +20,7 @@
 #define WORLD_SOURCE "crash.source" /* what the victim relays comes from here */
 #define WORLD_DEPTH 3
 #define WORLD_HOLDS 2
+#define WORLD_PARTS 2 /* of messages that have some */
 #define WORLD_RELAYS 6
 #define WORLD_SOURCE_POOL (WORLD_RELAYS + 3) /* 1 in its ring, 1 lent, 1 taken and not sent on */
 #define WORLD_POOL 8                         /* chunks of the victim's ring */
@@ -97,6 +98,7 @@ enum survivor_command {
 	SURVIVOR_NOTHING,
 	SURVIVOR_OPEN,       /* argument: policy of its subscriber */
 	SURVIVOR_PUBLISH,    /* so many, chunks and inline in turn; result: those that were sent */
+	SURVIVOR_PARTS,      /* one message of WORLD_PARTS */
 	SURVIVOR_NAP,        /* a wait whose deadline is over: publishers are asked for a wake */
 	SURVIVOR_HOLD,       /* takes one and keeps it */
 	SURVIVOR_HELD,       /* result: how many it keeps */
