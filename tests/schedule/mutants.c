@@ -18,7 +18,6 @@ const char *const mutant_names[MUTANTS] = {
 	[RELEASE_FORGETS_HOLD] = "RELEASE_FORGETS_HOLD",
 	[SLOT_BEFORE_PAYLOAD] = "SLOT_BEFORE_PAYLOAD",
 	[FIRST_PART_FIRST] = "FIRST_PART_FIRST",
-	[PARTS_NOT_TAKEN_BACK] = "PARTS_NOT_TAKEN_BACK",
 	[TAKE_WITHOUT_FENCE] = "TAKE_WITHOUT_FENCE",
 	[RECLAIM_WITHOUT_FENCE] = "RECLAIM_WITHOUT_FENCE",
 	[VALUE_BEFORE_BYTES] = "VALUE_BEFORE_BYTES",
@@ -224,8 +223,6 @@ bool mutant_store(const struct word_name *name, void *word, unsigned size, uint6
 		return true;
 	if (mutant == JOIN_DOES_NOT_CLEAN && name->word == WORD_HOLD &&
 	    is_in(site, "subscriber_deinit"))
-		return true;
-	if (mutant == PARTS_NOT_TAKEN_BACK && is_in(site, "ring_take_back"))
 		return true;
 	if (!is_put_off(name, value, site))
 		return false;

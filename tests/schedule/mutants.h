@@ -23,7 +23,6 @@ enum mutant {
 	RELEASE_FORGETS_HOLD,      /* release leaves the hold */
 	SLOT_BEFORE_PAYLOAD,       /* the message is sent, then filled */
 	FIRST_PART_FIRST,          /* the others are there when head says so */
-	PARTS_NOT_TAKEN_BACK,      /* the successor leaves what was not sent as it is */
 	TAKE_WITHOUT_FENCE,       /* hold and second look are ordered by release and acquire only */
 	RECLAIM_WITHOUT_FENCE,    /* no fence before the scan of the holds */
 	VALUE_BEFORE_BYTES,       /* a board's value is done, then filled */
