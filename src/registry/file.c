@@ -63,12 +63,15 @@ int file_make_dir(int dirfd, const char *name, mode_t mode, struct floe_error *e
 {
 	int r = os->make_dir(dirfd, name, mode & 0777);
 	floe_cleanup(os_close_fdp) int fd = -1;
+	struct stat seen;
 
 	if (r == -EEXIST)
 		return 0;
 	if (r < 0)
 		return error_system(error, r, "make folder", name);
 
+	if (os->stat_at(dirfd, name, &seen) == 0 && (seen.st_mode & 07777) == (mode & 07777))
+		return 1;
 	/* The umask took bits away that the parent folder grants. Dying before this leaves a folder
 	 * that is too strict for other users; its owner's next use does not mend that, `clean` and
 	 * removing it do. */
