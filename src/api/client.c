@@ -34,8 +34,8 @@ static uint64_t next_number(uint64_t number)
 	return number > MARK_INDEX ? number : number + MARK_NEXT_REQUEST;
 }
 
-static int send_to(struct client *c, struct connection *k, struct floe_loan *loan,
-		   int64_t deadline_ns, uint64_t *ret_request)
+static int send_to(struct client *c, struct connection *k, struct lent *lent,
+		   struct floe_loan *loan, int64_t deadline_ns, uint64_t *ret_request)
 {
 	struct publisher *pub = &k->requests->publisher;
 	uint32_t place = c->free[c->free_count - 1];
@@ -45,7 +45,7 @@ static int send_to(struct client *c, struct connection *k, struct floe_loan *loa
 
 	if (publisher_is_unwanted(pub, place))
 		publisher_set_unwanted(pub, place, false);
-	r = publisher_publish_marked(pub, loan, number);
+	r = publisher_publish_lent(pub, lent, loan, number);
 	if (r <= 0)
 		return r;
 	c->free_count--;
@@ -136,11 +136,12 @@ floe_inline int take_response(struct client *c, struct floe_response *ret)
 	struct subscriber *sub = &c->responses->subscriber;
 	struct floe_sample sample;
 	unsigned drops = 0;
+	struct feed *feed;
 	uint64_t mark;
 	int r;
 
-	while ((r = subscriber_take_marked(sub, &sample, &mark)) == 1) {
-		uint64_t sender = subscriber_feed_of(sub, &sample)->sender;
+	while ((r = subscriber_take_marked(sub, &sample, &mark, &feed)) == 1) {
+		uint64_t sender = feed->sender;
 		struct pending *p = &c->pending[mark & MARK_INDEX];
 
 		if (floe_unlikely(p->number != (mark & MARK_REQUEST) || p->server != sender ||
@@ -358,28 +359,30 @@ FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *l
 				 int64_t deadline_ns, uint64_t *ret_request)
 {
 	struct connection *k;
+	struct lent *lent;
 	int r = -EINVAL;
 	struct client *c = find(client, &r);
 
 	if (!c || !loan)
 		return r;
-	k = connection_find_lender(c, loan);
+	k = connection_find_lender(c, loan, &lent);
 	if (!k)
 		return -EINVAL;
 	if (k->gone)
 		return -EPIPE;
-	return c->free_count ? send_to(c, k, loan, deadline_ns, ret_request) : 0;
+	return c->free_count ? send_to(c, k, lent, loan, deadline_ns, ret_request) : 0;
 }
 
 FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loan *loan)
 {
 	struct connection *k;
+	struct lent *lent;
 	int r;
 	struct client *c = find(client, &r);
 
 	if (!c || !loan)
 		return;
-	k = connection_find_lender(c, loan);
+	k = connection_find_lender(c, loan, &lent);
 	if (!k)
 		return;
 	publisher_discard(&k->requests->publisher, loan);

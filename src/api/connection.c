@@ -318,11 +318,14 @@ int connection_lend(struct client *c, size_t size, struct floe_loan *ret)
 }
 
 struct connection *connection_find_other_lender(const struct client *c,
-						const struct floe_loan *loan)
+						const struct floe_loan *loan,
+						struct lent **ret_lent)
 {
-	for (struct connection *k = c->connections; k; k = k->next)
-		if (k->requests && publisher_find(&k->requests->publisher, loan))
+	for (struct connection *k = c->connections; k; k = k->next) {
+		*ret_lent = k->requests ? publisher_find(&k->requests->publisher, loan) : NULL;
+		if (*ret_lent)
 			return k;
+	}
 	return NULL;
 }
 

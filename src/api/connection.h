@@ -46,17 +46,21 @@ void connection_lose_broken(struct client *c);
 /* As floe_client_loan, when a place is free. */
 int connection_lend(struct client *c, size_t size, struct floe_loan *ret);
 
-/* From whom this was lent; NULL: it is not a loan of this client. */
+/* From whom this was lent, and as what; NULL: it is not a loan of this client. */
 struct connection *connection_find_other_lender(const struct client *c,
-						const struct floe_loan *loan);
+						const struct floe_loan *loan,
+						struct lent **ret_lent);
 floe_inline struct connection *connection_find_lender(const struct client *c,
-						      const struct floe_loan *loan)
+						      const struct floe_loan *loan,
+						      struct lent **ret_lent)
 {
 	struct connection *last = c->lender;
 
-	if (floe_likely(last && last->requests && publisher_find(&last->requests->publisher, loan)))
+	*ret_lent = last && last->requests ? publisher_find(&last->requests->publisher, loan)
+					   : NULL;
+	if (floe_likely(*ret_lent))
 		return last;
-	return connection_find_other_lender(c, loan);
+	return connection_find_other_lender(c, loan, ret_lent);
 }
 
 void connection_close_all(struct client *c);

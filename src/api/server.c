@@ -69,16 +69,17 @@ floe_inline int take_any(struct server *s, struct floe_request *ret)
 		struct active *a = next_place(s);
 		struct floe_sample sample;
 		struct caller *caller;
+		struct feed *feed;
 
 		if (floe_unlikely(s->waits)) {
 			sample = s->waiting;
 			r = enter_first(s, a, &sample, ret);
 			continue;
 		}
-		r = subscriber_take_marked(sub, &sample, &a->mark);
+		r = subscriber_take_marked(sub, &sample, &a->mark, &feed);
 		if (r != 1)
 			return r;
-		caller = subscriber_feed_of(sub, &sample)->user;
+		caller = feed->user;
 		if (floe_likely(caller && !caller->gone && caller->responses))
 			return enter(s, a, caller, &sample, ret);
 		r = enter_first(s, a, &sample, ret);

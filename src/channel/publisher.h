@@ -404,16 +404,20 @@ floe_inline void publisher_expect_send(const struct publisher *pub)
 /* publisher_publish, with a number of SLOT_MARK_BITS beside the payload. Nobody is waited for: that
  * there is room is known to the caller. Not for a ring with timestamps. 1; -EINVAL, or what
  * refreshing said */
-floe_inline int publisher_publish_marked(struct publisher *pub, struct floe_loan *loan,
-					 uint64_t mark)
+floe_inline int publisher_publish_lent(struct publisher *pub, struct lent *lent,
+				       struct floe_loan *loan, uint64_t mark)
 {
-	struct lent *lent = publisher_find(pub, loan);
-
 	if (floe_unlikely(!lent || loan->size - 1 >= lent->size || pub->told || pub->fenced ||
 			  pub->wants_refresh ||
 			  load_relaxed(&pub->hints->subscribers) != pub->subscribers_seen))
 		return publisher_publish_marked_slow(pub, loan, mark);
 	return publisher_send_marked(pub, lent, loan, mark);
+}
+
+floe_inline int publisher_publish_marked(struct publisher *pub, struct floe_loan *loan,
+					 uint64_t mark)
+{
+	return publisher_publish_lent(pub, publisher_find(pub, loan), loan, mark);
 }
 
 /*

@@ -407,9 +407,16 @@ floe_inline bool subscriber_is_empty(const struct subscriber *sub)
 	       ring_sequence(reader->slot) < reader->want;
 }
 
-/* The same for what carries a mark, and hardly anything else does. */
+/* Where a sample came from that is known to be held. */
+floe_inline struct feed *subscriber_feed_of(const struct subscriber *sub,
+					    const struct floe_sample *sample)
+{
+	return sub->held[sample->ticket & sub->holds_mask].feed;
+}
+
+/* The same for what carries a mark, and hardly anything else does; and whose it is. */
 floe_inline int subscriber_take_marked(struct subscriber *sub, struct floe_sample *ret,
-				       uint64_t *ret_mark)
+				       uint64_t *ret_mark, struct feed **ret_feed)
 {
 	struct feed *feed = sub->turn;
 	struct ready ready = {
@@ -442,11 +449,14 @@ floe_inline int subscriber_take_marked(struct subscriber *sub, struct floe_sampl
 		ready.what &= ~SLOT_MARKED;
 		r = subscriber_take_chunk(sub, &ready, ret);
 	}
+	*ret_feed = feed;
 	if (floe_likely(r))
 		return subscriber_keep(sub, &ready, ret);
 slow:
 	r = subscriber_take_slow(sub, ret);
 	*ret_mark = sub->mark;
+	if (r == 1)
+		*ret_feed = subscriber_feed_of(sub, ret);
 	return r;
 }
 
@@ -460,13 +470,6 @@ floe_inline struct held *subscriber_find(struct subscriber *sub, const struct fl
 	if (floe_unlikely(held->ticket != ticket || !held->feed))
 		return NULL;
 	return held;
-}
-
-/* Where a sample came from that is known to be held. */
-floe_inline struct feed *subscriber_feed_of(const struct subscriber *sub,
-					    const struct floe_sample *sample)
-{
-	return sub->held[sample->ticket & sub->holds_mask].feed;
 }
 
 /* The same for any sample, also of a subscriber with a descriptor. */
