@@ -2,13 +2,15 @@
 """Why floe is not first, where that has been looked into: found by profiling, said in a sentence."""
 
 KERNEL_BUFFERS = ("Its buffers are in the kernel, where resident memory does not count them. Two empty "
-                  "programs take 232 KiB (see the floor); floe 480 more: 260 are the library's code and "
-                  "tables, which all its programs share, 110 the ring, which is reserved so that a full "
+                  "programs take 222 KiB (see the floor); floe 415 more: 160 are the library's code and "
+                  "constants, which all its programs share, 105 the ring, which is reserved so that a full "
                   "file system is an error at opening, the rest private tables, heap and stack.")
 OPENING = ("Starting two processes is 0.9 ms of it (see the floor). The first floe subscriber of a domain opens "
-           "in 0.48 ms, a publisher beside it in 0.30 ms: about a hundred system calls each for "
+           "in 0.41 ms, a publisher in the same process in 0.27 ms: about ninety system calls each for "
            "folders, the node's file and its lock, the ring's memory, and a look for what the dead have "
-           "left. This one notices no death and cleans up after nobody.")
+           "left. In a process of its own the publisher needs up to 0.7 ms: it meets some 60 pages for the first "
+           "time. Nobody sleeps for a fixed time, and the two open side by side. This one notices no death and "
+           "cleans up after nobody.")
 KERNEL_WORK = ("Its work is done in the kernel, whose instructions are not counted: see the system calls. "
                "`publish` has the time.")
 WAKING = ("floe_wait sleeps on three words at once, for messages, for new publishers and for the death of "
