@@ -109,7 +109,7 @@ static int plan_ring(const struct estate_topic *t, struct ring_file_options *ret
 		given.type = type;
 	r = options_read_publisher_under(&o, &given, t->config.name, terms, room);
 	if (r == 0)
-		r = options_plan(&o, &ret->plan, &fixed);
+		r = options_plan(&o, NULL, &ret->plan, &fixed);
 	if (r < 0)
 		return r;
 	ret->mode = o.mode;

@@ -152,6 +152,15 @@ static void add_elastic(struct table *table, const struct floe_publisher_info *p
 		table_add(table, "no");
 }
 
+static void add_header(struct table *table, const struct floe_publisher_info *publisher)
+{
+	if (publisher->header_size)
+		table_add(table, "%llu %s", (unsigned long long)publisher->header_size,
+			  text_name(publisher->header).text);
+	else
+		table_add(table, "no");
+}
+
 static void print_publishers(const struct look_topic *topic)
 {
 	static const struct table_column columns[] = {
@@ -160,7 +169,7 @@ static void print_publishers(const struct look_topic *topic)
 		{"PAYLOAD MAX", true}, {"CHUNKS", true},   {"LOANS", true},
 		{"WOULD BLOCK", true}, {"WAKES", true},    {"MODE", true},
 		{"TIMES", false},      {"SPILLED", true},  {"ELASTIC", true},
-		{"MEMORY", true},
+		{"HEADER", false},     {"MEMORY", true},
 	};
 	struct table table;
 
@@ -184,9 +193,34 @@ static void print_publishers(const struct look_topic *topic)
 		table_add(&table, "%s", publisher->flags & FLOE_TIMESTAMPS ? "yes" : "no");
 		table_add_number(&table, publisher->spilled);
 		add_elastic(&table, publisher);
+		add_header(&table, publisher);
 		table_add(&table, "%s", text_bytes(publisher->memory).text);
 	}
 	if (topic->publishers_count) {
+		(void)putchar('\n');
+		table_print(&table, stdout);
+	}
+	table_deinit(&table);
+}
+
+static void print_attributes(const struct look_topic *topic)
+{
+	static const struct table_column columns[] = {
+		{"ATTRIBUTE OF", true},
+		{"KEY", false},
+		{"VALUE", false},
+	};
+	struct table table;
+
+	table_init(&table, columns, FRAME_COUNT_OF(columns));
+	for (size_t i = 0; i < topic->attributes_count; i++) {
+		const struct look_attribute *attribute = &topic->attributes[i];
+
+		table_add_number(&table, attribute->publisher);
+		table_add(&table, "%s", text_name(attribute->info.key).text);
+		table_add(&table, "%s", text_name(attribute->info.value).text);
+	}
+	if (topic->attributes_count) {
 		(void)putchar('\n');
 		table_print(&table, stdout);
 	}
@@ -324,6 +358,7 @@ static void print_topic(const struct look_topic *topic)
 		printf("notifiers   %u\nwriters     %u\n", info->notifiers, info->writers);
 	printf("memory      %s\n", text_bytes(info->memory).text);
 	print_publishers(topic);
+	print_attributes(topic);
 	print_loans(topic);
 	print_subscribers(topic);
 	print_seats(topic, FLOE_SEAT_NOTIFIER);
@@ -432,6 +467,8 @@ const struct command info_command = {
 		"many one after the other had the place of a notifier or a board writer.\n"
 		"SPILLED counts chunks that were larger than the best because that pool was\n"
 		"exhausted. ELASTIC is the memory of chunks of any size, and its quota.\n"
+		"HEADER is what a publisher sends beside each payload: its bytes and the name\n"
+		"of their type. Attributes are what publishers say about themselves.\n"
 		"\n"
 		"Loans that are out are listed when their program runs with\n"
 		"FLOE_TRACE_LOANS=1 or was compiled with it, or when it had none left (then\n"

@@ -159,6 +159,24 @@ int look_seats(struct look_topic *topic, struct floe_view *view)
 	return r;
 }
 
+static void look_at_attributes(struct look_topic *topic, struct floe_view *view)
+{
+	topic->attributes = frame_alloc(topic->publishers_count * FLOE_ATTRIBUTES_MAX + 1,
+					sizeof(*topic->attributes));
+	for (size_t i = 0; i < topic->publishers_count; i++) {
+		struct floe_attribute_info info[FLOE_ATTRIBUTES_MAX];
+		uint32_t publisher = topic->publishers[i].index;
+		int count = topic->publishers[i].attributes
+				    ? floe_view_attributes(view, topic->info.name, publisher, info,
+							   sizeof(info[0]), FLOE_ATTRIBUTES_MAX)
+				    : 0;
+
+		for (int k = 0; k < count && k < FLOE_ATTRIBUTES_MAX; k++)
+			topic->attributes[topic->attributes_count++] = (struct look_attribute){
+				publisher, info[k]};
+	}
+}
+
 int look_inside(struct look_topic *topic, struct floe_view *view)
 {
 	void *publishers = NULL;
@@ -171,6 +189,7 @@ int look_inside(struct look_topic *topic, struct floe_view *view)
 		return r;
 	topic->publishers = publishers;
 	look_at_loans(topic, view);
+	look_at_attributes(topic, view);
 
 	r = load_lenient(&subscribers, &topic->subscribers_count, fill_subscribers, view,
 			 topic->info.name, sizeof(*topic->subscribers));
@@ -228,6 +247,7 @@ void look_topic_end(struct look_topic *topic)
 {
 	free(topic->publishers);
 	free(topic->loans);
+	free(topic->attributes);
 	free(topic->subscribers);
 	free(topic->seats);
 	*topic = (struct look_topic){0};

@@ -22,12 +22,19 @@ struct look_loan {
 	struct floe_loan_info info;
 };
 
+struct look_attribute {
+	uint32_t publisher;
+	struct floe_attribute_info info;
+};
+
 struct look_topic {
 	struct floe_topic_info info;
 	struct floe_publisher_info *publishers; /* NULL until look_inside */
 	size_t publishers_count;
 	struct look_loan *loans; /* of all publishers, those that are known */
 	size_t loans_count;
+	struct look_attribute *attributes; /* of all publishers */
+	size_t attributes_count;
 	struct floe_subscriber_info *subscribers;
 	size_t subscribers_count;
 	struct floe_seat_info *seats; /* notifiers and board writers */

@@ -140,6 +140,8 @@ json_t *object_publisher(const struct floe_publisher_info *publisher)
 	set(object, "memory", publisher->memory);
 	set(object, "generation", publisher->generation);
 	set_text(object, "type", publisher->type);
+	set(object, "header_size", publisher->header_size);
+	set_text(object, "header", publisher->header);
 	return object;
 }
 
@@ -161,6 +163,8 @@ json_t *object_subscriber(const struct floe_subscriber_info *subscriber)
 	set(object, "holds_max", subscriber->holds_max);
 	set(object, "behind", subscriber->behind);
 	set_text(object, "type", subscriber->type);
+	set(object, "header_size_wanted", subscriber->header_size);
+	set(object, "attributes_wanted", subscriber->attributes);
 	return object;
 }
 
@@ -218,6 +222,21 @@ static json_t *object_loan(const struct look_loan *loan)
 	return object;
 }
 
+/* A publisher with what it says about itself. */
+static json_t *object_with_attributes(const struct look_topic *topic,
+				      const struct floe_publisher_info *publisher)
+{
+	json_t *object = object_publisher(publisher);
+	json_t *attributes = json_object();
+
+	for (size_t i = 0; i < topic->attributes_count; i++)
+		if (topic->attributes[i].publisher == publisher->index)
+			set_text(attributes, topic->attributes[i].info.key,
+				 topic->attributes[i].info.value);
+	(void)json_object_set_new(object, "attributes", attributes);
+	return object;
+}
+
 json_t *object_inside(const struct look_topic *topic)
 {
 	json_t *object = object_topic(&topic->info);
@@ -228,7 +247,8 @@ json_t *object_inside(const struct look_topic *topic)
 	json_t *writers = json_array();
 
 	for (size_t i = 0; i < topic->publishers_count; i++)
-		(void)json_array_append_new(publishers, object_publisher(&topic->publishers[i]));
+		(void)json_array_append_new(publishers,
+					    object_with_attributes(topic, &topic->publishers[i]));
 	for (size_t i = 0; i < topic->subscribers_count; i++)
 		(void)json_array_append_new(subscribers, object_subscriber(&topic->subscribers[i]));
 	for (size_t i = 0; i < topic->loans_count; i++)

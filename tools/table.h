@@ -16,7 +16,7 @@ struct table_column {
 	bool is_number; /* stands to the right */
 };
 
-#define TABLE_COLUMNS_MAX 16
+#define TABLE_COLUMNS_MAX 24
 
 struct table {
 	const struct table_column *columns; /* TABLE_COLUMNS_MAX at most */

@@ -65,6 +65,10 @@ extern "C" {
 #define FLOE_POOLS_MAX 8
 #define FLOE_RELAYS_MAX 255
 #define FLOE_PARTS_MAX 255
+#define FLOE_HEADER_MAX 4096
+#define FLOE_ATTRIBUTES_MAX 8
+#define FLOE_ATTRIBUTE_KEY_MAX 64
+#define FLOE_ATTRIBUTE_VALUE_MAX 256
 #define FLOE_PAYLOAD_MAX ((size_t)1 << 40)
 
 /* A payload up to this size travels inside the slot: one cache line for the whole hop. With
@@ -98,6 +102,13 @@ struct floe_type {
 struct floe_pool {
 	size_t chunk_size; /* bytes; rounded up to 64 */
 	size_t chunk_count;
+};
+
+/* What a publisher says about itself, in words of its own: UTF-8 without control characters. */
+struct floe_attribute {
+	const char *key; /* 1 to FLOE_ATTRIBUTE_KEY_MAX bytes, no '/', no '=' */
+	const char *
+		value; /* up to FLOE_ATTRIBUTE_VALUE_MAX bytes; wanted by a subscriber, NULL: any */
 };
 
 /*
@@ -179,6 +190,15 @@ struct floe_publisher_options {
 	 * time: see floe_republish. At least depth + what subscribers hold, or it says 0; 0: none, and
 	 * floe_republish says -EINVAL. Not with FLOE_ELASTIC, nor in a block of yours. */
 	size_t relays_max;
+	/* A header of header->size bytes (1 to FLOE_HEADER_MAX) beside each payload: floe_loan_header.
+	 * Publishers and subscribers that both have one must agree as about the type, and in the size
+	 * also where it has no name; a subscriber that wants one agrees with no publisher without. Each
+	 * chunk takes so much more, rounded up to 64 bytes. Its schema is not kept. NULL: none. */
+	const struct floe_type *header;
+	/* Up to FLOE_ATTRIBUTES_MAX, no key twice, copied: for all to read (floe_view_attributes).
+	 * Publishers of a topic that have the same key must have the same value. */
+	const struct floe_attribute *attributes;
+	size_t attributes_count;
 };
 
 /* floe_subscriber_options.policy: what happens when this subscriber lags a whole ring behind */
@@ -213,6 +233,11 @@ struct floe_subscriber_options {
 	/* A message should come at least so often: floe_wait says -ETIME when none did, counted from
 	 * the last time that it said 1 or -ETIME, or from the opening. 0: it need not. */
 	uint64_t expect_ns;
+	/* Each publisher must have this header, and these attributes: else who comes second is told
+	 * -EPROTOTYPE. NULL: whatever there is. */
+	const struct floe_type *header;
+	const struct floe_attribute *attributes;
+	size_t attributes_count;
 };
 
 struct floe_publisher;
@@ -304,6 +329,14 @@ FLOE_PUBLIC int floe_loan_parts(struct floe_publisher *pub, size_t size, struct 
  * One loan is an ordinary message. */
 FLOE_PUBLIC int floe_publish_parts(struct floe_publisher *pub, struct floe_loan *loans,
 				   size_t count);
+
+/*
+ * The header of a loan: floe_publisher_options.header->size bytes beside the payload, aligned to 64, or
+ * where both travel inside a slot to the alignment of its type, at least 8. Contents undefined; it is sent
+ * and given back with the loan. A payload travels inside its slot if the header fits in there too. NULL:
+ * not a loan of this publisher, or it has no header.
+ */
+FLOE_PUBLIC void *floe_loan_header(struct floe_publisher *pub, const struct floe_loan *loan);
 
 /* A loan that is out. */
 struct floe_loan_info {
@@ -436,6 +469,14 @@ FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns);
 FLOE_PUBLIC FLOE_DIRECT void floe_release(struct floe_subscriber *sub, struct floe_sample *sample);
 
 /*
+ * The header beside a sample's payload, aligned as in the loan; read-only, and good as long as the
+ * sample. ret_size: its bytes; may be NULL. Also for who wanted none. NULL: not a sample of this
+ * subscriber, or its publisher sends no headers.
+ */
+FLOE_PUBLIC const void *floe_sample_header(struct floe_subscriber *sub,
+					   const struct floe_sample *sample, size_t *ret_size);
+
+/*
  * Shared samples: one that was taken is given to several owners, in any threads of this process, and
  * is released by the last of them. There is one for each of holds_max, in memory that was laid down
  * when the subscriber was opened. ref, get and unref take no lock, make no system call and are for any
@@ -453,6 +494,10 @@ FLOE_PUBLIC int floe_sample_share(struct floe_subscriber *sub, struct floe_sampl
  * has no owner any more, or belongs to the parent. */
 FLOE_PUBLIC const struct floe_sample *floe_shared_sample_get(
 	const struct floe_shared_sample *shared);
+
+/* floe_sample_header of what was taken; any thread. NULL: it has none, or as above. */
+FLOE_PUBLIC const void *floe_shared_sample_header(const struct floe_shared_sample *shared,
+						  size_t *ret_size);
 
 /* One owner more: the same again; NULL as above. */
 FLOE_PUBLIC struct floe_shared_sample *floe_shared_sample_ref(struct floe_shared_sample *shared);
@@ -490,10 +535,11 @@ FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub);
  * take says -EACCES.
  *   1 sent, and the sample is empty; 0 would block, as floe_publish says, or relays_max chunks are in
  *   use: the sample stays yours; -EINVAL not a sample of this subscriber, no relays_max, or larger than
- *   payload_max; -EXDEV the two are in different domains; -EOPNOTSUPP the first publisher's memory is a
+ *   payload_max; -EPROTOTYPE `pub` has a header and this sample none of that size, -EXDEV the two are in
+ *   different domains; -EOPNOTSUPP the first publisher's memory is a
  *   block of its program; or what floe_publish says.
- * `sample->size` may have been made smaller (not 0): that much is sent. Both handles are used by the
- * calling thread. Closing `sub` keeps what is needed in its place; closing `pub` keeps the ring as ever.
+ * `sample->size` may have been made smaller (not 0): that much is sent, with its header if `pub` has one.
+ * Both handles are used by the calling thread. Closing `sub` keeps what is needed in its place; closing `pub` keeps the ring as ever.
  */
 FLOE_PUBLIC int floe_republish(struct floe_publisher *pub, struct floe_subscriber *sub,
 			       struct floe_sample *sample);

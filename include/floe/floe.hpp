@@ -134,6 +134,12 @@ template <class T> constexpr floe_type describe() noexcept
 
 } // namespace detail
 
+/*
+ * For options: what a T is. options.header = &floe::type_of<stamp>; makes a publisher send a stamp beside
+ * each message, which loan.header<stamp>() and sample.header<stamp>() lead to, and a subscriber want it.
+ */
+template <class T> inline constexpr floe_type type_of = detail::describe<T>();
+
 template <class T> class publisher;
 template <class T> class subscriber;
 template <class T> class sample;
@@ -207,6 +213,11 @@ template <class T> class loan
 	element *end() const noexcept
 	{
 		return get() + size();
+	}
+	/* As floe_loan_header; H: the one of the publisher's options. */
+	template <class H> H *header() const noexcept
+	{
+		return static_cast<H *>(floe_loan_header(pub_, &loan_));
 	}
 	/* Only so many elements will be sent, 1 to size(). */
 	void shrink(std::size_t count) noexcept
@@ -395,6 +406,14 @@ template <class T> class shared_sample
 	{
 		return get() + size();
 	}
+	/* nullptr: there is none of that size. */
+	template <class H> const H *header() const noexcept
+	{
+		std::size_t size = 0;
+		const void *header = floe_shared_sample_header(shared_, &size);
+
+		return size == sizeof(H) ? static_cast<const H *>(header) : nullptr;
+	}
 	std::uint64_t sequence() const noexcept
 	{
 		const floe_sample *sample = floe_shared_sample_get(shared_);
@@ -493,6 +512,14 @@ template <class T> class sample
 		return get() + size();
 	}
 
+	/* nullptr: there is none of that size. */
+	template <class H> const H *header() const noexcept
+	{
+		std::size_t size = 0;
+		const void *header = floe_sample_header(sub_, &sample_, &size);
+
+		return size == sizeof(H) ? static_cast<const H *>(header) : nullptr;
+	}
 	std::uint64_t sequence() const noexcept
 	{
 		return sample_.sequence;

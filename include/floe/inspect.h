@@ -77,6 +77,9 @@ struct floe_publisher_info {
 	uint64_t solid;         /* elastic: bytes of chunks that have memory */
 	uint64_t quota;         /* elastic: of these at most */
 	uint64_t loans_refused; /* because loans_max loans were out */
+	uint64_t header_size;   /* bytes beside each payload; 0: none */
+	char header[128];       /* the name of their type */
+	uint64_t attributes;    /* how many: floe_view_attributes */
 };
 
 struct floe_subscriber_info {
@@ -94,6 +97,8 @@ struct floe_subscriber_info {
 	uint64_t behind; /* messages published and not yet taken, all publishers */
 	char type[128];
 	char process[64];
+	uint64_t header_size; /* of the header that it wants; 0: none */
+	uint64_t attributes;  /* how many it wants */
 };
 
 /* Who has the file of a notifier, or of a board's writer. */
@@ -150,6 +155,16 @@ FLOE_PUBLIC int floe_view_seats(struct floe_view *view, const char *topic,
 FLOE_PUBLIC int floe_view_loans(struct floe_view *view, const char *topic, uint32_t publisher,
 				struct floe_loan_info *ret, size_t size, size_t count);
 
+struct floe_attribute_info {
+	char key[FLOE_ATTRIBUTE_KEY_MAX + 8];
+	char value[FLOE_ATTRIBUTE_VALUE_MAX + 8];
+};
+
+/* The same for the attributes of one publisher, also of a dead one whose ring is there. -EPROTO, -EACCES
+ * and the like: its memory cannot be read. */
+FLOE_PUBLIC int floe_view_attributes(struct floe_view *view, const char *topic, uint32_t publisher,
+				     struct floe_attribute_info *ret, size_t size, size_t count);
+
 /* The schema text of a topic: returns its length without the final NUL (0: none), writes at most
  * `size` bytes including a final NUL. */
 FLOE_PUBLIC ssize_t floe_view_schema(struct floe_view *view, const char *topic, char *ret,
@@ -186,6 +201,11 @@ FLOE_PUBLIC void floe_observer_close(struct floe_observer *observer);
  */
 FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 				   struct floe_sample *ret);
+
+/* The header beside the sample that this observer read last, of *ret_size bytes (may be NULL), as good as
+ * its payload. NULL: it has none, or another one was read since. */
+FLOE_PUBLIC const void *floe_observer_header(struct floe_observer *observer,
+					     const struct floe_sample *sample, size_t *ret_size);
 
 /*
  * The same without a copy: `ret->data` is where the payload lies in its publisher's memory (or, if

@@ -58,6 +58,9 @@ struct floe_client_options {
 	const char *dir;
 	const char *domain;
 	struct floe_error *error;
+	/* That each server must have, as for subscribers. */
+	const struct floe_attribute *attributes;
+	size_t attributes_count;
 };
 
 struct floe_server_options {
@@ -72,6 +75,9 @@ struct floe_server_options {
 	const char *dir;
 	const char *domain;
 	struct floe_error *error;
+	/* As for publishers; floe_view_attributes shows them on the topic NAME@service. */
+	const struct floe_attribute *attributes;
+	size_t attributes_count;
 };
 
 struct floe_client;

@@ -225,6 +225,8 @@ static int meet(struct client *c, const struct floe_client_options *o)
 		.dir = o->dir,
 		.domain = o->domain,
 		.error = o->error,
+		.attributes = o->attributes,
+		.attributes_count = o->attributes_count,
 	};
 	char topic[SERVICE_NAME_MAX];
 	int r = service_join_types(&type, o->request, o->response, o->error);
@@ -237,6 +239,8 @@ static int meet(struct client *c, const struct floe_client_options *o)
 	if (r < 0)
 		return r;
 	wanted.type = NULL;
+	wanted.attributes = NULL;
+	wanted.attributes_count = 0;
 	wanted.history = 0;
 	wanted.holds_max = o->holds_max;
 	wanted.policy = FLOE_POLICY_RELIABLE;
@@ -299,6 +303,7 @@ FLOE_PUBLIC ssize_t floe_client_memory_size(const struct floe_client_options *op
 	struct floe_client_options o;
 	struct floe_publisher_options ring = {.size = sizeof(ring), .holds_max = ACTIVE_DEFAULT};
 	int r = options_read_client(&o, options);
+	struct accord_shared wish;
 	ssize_t size;
 
 	if (r < 0)
@@ -309,7 +314,9 @@ FLOE_PUBLIC ssize_t floe_client_memory_size(const struct floe_client_options *op
 	size = service_rings_size(&ring, servers, FLOE_SERVERS_MAX);
 	if (size < 0)
 		return size;
-	return size + (ssize_t)(port_size(1) + port_size((uint32_t)o.holds_max));
+	accord_format(&wish, NULL, o.attributes, o.attributes_count);
+	return size +
+	       (ssize_t)(port_size(1) + accord_size(&wish) + port_size((uint32_t)o.holds_max));
 }
 
 /*

@@ -156,6 +156,20 @@ FLOE_PUBLIC int floe_view_loans(struct floe_view *view, const char *topic, uint3
 	return r;
 }
 
+FLOE_PUBLIC int floe_view_attributes(struct floe_view *view, const char *topic, uint32_t publisher,
+				     struct floe_attribute_info *ret, size_t size, size_t count)
+{
+	struct floe_attribute_info info[FLOE_ATTRIBUTES_MAX];
+	struct view *v = check(view, ret, size, count);
+	int r;
+
+	if (!v || check_topic(topic) < 0 || publisher >= FLOE_PUBLISHERS_MAX)
+		return -EINVAL;
+	r = view_attributes(&v->domain, topic, publisher, info, FLOE_ATTRIBUTES_MAX);
+	hand_over(ret, size, count, info, sizeof(info[0]), r < 0 ? 0 : r);
+	return r;
+}
+
 FLOE_PUBLIC int floe_view_subscribers(struct floe_view *view, const char *topic,
 				      struct floe_subscriber_info *ret, size_t size, size_t count)
 {

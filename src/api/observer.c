@@ -46,14 +46,18 @@ struct observation {
 	uint64_t history;
 	bool joining;
 	int64_t looked_ns;
-	unsigned char *copy;
+	unsigned char *copy; /* the header in whole lines, if there is one, and the payload */
 	size_t copy_size;
+	const void *
+		read; /* the payload that was read last; NULL: there was none, or it was not copied */
+	const void *header;
+	size_t header_size;
 };
 
 static int refresh(void *user, struct subscriber *sub)
 {
 	struct observation *o = user;
-	struct type_shared any = {0};
+	struct party any = {.wants = true};
 
 	return feeds_read(&o->feeds, sub, &o->topic, &any, o->joining, o->history, NULL);
 }
@@ -266,13 +270,20 @@ static bool is_hollow(const struct observation *o, const struct held *held,
 
 /* Nobody keeps the payload there: if its memory is gone and there is no other, reading it would be
  * a signal. Asking is an error. Before Linux 5.14 nobody can ask. */
-static bool is_there(const struct floe_sample *sample)
+static bool is_there(const void *data, size_t data_size)
 {
-	uintptr_t begin = (uintptr_t)sample->data & ~(ELASTIC_PAGE - 1);
-	size_t size = size_align((uintptr_t)sample->data - begin + sample->size, ELASTIC_PAGE);
-	int r = os->advise((void *)begin, size, MADV_POPULATE_READ);
+	uintptr_t begin = (uintptr_t)data & ~(ELASTIC_PAGE - 1);
+	size_t size = size_align((uintptr_t)data - begin + data_size, ELASTIC_PAGE);
+	int r = data ? os->advise((void *)begin, size, MADV_POPULATE_READ) : 0;
 
 	return r == 0 || r == -EINVAL;
+}
+
+static void note_header(struct observation *o, const void *data, const void *header, size_t size)
+{
+	o->read = data;
+	o->header = header;
+	o->header_size = header ? size : 0;
 }
 
 /* 1; 0 it was overwritten; -ENOMEM */
@@ -282,6 +293,8 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 	const struct origin *origin = subscriber_origin_of(&o->subscriber, held);
 	const struct feed *feed = held->feed;
 	bool elastic = origin ? origins_is_elastic(origin) : feed->elastic;
+	const void *header;
+	size_t header_size, room;
 
 	if (peek) {
 		sample->data = NULL;
@@ -289,12 +302,17 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 	}
 	if (elastic && is_hollow(o, held, sample))
 		return 0;
-	if (!make_room(o, sample->size))
+	header = subscriber_header(&o->subscriber, held, &header_size);
+	room = header ? segment_header_room((uint32_t)header_size) : 0;
+	if (!make_room(o, room + sample->size))
 		return -ENOMEM;
-	if (elastic && !is_there(sample))
+	if (elastic && !(is_there(sample->data, sample->size) && is_there(header, header_size)))
 		return 0;
-	memcpy(o->copy, sample->data, sample->size);
-	sample->data = o->copy;
+	if (header)
+		memcpy(o->copy, header, header_size);
+	memcpy(o->copy + room, sample->data, sample->size);
+	sample->data = o->copy + room;
+	note_header(o, sample->data, header ? o->copy : NULL, header_size);
 	return is_whole(feed, sample->sequence) &&
 	       !(origin && load_relaxed(origin->life) & PORT_WITHDRAWN);
 }
@@ -383,6 +401,8 @@ static int borrow(struct observation *o, struct floe_sample *ret)
 {
 	struct floe_sample taken = {0};
 	const struct held *held;
+	const void *header;
+	size_t header_size;
 	int r = subscriber_take(&o->subscriber, &taken);
 
 	if (r <= 0)
@@ -390,6 +410,8 @@ static int borrow(struct observation *o, struct floe_sample *ret)
 	held = subscriber_find(&o->subscriber, &taken);
 	if (subscriber_origin_of(&o->subscriber, held))
 		return copy_taken(o, 0, &taken, ret);
+	header = subscriber_header(&o->subscriber, held, &header_size);
+	note_header(o, taken.data, header, header_size);
 	*ret = taken;
 	ret->ticket = held->feed->index;
 	subscriber_release(&o->subscriber, &taken);
@@ -430,7 +452,10 @@ static const struct feed *find_feed(const struct observation *o, const struct fl
 
 static bool is_own(const struct observation *o, const void *data)
 {
-	return data == (const void *)o->subscriber.held->words || (data && data == o->copy);
+	uintptr_t at = (uintptr_t)data;
+
+	return data == (const void *)o->subscriber.held->words ||
+	       (data && at - (uintptr_t)o->copy < o->copy_size);
 }
 
 FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct floe_sample *sample)
@@ -454,4 +479,17 @@ FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct 
 	if (head < sample->sequence || head - sample->sequence >= feed->reader.depth)
 		return 1;
 	return (int)(feed->reader.depth - (head - sample->sequence));
+}
+
+FLOE_PUBLIC const void *floe_observer_header(struct floe_observer *observer,
+					     const struct floe_sample *sample, size_t *ret_size)
+{
+	const struct observation *o = handle_find(observer, HANDLE_OBSERVER);
+	bool found = o && sample && sample->data && sample->data == o->read;
+
+	if (!o && sample && refuse(observer) == 1)
+		return floe_observer_header(observer, sample, ret_size);
+	if (ret_size)
+		*ret_size = found ? o->header_size : 0;
+	return found ? o->header : NULL;
 }

@@ -68,6 +68,53 @@ int options_check_type(const struct floe_type *type, struct floe_error *error)
 	return 0;
 }
 
+static int check_header(const struct floe_type *header, struct floe_error *error)
+{
+	if (!header)
+		return 0;
+	if (header->size == 0 || header->size > FLOE_HEADER_MAX)
+		return error_set(error, -EINVAL, "a header has 1 to %d bytes", FLOE_HEADER_MAX);
+	if (header->alignment &&
+	    (!is_power_of_two(header->alignment) || header->alignment > FLOE_CACHELINE))
+		return error_set(error, -EINVAL, "a header's alignment is a power of two up to %d",
+				 FLOE_CACHELINE);
+	return options_check_type(header, error);
+}
+
+static int check_attribute(const struct floe_attribute *attributes, size_t i, bool wants,
+			   struct floe_error *error)
+{
+	const struct floe_attribute *a = &attributes[i];
+	int r = name_check(a->key, "attribute's key", FLOE_ATTRIBUTE_KEY_MAX, error);
+
+	if (r == 0 && (a->value || !wants))
+		r = name_check_text(a->value, "attribute's value", FLOE_ATTRIBUTE_VALUE_MAX, error);
+	if (r < 0)
+		return r;
+	if (strchr(a->key, '='))
+		return error_set(error, -EINVAL, "the attribute's key '%.100s' has a '='", a->key);
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(attributes[k].key, a->key))
+			return error_set(error, -EINVAL, "there are two attributes '%.100s'",
+					 a->key);
+	return 0;
+}
+
+static int check_attributes(const struct floe_attribute *attributes, size_t count, bool wants,
+			    struct floe_error *error)
+{
+	int r = 0;
+
+	if (!attributes != !count)
+		return error_set(error, -EINVAL, "attributes and attributes_count belong together");
+	if (count > FLOE_ATTRIBUTES_MAX)
+		return error_set(error, -EINVAL, "at most %d attributes are possible",
+				 FLOE_ATTRIBUTES_MAX);
+	for (size_t i = 0; i < count && r == 0; i++)
+		r = check_attribute(attributes, i, wants, error);
+	return r;
+}
+
 static void set_default(size_t *value, size_t standard)
 {
 	if (*value == 0)
@@ -178,6 +225,10 @@ static int complete_publisher(struct floe_publisher_options *o)
 		r = check_flags(o);
 	if (r == 0)
 		r = options_check_type(o->type, o->error);
+	if (r == 0)
+		r = check_header(o->header, o->error);
+	if (r == 0)
+		r = check_attributes(o->attributes, o->attributes_count, false, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->depth, DEPTH_DEFAULT);
@@ -200,6 +251,16 @@ static int complete_publisher(struct floe_publisher_options *o)
 		r = check_range(o->holds_max, (size_t)FLOE_HOLDS_MAX * FLOE_SUBSCRIBERS_MAX,
 				"holds_max", o->error);
 	return r;
+}
+
+void options_offer(const struct floe_publisher_options *o, struct accord_shared *ret_offer)
+{
+	accord_format(ret_offer, o->header, o->attributes, o->attributes_count);
+}
+
+void options_wish(const struct floe_subscriber_options *o, struct accord_shared *ret_wish)
+{
+	accord_format(ret_wish, o->header, o->attributes, o->attributes_count);
 }
 
 int options_read_publisher(struct floe_publisher_options *ret,
@@ -230,10 +291,13 @@ static void fill_in(struct floe_publisher_options *o, const struct terms_shared 
 static int check_memory_max(const struct floe_publisher_options *o, const char *topic,
 			    const struct terms_shared *terms)
 {
+	struct accord_shared offer;
 	struct segment_plan plan;
 	bool fixed;
-	int r = options_plan(o, &plan, &fixed);
+	int r;
 
+	options_offer(o, &offer);
+	r = options_plan(o, &offer, &plan, &fixed);
 	if (r < 0 || terms->memory_max == 0)
 		return r;
 	if (segment_lay_out(&plan).size > terms->memory_max)
@@ -270,6 +334,10 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 	r = explain(r, o->error);
 	if (r == 0)
 		r = options_check_type(o->type, o->error);
+	if (r == 0)
+		r = check_header(o->header, o->error);
+	if (r == 0)
+		r = check_attributes(o->attributes, o->attributes_count, true, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->holds_max, SUBSCRIBER_HOLDS_DEFAULT);
@@ -320,6 +388,8 @@ int options_read_client(struct floe_client_options *ret, const struct floe_clien
 		r = options_check_type(o->request, o->error);
 	if (r == 0)
 		r = options_check_type(o->response, o->error);
+	if (r == 0)
+		r = check_attributes(o->attributes, o->attributes_count, true, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->payload_max, PAYLOAD_DEFAULT);
@@ -348,6 +418,8 @@ int options_read_server(struct floe_server_options *ret, const struct floe_serve
 		r = options_check_type(o->request, o->error);
 	if (r == 0)
 		r = options_check_type(o->response, o->error);
+	if (r == 0)
+		r = check_attributes(o->attributes, o->attributes_count, false, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->payload_max, PAYLOAD_DEFAULT);
@@ -504,12 +576,18 @@ static void sort_pools(struct segment_plan *plan)
 		}
 }
 
+static size_t header_room(const struct floe_publisher_options *o)
+{
+	return o->header ? segment_header_room((uint32_t)o->header->size) : 0;
+}
+
 static int plan_pools(const struct floe_publisher_options *o, struct segment_plan *plan)
 {
 	plan->pool_count = (uint32_t)o->pools_count;
 	for (uint32_t i = 0; i < plan->pool_count; i++)
 		plan->pool[i] = (struct pool_plan){
-			.chunk_size = size_align(o->pools[i].chunk_size, o->alignment),
+			.chunk_size = size_align(o->pools[i].chunk_size + header_room(o),
+						 o->alignment),
 			.chunk_count = (uint32_t)o->pools[i].chunk_count,
 			.chunk_count_max = (uint32_t)o->pools[i].chunk_count,
 		};
@@ -518,7 +596,7 @@ static int plan_pools(const struct floe_publisher_options *o, struct segment_pla
 		if (plan->pool[i].chunk_size == plan->pool[i - 1].chunk_size)
 			return error_set(o->error, -EINVAL,
 					 "two pools have chunks of %zu bytes: make one of them",
-					 plan->pool[i].chunk_size);
+					 plan->pool[i].chunk_size - header_room(o));
 	return 0;
 }
 
@@ -534,7 +612,7 @@ static size_t chunk_alignment(const struct floe_publisher_options *o)
 /* chunks = depth + loans + holds: with these a loan never fails. */
 static void plan_one_pool(const struct floe_publisher_options *o, struct segment_plan *plan)
 {
-	size_t chunk_size = size_align(o->payload_max, chunk_alignment(o));
+	size_t chunk_size = size_align(o->payload_max + header_room(o), chunk_alignment(o));
 	size_t needed = o->depth + o->loans_max + o->holds_max;
 	size_t growth = o->depth + o->loans_max + GROWTH_HOLDS;
 
@@ -553,7 +631,7 @@ static void plan_one_pool(const struct floe_publisher_options *o, struct segment
 /* One area with addresses for every size; memory comes as it is needed. */
 static int plan_elastic(const struct floe_publisher_options *o, struct segment_plan *plan)
 {
-	size_t largest = elastic_block_size(o->payload_max);
+	size_t largest = elastic_block_size(o->payload_max + header_room(o));
 	size_t messages = o->depth + o->loans_max + o->holds_max;
 	struct elastic_plan area;
 	size_t size;
@@ -574,8 +652,28 @@ static int plan_elastic(const struct floe_publisher_options *o, struct segment_p
 	return 0;
 }
 
-int options_plan(const struct floe_publisher_options *options, struct segment_plan *ret_plan,
-		 bool *ret_fixed)
+/* Behind the payload of what travels inline, and before its time; 0: there it has no room, or nothing
+ * travels inline. */
+static uint32_t place_header(const struct floe_publisher_options *o)
+{
+	size_t room = o->flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8 : FLOE_INLINE_MAX;
+	size_t alignment = o->header->alignment > 8 ? o->header->alignment : 8;
+
+	if (o->header->size > room || o->alignment > FLOE_CACHELINE)
+		return 0;
+	return (uint32_t)((room - o->header->size) & ~(alignment - 1));
+}
+
+static void plan_header(const struct floe_publisher_options *o, struct segment_plan *plan)
+{
+	if (!o->header)
+		return;
+	plan->header_size = (uint32_t)o->header->size;
+	plan->header_inline = place_header(o);
+}
+
+int options_plan(const struct floe_publisher_options *options, const struct accord_shared *offer,
+		 struct segment_plan *ret_plan, bool *ret_fixed)
 {
 	int r = 0;
 
@@ -587,7 +685,9 @@ int options_plan(const struct floe_publisher_options *options, struct segment_pl
 		.relays_max = (uint32_t)options->relays_max,
 		.alignment = options->alignment,
 		.type = options->type,
+		.accord = offer,
 	};
+	plan_header(options, ret_plan);
 	if (options->flags & FLOE_ELASTIC)
 		r = plan_elastic(options, ret_plan);
 	else if (options->pools)

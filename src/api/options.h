@@ -65,9 +65,13 @@ int options_read_board_reader(struct floe_board_reader_options *ret,
 /* A type as an application gives it; NULL is fine. -EINVAL with a sentence */
 int options_check_type(const struct floe_type *type, struct floe_error *error);
 
-/* The plan of a publisher's segment. `fixed`: in a caller's block, or with the caller's pools: it
- * does not grow. */
-int options_plan(const struct floe_publisher_options *options, struct segment_plan *ret_plan,
-		 bool *ret_fixed);
+/* What a publisher offers, and what a subscriber wants, by options that were read. */
+void options_offer(const struct floe_publisher_options *o, struct accord_shared *ret_offer);
+void options_wish(const struct floe_subscriber_options *o, struct accord_shared *ret_wish);
+
+/* The plan of a publisher's segment, which refers to `offer` (NULL: nothing). `fixed`: in a caller's block, or with the
+ * caller's pools: it does not grow. */
+int options_plan(const struct floe_publisher_options *options, const struct accord_shared *offer,
+		 struct segment_plan *ret_plan, bool *ret_fixed);
 
 #endif

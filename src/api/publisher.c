@@ -205,6 +205,8 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 		.chunks_only = p->chunks_only,
 		.spill = p->spill,
 		.keeps_blocked = p->many_threads,
+		.header_size = plan->header_size,
+		.header_inline = plan->header_inline,
 		.calls = &calls,
 		.user = p,
 	};
@@ -246,7 +248,7 @@ static void end(struct publication *p, bool keep)
 static int join(struct publication *p, const char *topic, const struct floe_publisher_options *o,
 		struct ring_file_options *wanted)
 {
-	struct type_shared type;
+	struct party ours = {.accord = wanted->plan.accord};
 	int r = node_get(&p->node, o->dir, o->domain, o->error);
 
 	if (r < 0)
@@ -271,9 +273,9 @@ static int join(struct publication *p, const char *topic, const struct floe_publ
 	r = members_read(&p->members, &p->topic);
 	if (r < 0)
 		return error_system(o->error, r, "read the subscribers of", topic);
-	type_format(&type, o->type);
-	r = census_check(&p->topic, &type, &p->members, o->error);
-	return r < 0 ? r : terms_admit(&p->topic, TERMS_PUBLISHER, &type, o->error);
+	type_format(&ours.type, o->type);
+	r = census_check(&p->topic, &ours, &p->members, o->error);
+	return r < 0 ? r : terms_admit(&p->topic, TERMS_PUBLISHER, &ours.type, o->error);
 }
 
 /* The ring that a dead publisher left is damaged: it goes, and a new one takes its place. */
@@ -313,8 +315,11 @@ static int open_publication(struct publication *p, const char *topic,
 		.memory_size = o->memory_size,
 		.fresh = sender != 0,
 	};
-	int r = options_plan(o, &wanted.plan, &p->fixed);
+	struct accord_shared offer;
+	int r;
 
+	options_offer(o, &offer);
+	r = options_plan(o, &offer, &wanted.plan, &p->fixed);
 	if (r < 0)
 		return r;
 	wanted.plan.sender = sender;
@@ -446,12 +451,15 @@ FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub)
 FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_options *options)
 {
 	struct floe_publisher_options o;
+	struct accord_shared offer;
 	struct segment_plan plan;
 	bool fixed;
 	int r = options_read_publisher(&o, options);
 
-	if (r == 0)
-		r = options_plan(&o, &plan, &fixed);
+	if (r < 0)
+		return r;
+	options_offer(&o, &offer);
+	r = options_plan(&o, &offer, &plan, &fixed);
 	return r < 0 ? r : (ssize_t)(segment_lay_out(&plan).size + plan.quota);
 }
 
@@ -671,6 +679,22 @@ FLOE_PUBLIC int floe_publish_parts(struct floe_publisher *pub, struct floe_loan 
 		return -EMSGSIZE;
 	return count == 1 ? publisher_publish(p, loans)
 			  : publisher_publish_parts(p, loans, (uint32_t)count);
+}
+
+FLOE_PUBLIC void *floe_loan_header(struct floe_publisher *pub, const struct floe_loan *loan)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	void *header;
+
+	if (safe) {
+		header = floe_loan_header(safe->port, loan);
+		(void)safe_leave(safe, 0);
+		return header;
+	}
+	if (!p && loan && refuse(pub) == 1)
+		return floe_loan_header(pub, loan);
+	return p && loan ? publisher_header(p, loan) : NULL;
 }
 
 FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max)

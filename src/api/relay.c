@@ -94,7 +94,8 @@ static int relay(struct publication *p, struct subscription *s, struct held *hel
 }
 
 /* It has no chunk: it travels in a slot again. */
-static int copy_inline(struct publication *p, struct subscription *s, struct floe_sample *sample)
+static int copy_inline(struct publication *p, struct subscription *s, const void *header,
+		       struct floe_sample *sample)
 {
 	struct floe_loan loan;
 	int r = publisher_loan(&p->publisher, sample->size, &loan);
@@ -102,12 +103,27 @@ static int copy_inline(struct publication *p, struct subscription *s, struct flo
 	if (r != 1)
 		return r;
 	memcpy(loan.data, sample->data, sample->size);
+	if (header)
+		memcpy(publisher_header(&p->publisher, &loan), header, p->publisher.header_size);
 	r = publisher_publish(&p->publisher, &loan);
 	if (r != 1)
 		publisher_discard(&p->publisher, &loan);
 	else
 		subscriber_release(&s->subscriber, sample);
 	return r;
+}
+
+/* The header that goes on with the sample: 0, NULL if none is sent; -EPROTOTYPE it has none of that size */
+static int find_header(const struct publication *p, const struct subscription *s,
+		       const struct held *held, const void **ret_header)
+{
+	size_t size;
+
+	*ret_header = NULL;
+	if (!p->publisher.header_size)
+		return 0;
+	*ret_header = subscriber_header(&s->subscriber, held, &size);
+	return *ret_header && size == p->publisher.header_size ? 0 : -EPROTOTYPE;
 }
 
 /* Both handles, also when somebody lost memory: then another call has to say what is wrong. */
@@ -132,6 +148,7 @@ FLOE_PUBLIC int floe_republish(struct floe_publisher *pub, struct floe_subscribe
 {
 	struct publication *p = handle_find(pub, HANDLE_PUBLISHER);
 	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	const void *header;
 	struct held *held;
 	int r = p && s ? 0 : find(pub, sub, &p, &s);
 
@@ -140,7 +157,10 @@ FLOE_PUBLIC int floe_republish(struct floe_publisher *pub, struct floe_subscribe
 	held = sample ? subscriber_find_any(&s->subscriber, sample) : NULL;
 	if (!held || sample->size == 0)
 		return -EINVAL;
+	r = find_header(p, s, held, &header);
+	if (r < 0)
+		return r;
 	if (load_relaxed(&s->port->hold[held->ticket & PLACE_INDEX]) == HOLD_NONE)
-		return copy_inline(p, s, sample);
+		return copy_inline(p, s, header, sample);
 	return relay(p, s, held, sample);
 }

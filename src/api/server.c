@@ -183,6 +183,8 @@ static int meet(struct server *s, const struct floe_server_options *o)
 	wanted.dir = o->dir;
 	wanted.domain = o->domain;
 	wanted.error = o->error;
+	wanted.attributes = o->attributes;
+	wanted.attributes_count = o->attributes_count;
 	service_topic(topic, s->service);
 	r = publication_open(&s->announcement, topic, &wanted, 0);
 	if (r < 0)
@@ -250,6 +252,7 @@ FLOE_PUBLIC ssize_t floe_server_memory_size(const struct floe_server_options *op
 		.loans_max = ACTIVE_DEFAULT + 1,
 		.holds_max = CLIENT_HOLDS_DEFAULT,
 	};
+	struct floe_publisher_options announced = announcing;
 	int r = options_read_server(&o, options);
 	ssize_t size;
 
@@ -260,8 +263,10 @@ FLOE_PUBLIC ssize_t floe_server_memory_size(const struct floe_server_options *op
 	size = service_rings_size(&ring, clients, FLOE_CLIENTS_MAX);
 	if (size < 0)
 		return size;
+	announced.attributes = o.attributes;
+	announced.attributes_count = o.attributes_count;
 	return size + (ssize_t)port_size((uint32_t)o.active_max) +
-	       floe_publisher_memory_size(&announcing);
+	       floe_publisher_memory_size(&announced);
 }
 
 /*

@@ -22,6 +22,17 @@ FLOE_PUBLIC const struct floe_sample *floe_shared_sample_get(
 	return share && share_is_owned(share) ? &share->sample : NULL;
 }
 
+FLOE_PUBLIC const void *floe_shared_sample_header(const struct floe_shared_sample *shared,
+						  size_t *ret_size)
+{
+	const struct share *share = find(shared);
+	const void *header = share && share_is_owned(share) ? share->header : NULL;
+
+	if (ret_size)
+		*ret_size = header ? share->header_size : 0;
+	return header;
+}
+
 FLOE_PUBLIC struct floe_shared_sample *floe_shared_sample_ref(struct floe_shared_sample *shared)
 {
 	struct share *share = find(shared);

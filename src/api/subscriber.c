@@ -27,7 +27,7 @@ static int refresh(void *user, struct subscriber *sub)
 {
 	struct subscription *s = user;
 
-	int r = feeds_read(&s->feeds, sub, &s->topic, &s->type, s->joining, s->history, s->error);
+	int r = feeds_read(&s->feeds, sub, &s->topic, &s->says, s->joining, s->history, s->error);
 
 	if (s->changed)
 		s->changed(s->user);
@@ -118,20 +118,20 @@ static int set_up(struct subscription *s, const struct floe_subscriber_options *
 	return 0;
 }
 
-/* The other subscribers' types are only looked at by who has one. */
-static int check_type(struct subscription *s, const struct floe_subscriber_options *o)
+/* The others are only looked at by who says something himself. */
+static int check_others(struct subscription *s, const struct floe_subscriber_options *o)
 {
 	struct members *members;
 	int r;
 
-	if (!s->type.name[0])
+	if (party_is_silent(&s->says))
 		return 0;
 	members = calloc(1, sizeof(*members));
 	if (!members)
 		return error_set(o->error, -ENOMEM, "out of memory");
 	r = members_read(members, &s->topic);
 	if (r == 0)
-		r = census_check(&s->topic, &s->type, members, o->error);
+		r = census_check(&s->topic, &s->says, members, o->error);
 	members_close(members);
 	free(members);
 	return r;
@@ -164,6 +164,7 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 		.depth = o->depth,
 		.patience_ns = o->patience_ns,
 		.type = o->type,
+		.accord = s->wish,
 	};
 	int r = node_get(&s->node, o->dir, o->domain, o->error);
 
@@ -174,7 +175,8 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 		return r;
 	(void)cleanup_places(&s->node->domain, topic, NULL);
 	cleanup_bare_nodes(&s->node->domain);
-	r = node_add_port(s->node, (uint32_t)o->holds_max, &s->port, o->error);
+	r = node_add_port(s->node, (uint32_t)o->holds_max, (uint32_t)accord_size(s->wish), &s->port,
+			  o->error);
 	if (r < 0)
 		return r;
 	r = place_claim(s->port, &place, s->node, &s->topic, o->error);
@@ -185,9 +187,9 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 	/* Publishers pay for no fence: what they published before they could see us becomes visible
 	 * now, so that the head we start from is not older than that. */
 	(void)os->barrier_all();
-	r = check_type(s, o);
+	r = check_others(s, o);
 	if (r == 0)
-		r = terms_admit(&s->topic, TERMS_SUBSCRIBER, &s->type, o->error);
+		r = terms_admit(&s->topic, TERMS_SUBSCRIBER, &s->says.type, o->error);
 	if (r == 0)
 		r = set_up(s, o);
 	return r < 0 ? r : read_publishers(s);
@@ -221,7 +223,23 @@ static void end(struct subscription *s)
 	node_put(s->node);
 	free(s->origins);
 	free(s->tables);
+	free(s->wish);
 	free(s);
+}
+
+/* Few want anything. */
+static int keep_wish(struct subscription *s, const struct floe_subscriber_options *o)
+{
+	s->says.wants = true;
+	type_format(&s->says.type, o->type);
+	if (!o->header && !o->attributes)
+		return 0;
+	s->wish = malloc(sizeof(*s->wish));
+	if (!s->wish)
+		return error_set(o->error, -ENOMEM, "out of memory");
+	options_wish(o, s->wish);
+	s->says.accord = s->wish;
+	return 0;
 }
 
 int subscription_open(struct subscription **ret, const char *topic,
@@ -246,8 +264,9 @@ int subscription_open(struct subscription **ret, const char *topic,
 	s->history = o.history;
 	s->joining = true;
 	s->error = o.error;
-	type_format(&s->type, o.type);
-	r = join(s, topic, &o);
+	r = keep_wish(s, &o);
+	if (r == 0)
+		r = join(s, topic, &o);
 	if (r < 0) {
 		error_complete(o.error, r, "open", topic);
 		end(s);
@@ -322,9 +341,13 @@ FLOE_PUBLIC void floe_subscriber_close(struct floe_subscriber *sub)
 FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_options *options)
 {
 	struct floe_subscriber_options o;
+	struct accord_shared wish;
 	int r = options_read_subscriber(&o, options);
 
-	return r < 0 ? r : (ssize_t)port_size((uint32_t)o.holds_max);
+	if (r < 0)
+		return r;
+	options_wish(&o, &wish);
+	return (ssize_t)(port_size((uint32_t)o.holds_max) + accord_size(&wish));
 }
 
 /* A handle that is not found as usual. 1: it is sound after all, again; -EPROTO memory of it is gone;
@@ -518,6 +541,28 @@ FLOE_PUBLIC int floe_sample_part(struct floe_subscriber *sub, const struct floe_
 	if (ret_index)
 		*ret_index = part.index;
 	return (int)part.count;
+}
+
+FLOE_PUBLIC const void *floe_sample_header(struct floe_subscriber *sub,
+					   const struct floe_sample *sample, size_t *ret_size)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	const struct held *held = s && sample ? subscriber_find_any(s, sample) : NULL;
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+	const void *header;
+	size_t size = 0;
+
+	if (safe) {
+		header = floe_sample_header(safe->port, sample, ret_size);
+		(void)safe_leave(safe, 0);
+		return header;
+	}
+	if (!s && sample && refuse(sub) == 1)
+		return floe_sample_header(sub, sample, ret_size);
+	header = held ? subscriber_header(s, held, &size) : NULL;
+	if (ret_size)
+		*ret_size = header ? size : 0;
+	return header;
 }
 
 static int share(struct subscription *s, struct floe_sample *sample,

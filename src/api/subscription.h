@@ -19,7 +19,8 @@ struct subscription {
 	struct node *node;
 	struct topic topic;
 	struct feeds feeds;
-	struct type_shared type;
+	struct party says;
+	struct accord_shared *wish; /* NULL: it wants nothing */
 	struct port_shared *port;
 	bool placed;
 	void *tables;

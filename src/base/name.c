@@ -38,36 +38,43 @@ static bool is_control(uint32_t point)
 	return point < 0x20 || (point >= 0x7f && point < 0xa0);
 }
 
-int name_check(const char *name, const char *what, size_t size_max, struct floe_error *error)
+int name_check_text(const char *text, const char *what, size_t size_max, struct floe_error *error)
 {
 	size_t size;
 
-	if (!name)
+	if (!text)
 		return error_set(error, -EINVAL, "the %s is NULL", what);
-	size = strnlen(name, size_max + 1);
-	if (size == 0)
-		return error_set(error, -EINVAL, "the %s is empty", what);
+	size = strnlen(text, size_max + 1);
 	if (size > size_max)
 		return error_set(error, -EINVAL, "the %s is longer than %zu bytes", what, size_max);
-	if (!strcmp(name, ".") || !strcmp(name, ".."))
-		return error_set(error, -EINVAL, "'%s' cannot be a %s: it means a folder", name,
-				 what);
-
 	for (size_t i = 0, step; i < size; i += step) {
 		uint32_t point = 0;
 
-		step = decode((const unsigned char *)name + i, &point);
+		step = decode((const unsigned char *)text + i, &point);
 		if (step == 0)
 			return error_set(error, -EINVAL, "the %s is not UTF-8 at byte %zu", what,
 					 i);
 		if (is_control(point))
 			return error_set(error, -EINVAL,
 					 "the %s has a control character at byte %zu", what, i);
-		if (point == '/')
-			return error_set(error, -EINVAL,
-					 "the %s '%s' has a slash: "
-					 "use '.' or '-' between its parts",
-					 what, name);
 	}
+	return 0;
+}
+
+int name_check(const char *name, const char *what, size_t size_max, struct floe_error *error)
+{
+	int r = name_check_text(name, what, size_max, error);
+
+	if (r < 0)
+		return r;
+	if (!*name)
+		return error_set(error, -EINVAL, "the %s is empty", what);
+	if (!strcmp(name, ".") || !strcmp(name, ".."))
+		return error_set(error, -EINVAL, "'%s' cannot be a %s: it means a folder", name,
+				 what);
+	if (strchr(name, '/'))
+		return error_set(error, -EINVAL,
+				 "the %s '%s' has a slash: use '.' or '-' between its parts", what,
+				 name);
 	return 0;
 }

@@ -12,4 +12,7 @@
 /* 0, or -EINVAL with a sentence. `what` is the noun for it ("topic name"), size_max in bytes. */
 int name_check(const char *name, const char *what, size_t size_max, struct floe_error *error);
 
+/* The same for text that names nothing: it may be empty, and have slashes. */
+int name_check_text(const char *text, const char *what, size_t size_max, struct floe_error *error);
+
 #endif

@@ -12,6 +12,7 @@
  *                                  CURSOR_NEVER: it will not
  *   +640    topic, type
  *   +1056   hold[holds_max]        what it reads now
+ *   ...     accord                 what it wants, accord_layout.h; mostly nothing
  *
  * A hold is 0 or, in one word, publisher's index + 1 (8 bits) and the chunk's offset in that
  * publisher's segment (56 bits), or SLOT_FOREIGN and a relay of it. It is stored before the slot is
@@ -27,8 +28,8 @@
 #include "base/shared.h"
 #include "channel/segment_layout.h"
 
-/* While a port is closed and laid out again, its size and holds_max stay what they are, so that who
- * walks the ports of a node finds the next one at any time. */
+/* While a port is closed and laid out again, its size, holds_max and accord_size stay what they are, so
+ * that who walks the ports of a node finds the next one at any time. */
 #define PORT_FREE 0u
 #define PORT_OPEN 1u
 #define PORT_TAKEN 2u   /* being laid out: no place leads here yet */
@@ -56,13 +57,13 @@
 #define HOLD_OFFSET_MASK (((uint64_t)1 << HOLD_OFFSET_BITS) - 1)
 
 struct port_shared {
-	uint32_t size; /* of the port with its holds, a multiple of 64 */
+	uint32_t size; /* of the port with its holds and its accord, a multiple of 64 */
 	shared_u32 state;
 	uint64_t topic_id;
 	uint32_t index; /* which subscriber of the topic */
 	uint32_t holds_max;
 	uint32_t policy;
-	uint32_t reserved0;
+	uint32_t accord_size; /* whole lines; 0: it wants nothing */
 	uint64_t depth;       /* never lags more than this, 0: as far as the ring goes */
 	uint64_t patience_ns; /* who is reliable is waited for so long, 0: for ever */
 	shared_u64 life;      /* how often the port was used, and below: PORT_LIFE */
@@ -86,7 +87,7 @@ static_assert(offsetof(struct port_shared, topic) == 640, "layout");
 static_assert(offsetof(struct port_shared, hold) == 1056, "layout");
 
 #define PORT_SIGNATURE \
-	IDENTITY_SIGN(sizeof(struct port_shared), offsetof(struct port_shared, cursor), \
+	IDENTITY_SIGN(sizeof(struct port_shared), offsetof(struct port_shared, accord_size), \
 		      offsetof(struct port_shared, topic), offsetof(struct port_shared, hold))
 
 static inline uint64_t hold_make(uint32_t publisher, uint64_t offset)
@@ -94,6 +95,7 @@ static inline uint64_t hold_make(uint32_t publisher, uint64_t offset)
 	return ((uint64_t)publisher + 1) << HOLD_OFFSET_BITS | offset;
 }
 
+/* Without what is wanted. */
 static inline uint32_t port_size(uint32_t holds_max)
 {
 	return (uint32_t)((offsetof(struct port_shared, hold) + holds_max * sizeof(uint64_t) + 63) &

@@ -74,7 +74,7 @@ static int claim(struct publisher *pub, uint64_t chunk)
 	if (chunk & SLOT_FOREIGN)
 		return pub->relays ? relays_claim(pub->relays, chunk & ~SLOT_FOREIGN) : -EINVAL;
 	if (pub->stretch)
-		return elastic_claim(&pub->stretch->elastic, chunk);
+		return stretch_claim(pub->stretch, chunk);
 	return manager_find(&pub->manager, chunk, &number) == 1
 		       ? manager_claim(&pub->manager, number)
 		       : -EINVAL;
@@ -162,7 +162,8 @@ static bool is_usable(const struct segment_shared *seen, const struct publisher_
 	uint64_t begin = plan->stretch ? plan->stretch->elastic.plan.offset
 				       : plan->manager.pool[0].offset;
 
-	return segment_check(seen, begin, "", NULL) == 0;
+	return segment_check(seen, begin, "", NULL) == 0 &&
+	       seen->header_size == plan->header_size && seen->header_inline == plan->header_inline;
 }
 
 /* Relays lie behind the receipts. What the head says of them must be what we have tables for. */
@@ -179,6 +180,8 @@ static uint32_t choose_inline_max(const struct segment_shared *seen,
 {
 	if (plan->chunks_only)
 		return 0;
+	if (seen->header_size)
+		return seen->header_inline;
 	return seen->flags & FLOE_TIMESTAMPS ? FLOE_INLINE_MAX - 8 : FLOE_INLINE_MAX;
 }
 
@@ -194,7 +197,7 @@ static uint64_t find_first_end(const struct publisher *pub)
 /* A payload of this size is for the straight path. */
 static size_t choose_straight_max(const struct publisher *pub)
 {
-	size_t chunk_size = pub->manager.pool[0].chunk_size;
+	size_t chunk_size = pub->manager.pool[0].chunk_size - pub->header_room;
 
 	if (pub->traced)
 		return 0;
@@ -230,6 +233,9 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.index = seen.index,
 		.inline_max = choose_inline_max(&seen, plan),
 		.payload_max = seen.payload_max,
+		.header_size = plan->header_size,
+		.header_room = segment_header_room(plan->header_size),
+		.header_inline = plan->header_inline,
 		.receipts = (struct loan_shared *)(void *)((char *)segment + seen.slots_offset) +
 			    seen.depth,
 		.loans_table = seen.loans_max,
@@ -256,6 +262,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	if (pub->stretch) {
 		pub->retired_bottom = pub->stretch->retired;
 		pub->retired = pub->stretch->retired + 1;
+		pub->stretch->header_room = pub->header_room;
 	}
 	*pub->ready_bottom = *pub->retired_bottom = CHUNK_NONE;
 	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
@@ -330,9 +337,9 @@ static bool mark_elastic(struct publisher *pub, uint64_t chunk)
 {
 	struct stretch *s = pub->stretch;
 
-	if (s->inherited && elastic_claim(&s->elastic, chunk) == 1)
+	if (s->inherited && stretch_claim(s, chunk) == 1)
 		*pub->retired++ = chunk;
-	return elastic_mark(&s->elastic, chunk) == 1;
+	return stretch_mark(s, chunk) == 1;
 }
 
 /* What is held of a relay needs no chunk of ours. */
@@ -407,7 +414,7 @@ static void give(struct publisher *pub, uint64_t chunk)
 		return;
 	}
 	if (pub->stretch) {
-		(void)elastic_give(&pub->stretch->elastic, chunk);
+		stretch_give(pub->stretch, chunk);
 		return;
 	}
 	if (manager_find(&pub->manager, chunk, &number) != 1)
@@ -441,7 +448,7 @@ static bool is_marked(const struct publisher *pub, uint64_t chunk)
 	if (chunk & SLOT_FOREIGN)
 		return pub->relays->relay[chunk & ~SLOT_FOREIGN].scan == pub->scan;
 	if (pub->stretch)
-		return elastic_is_marked(&pub->stretch->elastic, chunk);
+		return stretch_is_marked(pub->stretch, chunk);
 	return manager_find(&pub->manager, chunk, &number) == 1 && pub->marked[number] == pub->scan;
 }
 
@@ -597,15 +604,26 @@ static void note_solid(struct publisher *pub)
 	pub->straight_max = choose_straight_max(pub);
 }
 
+/* In an area a chunk begins with the header. */
+static int find_behind(struct publisher *pub, size_t size, uint64_t *ret_chunk)
+{
+	int r = find_elastic(pub, size + pub->header_room, ret_chunk);
+
+	if (r == 1)
+		*ret_chunk += pub->header_room;
+	return r;
+}
+
 /* 1 with a chunk, or with CHUNK_NONE where the payload travels inline; else why not */
 static int find_room(struct publisher *pub, size_t size, uint64_t *ret_chunk)
 {
 	int r;
 
 	if (!pub->stretch)
-		return size > pub->inline_max ? find_chunk(pub, size, ret_chunk) : 1;
+		return size > pub->inline_max ? find_chunk(pub, size + pub->header_room, ret_chunk)
+					      : 1;
 	if (size > pub->inline_max) {
-		r = find_elastic(pub, size, ret_chunk);
+		r = find_behind(pub, size, ret_chunk);
 	} else {
 		r = look_after(pub);
 		r = r < 0 ? r : 1;
@@ -704,6 +722,16 @@ int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *re
 	if (pub->traced)
 		receipt_place(__builtin_return_address(0), text, sizeof(text));
 	return loan_slow(pub, size, ret_loan, &place);
+}
+
+void *publisher_header(struct publisher *pub, const struct floe_loan *loan)
+{
+	struct lent *lent = pub->header_size ? publisher_find(pub, loan) : NULL;
+
+	if (!lent || !lent->data)
+		return NULL;
+	return lent->chunk == CHUNK_NONE ? (char *)lent->words + pub->header_inline
+					 : (char *)lent->data - pub->header_room;
 }
 
 void publisher_trace(struct publisher *pub)

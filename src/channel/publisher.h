@@ -16,6 +16,8 @@
  *
  * A relay counts as a chunk of its own in the ring and among the retired, and never is ready.
  *
+ * Chunks are known by where the payload begins; a header lies in front of it.
+ *
  * An elastic one has no pools but a stretch, and nothing is ready there: each loan is slow.
  */
 
@@ -133,6 +135,9 @@ struct publisher {
 	int shortage;   /* why there are fewer chunks than members may hold: -errno, else 0 */
 	uint32_t index; /* which publisher of the topic */
 	size_t payload_max;
+	uint32_t header_size;   /* beside each payload; 0: none */
+	uint32_t header_room;   /* what it takes of its chunk, in front of the payload */
+	uint32_t header_inline; /* where it is in the words of what travels inline */
 
 	struct member *members;
 	uint32_t member_count;
@@ -164,6 +169,8 @@ struct publisher_plan {
 	bool chunks_only; /* nothing travels inline */
 	bool fenced;
 	bool keeps_blocked;
+	uint32_t header_size; /* as the segment was made with; its pools leave room for it */
+	uint32_t header_inline;
 	const struct publisher_calls *calls;
 	void *user;
 };
@@ -241,6 +248,9 @@ floe_inline void publisher_unlend(struct publisher *pub, struct lent *lent, stru
 	loan->size = 0;
 	loan->ticket = 0;
 }
+
+/* The header of a loan that is out; NULL: it is none of ours, or has no header. */
+void *publisher_header(struct publisher *pub, const struct floe_loan *loan);
 
 /* 1; 0 no chunk is free; -EINVAL, -ENOBUFS, or what refreshing said */
 floe_inline int publisher_loan(struct publisher *pub, size_t size, struct floe_loan *ret_loan)

@@ -28,7 +28,7 @@ struct elastic_plan segment_elastic(const struct segment_plan *plan)
 {
 	return (struct elastic_plan){
 		.offset = plan->pool[0].offset,
-		.size_max = plan->payload_max,
+		.size_max = plan->payload_max + segment_header_room(plan->header_size),
 		.quota = plan->quota,
 		.chunks_max = plan->depth + plan->loans_max + SEGMENT_ELASTIC_HOLDS,
 	};
@@ -51,16 +51,33 @@ size_t segment_relays_offset(size_t slots_offset, uint32_t depth, uint32_t loans
 	return size_add(end, size_mul(loans_max, sizeof(struct loan_shared)));
 }
 
+static size_t schema_end(size_t schema_size)
+{
+	return size_align(offsetof(struct segment_shared, schema) + schema_size + 1,
+			  FLOE_CACHELINE);
+}
+
+size_t segment_accord_offset(const struct segment_shared *seen)
+{
+	return schema_end(seen->type.schema_size);
+}
+
+/* In an area each chunk begins with its header; else the first one's needs room of its own. */
+static size_t first_header_room(const struct segment_plan *plan)
+{
+	return plan->flags & FLOE_ELASTIC ? 0 : segment_header_room(plan->header_size);
+}
+
 struct segment_sizes segment_lay_out(struct segment_plan *plan)
 {
 	struct segment_sizes sizes;
 	size_t end;
 
-	sizes.slots_offset = size_align(offsetof(struct segment_shared, schema) +
-						schema_size(plan->type) + 1,
-					FLOE_CACHELINE);
+	sizes.slots_offset = size_add(schema_end(schema_size(plan->type)),
+				      accord_size(plan->accord));
 	end = segment_relays_offset(sizes.slots_offset, plan->depth, plan->loans_max);
 	end = size_add(end, size_mul(plan->relays_max, sizeof(struct relay_shared)));
+	end = size_add(end, first_header_room(plan));
 	for (uint32_t i = 0; i < plan->pool_count; i++) {
 		plan->pool[i].offset = pool_begin(plan, &plan->pool[i], end);
 		end = pool_end(&plan->pool[i], plan->pool[i].chunk_count_max);
@@ -82,6 +99,15 @@ void type_format(struct type_shared *ret_type, const struct floe_type *type)
 	memcpy(ret_type->name, type->name, strlen(type->name) + 1);
 }
 
+/* Its last line ends with zeros. */
+static void format_accord(struct segment_shared *segment, const struct accord_shared *accord)
+{
+	size_t size = segment->accord_size;
+
+	memcpy((char *)segment + segment_accord_offset(segment), accord,
+	       size < sizeof(*accord) ? size : sizeof(*accord));
+}
+
 void segment_format(struct segment_shared *segment, const struct segment_plan *plan,
 		    const struct segment_sizes *sizes)
 {
@@ -99,6 +125,9 @@ void segment_format(struct segment_shared *segment, const struct segment_plan *p
 	segment->payload_max = plan->payload_max;
 	segment->quota = plan->quota;
 	segment->relays_max = plan->relays_max;
+	segment->header_size = plan->header_size;
+	segment->header_inline = plan->header_inline;
+	segment->accord_size = (uint32_t)accord_size(plan->accord);
 	segment->slots_offset = (uint32_t)sizes->slots_offset;
 	segment->index = plan->index;
 	segment->sender = plan->sender;
@@ -111,6 +140,8 @@ void segment_format(struct segment_shared *segment, const struct segment_plan *p
 	type_format(&segment->type, plan->type);
 	if (segment->type.schema_size)
 		memcpy(segment->schema, plan->type->schema, segment->type.schema_size + 1);
+	if (segment->accord_size)
+		format_accord(segment, plan->accord);
 }
 
 void segment_read_plan(const struct segment_shared *seen, struct segment_plan *ret_plan)
@@ -125,6 +156,8 @@ void segment_read_plan(const struct segment_shared *seen, struct segment_plan *r
 		.quota = seen->quota,
 		.relays_max = (uint32_t)seen->relays_max,
 		.sender = seen->sender,
+		.header_size = seen->header_size,
+		.header_inline = seen->header_inline,
 		.pool_count = seen->pool_count,
 	};
 	for (uint32_t i = 0; i < seen->pool_count; i++)
@@ -146,6 +179,29 @@ static bool is_pool_sane(const struct pool_shared *pool, size_t begin, size_t si
 	       size_add(pool->offset, size_mul(pool->chunk_count_max, pool->chunk_size)) <= size;
 }
 
+/* Before the first chunk of pools there is its header. */
+static size_t header_begin(const struct segment_shared *seen)
+{
+	return seen->flags & FLOE_ELASTIC ? 0 : segment_header_room(seen->header_size);
+}
+
+static bool is_header_sane(const struct segment_shared *seen)
+{
+	if (seen->header_size == 0)
+		return seen->header_inline == 0;
+	return seen->header_size <= FLOE_HEADER_MAX && seen->header_inline % 8 == 0 &&
+	       (seen->header_inline == 0 ||
+		(seen->header_inline < FLOE_INLINE_MAX &&
+		 seen->header_size <= FLOE_INLINE_MAX - seen->header_inline));
+}
+
+/* Only after the schema was found to end before the slots. */
+static bool is_accord_sane(const struct segment_shared *seen)
+{
+	return seen->accord_size <= ACCORD_SIZE_MAX && seen->accord_size % FLOE_CACHELINE == 0 &&
+	       segment_accord_offset(seen) + seen->accord_size <= seen->slots_offset;
+}
+
 /* What is wrong with the geometry; NULL: nothing. */
 static const char *find_wrong(const struct segment_shared *seen, size_t reserved)
 {
@@ -162,12 +218,17 @@ static const char *find_wrong(const struct segment_shared *seen, size_t reserved
 	if (begin % FLOE_CACHELINE || begin < offsetof(struct segment_shared, schema) ||
 	    seen->type.schema_size >= begin - offsetof(struct segment_shared, schema))
 		return "place of the slots";
+	if (!is_header_sane(seen))
+		return "header";
+	if (!is_accord_sane(seen))
+		return "accord";
 	if (seen->relays_max > FLOE_RELAYS_MAX)
 		return "relays_max";
 	begin = segment_relays_offset(begin, seen->depth, seen->loans_max) +
 		(size_t)seen->relays_max * sizeof(struct relay_shared);
 	if (begin > reserved)
 		return "size: it is truncated";
+	begin += header_begin(seen);
 	if (seen->pool_count == 0 || seen->pool_count > FLOE_POOLS_MAX)
 		return "number of pools";
 	for (uint32_t i = 0; i < seen->pool_count; i++) {
@@ -196,15 +257,16 @@ int segment_check(const struct segment_shared *seen, size_t reserved, const char
 	return 0;
 }
 
-int type_check(const struct type_shared *ours, const struct type_shared *theirs, const char *topic,
-	       const char *who, struct floe_error *error)
+/* noun: "type" or "header" */
+static int compare(const struct type_shared *ours, const struct type_shared *theirs,
+		   const char *noun, const char *topic, const char *who, struct floe_error *error)
 {
 	if (!ours->name[0] || !theirs->name[0])
 		return 0;
 	if (strncmp(ours->name, theirs->name, sizeof(ours->name)) != 0)
 		return error_set(error, -EPROTOTYPE,
-				 "topic '%.60s': the type here is '%.40s', that of %s is '%.40s'",
-				 topic, ours->name, who, theirs->name);
+				 "topic '%.60s': the %s here is '%.40s', that of %s is '%.40s'",
+				 topic, noun, ours->name, who, theirs->name);
 	if (ours->size && theirs->size && ours->size != theirs->size)
 		return error_set(error, -EPROTOTYPE,
 				 "topic '%.60s': '%.40s' has %" PRIu64 " bytes here, %" PRIu64
@@ -221,4 +283,16 @@ int type_check(const struct type_shared *ours, const struct type_shared *theirs,
 				 " here, %016" PRIx64 " at %s",
 				 topic, ours->name, ours->hash, theirs->hash, who);
 	return 0;
+}
+
+int type_check(const struct type_shared *ours, const struct type_shared *theirs, const char *topic,
+	       const char *who, struct floe_error *error)
+{
+	return compare(ours, theirs, "type", topic, who, error);
+}
+
+int header_check(const struct type_shared *ours, const struct type_shared *theirs,
+		 const char *topic, const char *who, struct floe_error *error)
+{
+	return compare(ours, theirs, "header", topic, who, error);
 }

@@ -11,6 +11,7 @@
 
 #include "alloc/elastic.h"
 #include "alloc/manager.h"
+#include "channel/accord.h"
 #include "channel/segment_layout.h"
 
 struct segment_plan {
@@ -25,6 +26,9 @@ struct segment_plan {
 	uint32_t relays_max;          /* chunks of others in the ring or held at the same time */
 	uint64_t alignment;           /* of chunks; 0: that of cache lines */
 	const struct floe_type *type; /* checked, or NULL */
+	const struct accord_shared *accord; /* NULL: nothing is offered */
+	uint32_t header_size;   /* of the accord's header; of each chunk_size that much is its */
+	uint32_t header_inline; /* as in the segment */
 	uint32_t pool_count;
 	struct pool_plan pool[FLOE_POOLS_MAX]; /* offsets are filled in by segment_lay_out */
 };
@@ -38,6 +42,9 @@ struct elastic_plan segment_elastic(const struct segment_plan *plan);
 
 /* Where the relays lie: behind the receipts. Of a plan, or of a checked copy of a head. */
 size_t segment_relays_offset(size_t slots_offset, uint32_t depth, uint32_t loans_max);
+
+/* Where the accord lies, of a checked copy of a head. */
+size_t segment_accord_offset(const struct segment_shared *seen);
 
 /* Where slots and chunks come to lie. */
 struct segment_sizes {
@@ -70,6 +77,10 @@ int segment_check(const struct segment_shared *seen, size_t reserved, const char
  * what differs: `who` is whose type `theirs` is ("publisher 0 (pid 7)"). */
 int type_check(const struct type_shared *ours, const struct type_shared *theirs, const char *topic,
 	       const char *who, struct floe_error *error);
+
+/* The same of two headers, whose sizes are the same. */
+int header_check(const struct type_shared *ours, const struct type_shared *theirs,
+		 const char *topic, const char *who, struct floe_error *error);
 
 /* type: checked, or NULL */
 void type_format(struct type_shared *ret_type, const struct floe_type *type);

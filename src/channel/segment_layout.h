@@ -7,7 +7,8 @@
  *
  *   +0      identity, geometry     written before the segment can be seen, never again
  *   +64     owner, generation      written when a publisher adopts or closes it
- *   +80     sender, quota, relays  written before the segment can be seen, never again
+ *   +80     sender, quota, relays, header, accord
+ *                                  written before the segment can be seen, never again
  *   +128    head                   last published sequence; a futex word
  *   +192    counters               for people
  *   +256    sleeping               the publisher waits for a reliable subscriber
@@ -16,10 +17,15 @@
  *   +304    loans_limit, refused   for people
  *   +320    pools                  where chunks are; chunk_count grows. Elastic: one, the area
  *   +576    type, schema
+ *   ...     accord                 accord_layout.h; nothing, where nothing is offered
  *   ...     slot[depth]            one cache line each
  *   ...     loan[loans_max]        receipts of loans that are out, one cache line each
  *   ...     relay[relays_max]      chunks of others that slots may name: relay_layout.h
  *   ...     chunks                 by pools, or anywhere in the area
+ *
+ * With headers each chunk begins header_size bytes, in whole lines, after its header, which is the end of
+ * the chunk before or, of the first one, lies behind the relays. Inline the header is in the slot's words,
+ * from byte header_inline on, behind the payload.
  *
  * Message s lives in slot[s % depth]. The word `sequence` of a slot is 2s while message s can be
  * taken there, 2s-1 while it is being written, and only grows:
@@ -127,6 +133,10 @@ struct segment_shared {
 	uint64_t sender; /* which client or server it is; 0: an ordinary publisher */
 	uint64_t quota;  /* elastic: bytes of the area that may have memory */
 	uint64_t relays_max;
+	uint32_t header_size;   /* beside each payload; 0: none */
+	uint32_t header_inline; /* where in a slot's words; 0: nothing travels inline */
+	uint32_t accord_size;   /* behind the schema, whole lines */
+	uint32_t reserved0;
 
 	FLOE_CACHELINE_ALIGNED shared_u64 head;
 
@@ -152,6 +162,7 @@ struct segment_shared {
 };
 static_assert(offsetof(struct segment_shared, owner) == 64, "layout");
 static_assert(offsetof(struct segment_shared, sender) == 80, "layout");
+static_assert(offsetof(struct segment_shared, header_size) == 104, "layout");
 static_assert(offsetof(struct segment_shared, head) == 128, "layout");
 static_assert(offsetof(struct segment_shared, lent) == 192, "layout");
 static_assert(offsetof(struct segment_shared, sleeping) == 256, "layout");
@@ -162,8 +173,14 @@ static_assert(offsetof(struct segment_shared, schema) == 736, "layout");
 
 #define SEGMENT_SIGNATURE \
 	IDENTITY_SIGN(sizeof(struct segment_shared), sizeof(struct slot_shared), \
-		      offsetof(struct segment_shared, relays_max), \
+		      offsetof(struct segment_shared, accord_size), \
 		      offsetof(struct segment_shared, schema))
+
+/* What a header takes in front of its payload's chunk. */
+static inline uint32_t segment_header_room(uint32_t header_size)
+{
+	return (header_size + 63u) & ~63u;
+}
 
 /* Loans that are out now: each sends one message or is discarded. While its owner works on they may
  * be one more or less than that; when he is dead they are what he took along. */

@@ -14,6 +14,8 @@ void share_begin(struct share *share, struct floe_sample *sample)
 
 	share->sample = *sample;
 	share->sample.ticket = 0;
+	share->header = subscriber_header(sub, &sub->held[share - sub->shares],
+					  &share->header_size);
 	/* Copies of the sample are worth nothing from here on. The feed stays: it is held. */
 	sub->held[share - sub->shares].ticket += PLACE_NEXT_USE;
 	sample->data = NULL;

@@ -20,6 +20,8 @@
 struct share {
 	FLOE_CACHELINE_ALIGNED shared_u64 owners;
 	struct floe_sample sample; /* its ticket is 0: it cannot be released */
+	const void *header;        /* beside its payload; NULL: none */
+	size_t header_size;
 	struct subscriber *subscriber;
 	void *handle; /* whatever the layer above keeps for this place; NULL at first */
 };

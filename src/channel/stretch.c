@@ -55,12 +55,17 @@ int stretch_init(struct stretch **ret_stretch, void *memory, size_t memory_size,
 	return 0;
 }
 
+static size_t size_of(const struct stretch *s, uint64_t payload)
+{
+	return elastic_size_of(&s->elastic, payload - s->header_room);
+}
+
 bool stretch_is_time(struct stretch *s, const uint64_t *bottom, const uint64_t *top)
 {
 	size_t count = (size_t)(top - bottom - 1);
 
 	while (s->counted < top)
-		s->retired_size += elastic_size_of(&s->elastic, *s->counted++);
+		s->retired_size += size_of(s, *s->counted++);
 	if (s->inherited || count - s->kept >= STRETCH_CHUNKS ||
 	    s->retired_size - s->kept_size > STRETCH_SIZE)
 		return true;
@@ -75,7 +80,7 @@ void stretch_note_look(struct stretch *s, const uint64_t *bottom, const uint64_t
 {
 	s->retired_size = 0;
 	for (const uint64_t *chunk = bottom + 1; chunk < top; chunk++)
-		s->retired_size += elastic_size_of(&s->elastic, *chunk);
+		s->retired_size += size_of(s, *chunk);
 	s->counted = top;
 	s->kept_size = s->retired_size;
 	s->kept = (size_t)(top - bottom - 1);

@@ -28,8 +28,9 @@ struct stretch {
 	size_t retired_size;
 	size_t kept_size; /* of what was held when we last looked */
 	size_t kept;
-	uint32_t holds;    /* that a look goes through */
-	uint32_t patience; /* loans until it is worth while to ask again for what is held */
+	uint32_t holds;       /* that a look goes through */
+	uint32_t patience;    /* loans until it is worth while to ask again for what is held */
+	uint32_t header_room; /* a payload begins so much behind its chunk */
 	struct elastic elastic;
 };
 
@@ -40,6 +41,27 @@ size_t stretch_memory_size(const struct elastic_plan *plan);
 /* In memory that the caller keeps. -EINVAL, -ENOMEM as elastic_init */
 int stretch_init(struct stretch **ret_stretch, void *memory, size_t memory_size,
 		 const struct elastic_plan *plan, const struct elastic_calls *calls, void *user);
+
+/* elastic_..., by where the payload begins. */
+static inline int stretch_claim(struct stretch *s, uint64_t payload)
+{
+	return elastic_claim(&s->elastic, payload - s->header_room);
+}
+
+static inline int stretch_mark(struct stretch *s, uint64_t payload)
+{
+	return elastic_mark(&s->elastic, payload - s->header_room);
+}
+
+static inline bool stretch_is_marked(const struct stretch *s, uint64_t payload)
+{
+	return elastic_is_marked(&s->elastic, payload - s->header_room);
+}
+
+static inline void stretch_give(struct stretch *s, uint64_t payload)
+{
+	(void)elastic_give(&s->elastic, payload - s->header_room);
+}
 
 /* Before a loan: is it time to look? `bottom`, `top`: of the stack of retired chunks. */
 bool stretch_is_time(struct stretch *s, const uint64_t *bottom, const uint64_t *top);

@@ -286,12 +286,44 @@ bool subscriber_take_back(struct subscriber *sub, uint64_t ticket)
 	return true;
 }
 
-/* A relayed chunk's place remembers where it is mapped: its words are for inline payloads. */
+/* A relayed chunk's place remembers where it is mapped, and its offset there: its words are for inline
+ * payloads. */
 const struct origin *subscriber_origin_of(const struct subscriber *sub, const struct held *held)
 {
 	uint64_t hold = load_relaxed(&sub->port->hold[held->ticket & PLACE_INDEX]);
 
 	return hold & SLOT_FOREIGN ? (const struct origin *)(uintptr_t)held->words[0] : NULL;
+}
+
+/* In front of the payload. Where that was relayed, its publisher says how large it is, as with all that
+ * it says of it: it lies at least where we may read. */
+static const void *header_of_chunk(const struct subscriber *sub, const struct held *held,
+				   uint64_t offset)
+{
+	const struct origin *origin = subscriber_origin_of(sub, held);
+	const unsigned char *base = origin ? origin->base : held->feed->base;
+	size_t reserved = origin ? origin->reserved : held->feed->reserved;
+	uint32_t room = segment_header_room(held->feed->header_size);
+
+	if (origin)
+		offset = held->words[1];
+	return offset < room || offset > reserved ? NULL : base + offset - room;
+}
+
+const void *subscriber_header(const struct subscriber *sub, const struct held *held,
+			      size_t *ret_size)
+{
+	uint64_t hold = load_relaxed(&sub->port->hold[held->ticket & PLACE_INDEX]);
+
+	*ret_size = held->feed->header_size;
+	if (!held->feed->header_size)
+		return NULL;
+	if (hold != HOLD_NONE)
+		return header_of_chunk(sub, held, hold & HOLD_OFFSET_MASK);
+	/* Who says that nothing travels inline may send it so all the same. */
+	return held->feed->header_inline
+		       ? (const unsigned char *)held->words + held->feed->header_inline
+		       : NULL;
 }
 
 bool subscriber_uses(const struct subscriber *sub, const struct origin *origin)
@@ -516,6 +548,7 @@ static int take_relayed(struct subscriber *sub, const struct ready *ready, struc
 		return -EPROTO;
 	}
 	ready->held->words[0] = (uintptr_t)origin;
+	ready->held->words[1] = seen.offset;
 	ret->data = origin->base + seen.offset;
 	ret->size = size;
 	return 1;

@@ -60,6 +60,10 @@ struct feed {
 	shared_u64 nowhere;
 	const struct relay_shared *relays; /* [relays_max] */
 	uint32_t relays_max;
+	uint32_t header_size;   /* beside each payload; 0: none */
+	uint32_t header_inline; /* where in a slot's words */
+	uint32_t accord_offset;
+	uint32_t accord_size;
 	struct region region;  /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
 	uint64_t owner;        /* the node of its publisher, when that was looked at last */
@@ -261,6 +265,10 @@ bool subscriber_uses(const struct subscriber *sub, const struct origin *origin);
 
 /* Where a held sample lies that was relayed to us; NULL: with its publisher, or inline. */
 const struct origin *subscriber_origin_of(const struct subscriber *sub, const struct held *held);
+
+/* The header beside a held payload, wherever that lies; NULL: there is none. */
+const void *subscriber_header(const struct subscriber *sub, const struct held *held,
+			      size_t *ret_size);
 
 /* What a held sample will be known by after subscriber_hand_over. */
 static inline uint64_t subscriber_next_ticket(const struct held *held)

@@ -13,15 +13,28 @@
 
 struct census {
 	const struct topic *topic;
-	const struct type_shared *ours;
+	const struct party *ours;
 	struct floe_error *error;
 	int dir;
 };
+
+/* -EPROTO: it is not what it must be, which is not asked here. */
+static int read_accord(int fd, const struct segment_shared *seen, struct accord_shared *ret_accord)
+{
+	unsigned char bytes[ACCORD_SIZE_MAX];
+	size_t size = seen->accord_size;
+
+	if (size && os->read_at(fd, bytes, size, segment_accord_offset(seen)) != (ssize_t)size)
+		return -EPROTO;
+	return accord_read(ret_accord, bytes, size);
+}
 
 static int check_publisher(void *user, const char *name)
 {
 	const struct census *census = user;
 	floe_cleanup(os_close_fdp) int fd = -1;
+	struct accord_shared accord;
+	struct party theirs = {.accord = &accord};
 	struct segment_shared seen;
 	char who[64];
 
@@ -29,43 +42,53 @@ static int check_publisher(void *user, const char *name)
 		return 0;
 	fd = file_open(census->dir, name, O_RDONLY, NULL);
 	if (fd < 0 || os->read_at(fd, &seen, sizeof(seen), 0) != (ssize_t)sizeof(seen) ||
-	    segment_check(&seen, SIZE_MAX, name, NULL) < 0)
+	    segment_check(&seen, SIZE_MAX, name, NULL) < 0 || read_accord(fd, &seen, &accord) < 0)
 		return 0;
 	/* What a dead one meant binds nobody. */
 	if (peer_is_alive(census->topic->domain, load_relaxed(&seen.owner)) == 0)
 		return 0;
 	(void)snprintf(who, sizeof(who), "publisher %u", seen.index);
-	return type_check(census->ours, &seen.type, census->topic->name, who, census->error);
+	theirs.type = seen.type;
+	return party_check(census->ours, &theirs, census->topic->name, who, census->error);
+}
+
+static int check_subscriber(const struct census *census, const struct member *member,
+			    uint32_t place)
+{
+	const struct peer *peer = member->node;
+	struct accord_shared accord;
+	struct party theirs = {.accord = &accord, .wants = true};
+	char who[64];
+	int r;
+
+	copy_once(&theirs.type, &member->port->type, sizeof(theirs.type));
+	theirs.type.name[sizeof(theirs.type.name) - 1] = 0;
+	if (peer_read_accord(peer, member->port, &accord) < 0)
+		return 0;
+	(void)snprintf(who, sizeof(who), "subscriber %u of process %d", place, peer_pid(peer));
+	r = party_check(census->ours, &theirs, census->topic->name, who, census->error);
+	return r < 0 && peer_is_alive(census->topic->domain, peer_id(peer)) != 0 ? r : 0;
 }
 
 static int check_subscribers(const struct census *census, const struct members *members)
 {
-	for (uint32_t i = 0; i < members->count; i++) {
-		const struct peer *peer = members->member[i].node;
-		struct type_shared seen;
-		char who[64];
-		int r;
+	int r = 0;
 
-		copy_once(&seen, &members->member[i].port->type, sizeof(seen));
-		seen.name[sizeof(seen.name) - 1] = 0;
-		(void)snprintf(who, sizeof(who), "subscriber %u of process %d", members->place[i],
-			       peer_pid(peer));
-		r = type_check(census->ours, &seen, census->topic->name, who, census->error);
-		if (r < 0 && peer_is_alive(census->topic->domain, peer_id(peer)) != 0)
-			return r;
-	}
-	return 0;
+	for (uint32_t i = 0; i < members->count && r == 0; i++)
+		r = check_subscriber(census, &members->member[i], members->place[i]);
+	return r;
 }
 
-int census_check(const struct topic *topic, const struct type_shared *ours,
-		 const struct members *members, struct floe_error *error)
+int census_check(const struct topic *topic, const struct party *ours, const struct members *members,
+		 struct floe_error *error)
 {
 	struct census census = {.topic = topic, .ours = ours, .error = error};
 	floe_cleanup(os_close_fdp) int dir = -1;
 	int r;
 
-	if (!ours->name[0])
-		return 0;
+	/* Who says nothing can still lack what a subscriber wants. */
+	if (party_is_silent(ours))
+		return ours->wants ? 0 : check_subscribers(&census, members);
 	dir = topic_open_dir(topic, error);
 	if (dir < 0)
 		return dir;

@@ -31,6 +31,28 @@ static int open_area(struct feed *feed, const struct segment_shared *seen, const
 	return 0;
 }
 
+int feed_read_accord(const struct feed *feed, struct accord_shared *ret_accord)
+{
+	int r = accord_read(ret_accord, feed->region.base + feed->accord_offset, feed->accord_size);
+
+	return r == 0 && ret_accord->header.size != feed->header_size ? -EPROTO : r;
+}
+
+/* segment_check has found that it lies before the slots. */
+static int check_accord(struct feed *feed, const struct segment_shared *seen, const char *path,
+			struct floe_error *error)
+{
+	struct accord_shared accord;
+
+	feed->header_size = seen->header_size;
+	feed->header_inline = seen->header_inline;
+	feed->accord_offset = (uint32_t)segment_accord_offset(seen);
+	feed->accord_size = seen->accord_size;
+	if (feed_read_accord(feed, &accord) < 0)
+		return error_set(error, -EPROTO, "'%s' is damaged (accord): remove it", path);
+	return 0;
+}
+
 /* The segment in this memory; `feed->region` is where it may be read, `mapping` what is mapped. */
 static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret_type,
 		struct floe_error *error)
@@ -48,6 +70,8 @@ static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret
 		return r;
 	if (seen.flags & FLOE_ELASTIC)
 		r = open_area(ret_feed, &seen, path, error);
+	if (r == 0)
+		r = check_accord(ret_feed, &seen, path, error);
 	if (r < 0)
 		return r;
 	ret_feed->index = seen.index;
@@ -283,8 +307,17 @@ static void look_at_life(struct feed *feed, const struct domain *domain)
 	feed->omen = peer_omen(&peer);
 }
 
+static bool fits(const struct party *ours, const struct feed *feed, const struct type_shared *type)
+{
+	struct accord_shared accord;
+	struct party theirs = {.type = *type, .accord = &accord};
+
+	return feed_read_accord(feed, &accord) == 0 &&
+	       party_check(ours, &theirs, "", "", NULL) == 0;
+}
+
 static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct topic *topic, int dir,
-		    uint32_t index, const struct type_shared *type, bool joining, uint64_t history,
+		    uint32_t index, const struct party *ours, bool joining, uint64_t history,
 		    struct floe_error *error)
 {
 	struct type_shared theirs;
@@ -311,7 +344,7 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 	r = feed_attach(&feed, topic->domain, dir, name, &theirs, error);
 	if (r < 0)
 		return refuse(feeds, sub, dir, index, file, r);
-	if (feed.index != index || type_check(type, &theirs, "", "", NULL) < 0) {
+	if (feed.index != index || !fits(ours, &feed, &theirs)) {
 		leave_alone(feeds, sub, index, file);
 		feed_detach(&feed);
 		return 0;
@@ -325,8 +358,7 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 }
 
 int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *topic,
-	       const struct type_shared *type, bool joining, uint64_t history,
-	       struct floe_error *error)
+	       const struct party *ours, bool joining, uint64_t history, struct floe_error *error)
 {
 	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, error);
 	uint8_t taken[FLOE_PUBLISHERS_MAX];
@@ -341,7 +373,7 @@ int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *
 	for (uint32_t i = 0; i < sub->feed_count; i++)
 		sub->feeds[i].seen = false;
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
-		r = taken[i] ? add_feed(feeds, sub, topic, dir, i, type, joining, history, error)
+		r = taken[i] ? add_feed(feeds, sub, topic, dir, i, ours, joining, history, error)
 			     : 0;
 		if (r < 0 && r != -EPROTO && r != -EACCES)
 			return r;

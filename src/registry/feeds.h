@@ -19,18 +19,20 @@ struct feeds {
 
 /*
  * Reads the folder again: adds feeds for new publishers, lets go of those whose file is gone.
- * Publishers with another type than `type` are left out. 0; -EPROTO, -EACCES when a publisher was
+ * Publishers that do not fit `ours` are left out. 0; -EPROTO, -EACCES when a publisher was
  * refused for the first time, with a sentence; other -errno for what may pass.
  */
 int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *topic,
-	       const struct type_shared *type, bool joining, uint64_t history,
-	       struct floe_error *error);
+	       const struct party *ours, bool joining, uint64_t history, struct floe_error *error);
 
 /* Maps one publisher's segment for reading; fills everything but the start. -ENOENT: it is gone,
  * or it lay in memory of a process that is. */
 int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, const char *name,
 		struct type_shared *ret_type, struct floe_error *error);
 void feed_detach(struct feed *feed);
+
+/* What it offers, in a checked copy. 0, or -EPROTO */
+int feed_read_accord(const struct feed *feed, struct accord_shared *ret_accord);
 
 /* The publisher reserved more memory since it was mapped: makes `region` reach as far. The segment's file
  * is looked for in `folder`, its topic's. 0; -EPROTO there is no memory where there should be. */

@@ -241,25 +241,27 @@ void node_put(struct node *node)
 	(void)pthread_mutex_unlock(&lock);
 }
 
-/* A port of a closed subscriber with as many holds, or NULL. Our own file: what it says is what
- * we wrote. */
-static struct port_shared *find_free_port(struct node *node, uint32_t holds_max)
+/* A port of a closed subscriber with as many holds and as much room behind them, or NULL. Our own
+ * file: what it says is what we wrote. */
+static struct port_shared *find_free_port(struct node *node, uint32_t holds_max,
+					  uint32_t accord_size)
 {
 	uint64_t used = load_relaxed(&node->shared->used);
 	struct port_shared *port;
 
 	for (uint64_t at = offsetof(struct node_shared, ports); at < used; at += port->size) {
 		port = (struct port_shared *)(void *)(node->region.base + at);
-		if (load_relaxed(&port->state) == PORT_FREE && port->holds_max == holds_max)
+		if (load_relaxed(&port->state) == PORT_FREE && port->holds_max == holds_max &&
+		    port->accord_size == accord_size)
 			return port;
 	}
 	return NULL;
 }
 
-static int append(struct node *node, uint32_t holds_max, struct port_shared **ret_port,
-		  struct floe_error *error)
+static int append(struct node *node, uint32_t holds_max, uint32_t accord_size,
+		  struct port_shared **ret_port, struct floe_error *error)
 {
-	uint32_t size = port_size(holds_max);
+	uint32_t size = port_size(holds_max) + accord_size;
 	uint64_t used = load_relaxed(&node->shared->used);
 	struct port_shared *port;
 	int r;
@@ -272,13 +274,14 @@ static int append(struct node *node, uint32_t holds_max, struct port_shared **re
 	port = (struct port_shared *)(void *)(node->region.base + used);
 	port->size = size;
 	port->holds_max = holds_max;
+	port->accord_size = accord_size;
 	/* Dying before this store: the port is not there. After it: it is, and not open. */
 	store_release(&node->shared->used, used + size);
 	*ret_port = port;
 	return 0;
 }
 
-/* All but size and holds_max, which others read while they walk the ports. */
+/* All but size, holds_max and accord_size, which others read while they walk the ports. */
 static floe_cold void clear(struct port_shared *port)
 {
 	uint64_t life = (load_relaxed(&port->life) / PORT_LIFE + 1) * PORT_LIFE;
@@ -286,20 +289,21 @@ static floe_cold void clear(struct port_shared *port)
 	store_release(&port->state, PORT_TAKEN);
 	port->topic_id = 0;
 	port->index = 0;
-	memset(&port->policy, 0, port->size - offsetof(struct port_shared, policy));
+	port->policy = 0;
+	memset(&port->depth, 0, port->size - offsetof(struct port_shared, depth));
 	store_relaxed(&port->life, life);
 }
 
-int node_add_port(struct node *node, uint32_t holds_max, struct port_shared **ret_port,
-		  struct floe_error *error)
+int node_add_port(struct node *node, uint32_t holds_max, uint32_t accord_size,
+		  struct port_shared **ret_port, struct floe_error *error)
 {
 	struct port_shared *port;
 	int r = 0;
 
 	(void)pthread_mutex_lock(&lock);
-	port = find_free_port(node, holds_max);
+	port = find_free_port(node, holds_max, accord_size);
 	if (!port)
-		r = append(node, holds_max, &port, error);
+		r = append(node, holds_max, accord_size, &port, error);
 	if (r == 0) {
 		clear(port);
 		*ret_port = port;

@@ -44,8 +44,8 @@ void node_put(struct node *node);
 void node_abandon_port(struct node *node, struct port_shared *port);
 
 /* Memory for a port in this node's file, zeroed, not open. */
-int node_add_port(struct node *node, uint32_t holds_max, struct port_shared **ret_port,
-		  struct floe_error *error);
+int node_add_port(struct node *node, uint32_t holds_max, uint32_t accord_size,
+		  struct port_shared **ret_port, struct floe_error *error);
 /* The same port as our own, to be written. */
 static inline struct port_shared *node_port(const struct node *node, const struct port_shared *port)
 {

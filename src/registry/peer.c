@@ -85,6 +85,26 @@ bool peer_is_ending(const struct peer *peer, const struct node_shared *ours)
 	return omen_is_bad(load_acquire(peer_omen(peer))) && omen_confirm(seen.pid);
 }
 
+/* What says how large a port is, in a checked copy, so that who walks from one to the next stays inside
+ * and comes to an end. */
+static bool measure(const struct peer *peer, uint64_t at, struct port_shared *ret_seen)
+{
+	const struct port_shared *port = region_at(&peer->region, at, sizeof(*port));
+
+	if (!port)
+		return false;
+	copy_once(ret_seen, port, offsetof(struct port_shared, depth));
+	return ret_seen->holds_max <= FLOE_HOLDS_MAX && ret_seen->accord_size <= ACCORD_SIZE_MAX &&
+	       ret_seen->accord_size % FLOE_CACHELINE == 0 &&
+	       ret_seen->size == port_size(ret_seen->holds_max) + ret_seen->accord_size &&
+	       region_at(&peer->region, at, ret_seen->size);
+}
+
+static uint64_t offset_of(const struct peer *peer, const struct port_shared *port)
+{
+	return (uint64_t)((const unsigned char *)port - peer->region.base);
+}
+
 const struct port_shared *peer_next_port(const struct peer *peer, const struct port_shared *port,
 					 uint32_t *ret_holds_max)
 {
@@ -92,23 +112,29 @@ const struct port_shared *peer_next_port(const struct peer *peer, const struct p
 	uint64_t at = offsetof(struct node_shared, ports);
 	struct port_shared seen;
 
-	if (port)
-		at = (uint64_t)((const unsigned char *)port - peer->region.base) +
-		     port_size(*ret_holds_max);
+	if (port) {
+		at = offset_of(peer, port);
+		if (!measure(peer, at, &seen))
+			return NULL;
+		at += seen.size;
+	}
 	/* No file of a decent one is larger; who makes a larger one keeps nobody busy with it. */
-	if (at >= used || at >= NODE_SIZE_MAX)
-		return NULL;
-	port = region_at(&peer->region, at, sizeof(*port));
-	if (!port)
-		return NULL;
-	copy_once(&seen, port, offsetof(struct port_shared, policy));
-	/* The size must be the one that belongs to the number of holds, so that walking with either
-	 * stays inside and comes to an end. */
-	if (seen.holds_max > FLOE_HOLDS_MAX || seen.size != port_size(seen.holds_max) ||
-	    !region_at(&peer->region, at, seen.size))
+	if (at >= used || at >= NODE_SIZE_MAX || !measure(peer, at, &seen))
 		return NULL;
 	*ret_holds_max = seen.holds_max;
-	return port;
+	return (const struct port_shared *)(const void *)(peer->region.base + at);
+}
+
+int peer_read_accord(const struct peer *peer, const struct port_shared *port,
+		     struct accord_shared *ret_accord)
+{
+	uint64_t at = offset_of(peer, port);
+	struct port_shared seen;
+
+	if (!measure(peer, at, &seen))
+		return -EPROTO;
+	return accord_read(ret_accord, peer->region.base + at + port_size(seen.holds_max),
+			   seen.accord_size);
 }
 
 bool port_is(const struct port_shared *port, uint64_t topic_id, uint32_t index)

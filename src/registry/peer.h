@@ -7,6 +7,7 @@
  * have. Mapped read-only; all that it says is input.
  */
 
+#include "channel/accord.h"
 #include "memory/region.h"
 #include "registry/domain.h"
 #include "registry/node_layout.h"
@@ -37,8 +38,8 @@ const shared_u32 *peer_omen(const struct peer *peer);
 bool peer_is_ending(const struct peer *peer, const struct node_shared *ours);
 
 /*
- * The next port behind `port`, the first for NULL; NULL: no more. Its size and holds_max are
- * checked to lie inside the mapping; *ret_holds_max is what was checked.
+ * The next port behind `port`, the first for NULL; NULL: no more. Its size, holds_max and accord_size
+ * are checked to fit together and to lie inside the mapping; *ret_holds_max is what was checked.
  */
 const struct port_shared *peer_next_port(const struct peer *peer, const struct port_shared *port,
 					 uint32_t *ret_holds_max);
@@ -47,6 +48,10 @@ const struct port_shared *peer_next_port(const struct peer *peer, const struct p
 const struct port_shared *peer_find_port(const struct peer *peer, uint64_t topic_id, uint32_t index,
 					 uint32_t *ret_holds_max);
 bool port_is(const struct port_shared *port, uint64_t topic_id, uint32_t index);
+
+/* What the subscriber of this port wants, in a checked copy. 0, or -EPROTO */
+int peer_read_accord(const struct peer *peer, const struct port_shared *port,
+		     struct accord_shared *ret_accord);
 
 /* Does the process of this node live? 1; 0 dead, or its file is gone; -errno it cannot be told. */
 int peer_is_alive(const struct domain *domain, uint64_t id);

@@ -37,6 +37,16 @@ static int claim(struct port_shared *port, const struct node *node, int dir,
 			 FLOE_SUBSCRIBERS_MAX);
 }
 
+/* Behind the holds; the rest of its last line is zero since the port was cleared. */
+static void write_accord(struct port_shared *port, const struct accord_shared *accord)
+{
+	size_t size = accord_size(accord);
+
+	if (size)
+		memcpy((char *)port + port_size(port->holds_max), accord,
+		       size < sizeof(*accord) ? size : sizeof(*accord));
+}
+
 int place_claim(struct port_shared *port, const struct place_options *options,
 		const struct node *node, const struct topic *topic, struct floe_error *error)
 {
@@ -51,6 +61,7 @@ int place_claim(struct port_shared *port, const struct place_options *options,
 	port->patience_ns = options->patience_ns;
 	memcpy(port->topic, topic->name, strlen(topic->name) + 1);
 	type_format(&port->type, options->type);
+	write_accord(port, options->accord);
 	(void)pthread_mutex_lock(&lock);
 	r = claim(port, node, dir, error);
 	(void)pthread_mutex_unlock(&lock);

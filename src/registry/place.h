@@ -7,6 +7,7 @@
  * so that it costs no file of its own and dies with the node's lock.
  */
 
+#include "channel/accord.h"
 #include "registry/node.h"
 #include "registry/topic.h"
 
@@ -15,6 +16,7 @@ struct place_options {
 	uint64_t depth;
 	uint64_t patience_ns;
 	const struct floe_type *type;
+	const struct accord_shared *accord; /* what it wants; the port was made with room for it */
 };
 
 /* Opens the port and claims a place with it; the topic is locked. -EMFILE: all are taken. */

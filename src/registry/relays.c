@@ -292,7 +292,7 @@ int relays_note(struct node *node, const struct topic *topic, uint32_t index, ui
 		if (is_stale(node, &peer, port))
 			node_remove_port(node, node_port(node, port));
 	}
-	r = node_add_port(node, 0, &note, NULL);
+	r = node_add_port(node, 0, 0, &note, NULL);
 	if (r < 0)
 		return r;
 	note->topic_id = topic->id;

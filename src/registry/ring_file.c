@@ -31,7 +31,9 @@ static bool is_same_plan(const struct segment_shared *seen, const struct segment
 	    theirs.flags != plan->flags || theirs.payload_max != plan->payload_max ||
 	    theirs.quota != plan->quota || theirs.relays_max != plan->relays_max ||
 	    theirs.pool_count != plan->pool_count || theirs.topic_id != plan->topic_id ||
-	    theirs.sender != plan->sender || memcmp(&seen->type, &type, sizeof(type)) != 0)
+	    theirs.sender != plan->sender || theirs.header_size != plan->header_size ||
+	    theirs.header_inline != plan->header_inline ||
+	    memcmp(&seen->type, &type, sizeof(type)) != 0)
 		return false;
 	for (uint32_t i = 0; i < plan->pool_count; i++)
 		if (theirs.pool[i].offset != plan->pool[i].offset ||
@@ -41,6 +43,18 @@ static bool is_same_plan(const struct segment_shared *seen, const struct segment
 	return true;
 }
 
+/* What it offers is what we do. It lies in front of the slots, and so inside. */
+static bool is_same_offer(const struct segment_shared *seen, const struct region *region,
+			  const struct accord_shared *accord)
+{
+	static const struct accord_shared nothing;
+	struct accord_shared theirs;
+
+	return accord_read(&theirs, region->base + segment_accord_offset(seen),
+			   seen->accord_size) == 0 &&
+	       memcmp(&theirs, accord ? accord : &nothing, sizeof(theirs)) == 0;
+}
+
 /* Is this copy of a segment's head one that we can go on with? */
 static bool is_wanted(const struct segment_shared *seen, const struct region *region,
 		      uint32_t index, const struct segment_plan *plan)
@@ -48,7 +62,8 @@ static bool is_wanted(const struct segment_shared *seen, const struct region *re
 	struct segment_plan theirs;
 
 	if (segment_check(seen, region->reserved, "", NULL) < 0 || seen->size > region->size ||
-	    seen->index != index || !is_same_plan(seen, plan))
+	    seen->index != index || !is_same_plan(seen, plan) ||
+	    !is_same_offer(seen, region, plan->accord))
 		return false;
 	segment_read_plan(seen, &theirs);
 	return segment_size_with(&theirs, theirs.pool[theirs.pool_count - 1].chunk_count) <=

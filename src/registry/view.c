@@ -240,6 +240,24 @@ static void note_type(struct list *list, const struct type_shared *type)
 	list->type.name[sizeof(list->type.name) - 1] = 0;
 }
 
+/* Few offer anything: their files are read once more. */
+static void describe_offer(const struct list *list, const char *name,
+			   struct floe_publisher_info *info)
+{
+	struct accord_shared accord;
+	struct type_shared type;
+	struct feed feed;
+
+	if (feed_attach(&feed, list->domain, list->dir, name, &type, NULL) < 0)
+		return;
+	if (feed_read_accord(&feed, &accord) == 0) {
+		info->header_size = accord.header.size;
+		info->attributes = accord.count;
+		memcpy(info->header, accord.header.name, sizeof(info->header));
+	}
+	feed_detach(&feed);
+}
+
 static int add_publisher(void *user, const char *name)
 {
 	struct list *list = user;
@@ -268,6 +286,8 @@ static int add_publisher(void *user, const char *name)
 	}
 	describe_segment(&segment, info);
 	describe_owner(list->domain, info);
+	if (segment.accord_size)
+		describe_offer(list, name, info);
 	note_type(list, &segment.type);
 	return 0;
 }
@@ -297,24 +317,30 @@ int view_publishers(const struct domain *domain, const char *topic, struct floe_
 	return list_publishers(domain, topic, ret, count, NULL);
 }
 
-/* feed_attach has checked that receipts lie between the slots and what follows. */
-int view_loans(const struct domain *domain, const char *topic, uint32_t publisher,
-	       struct floe_loan_info *ret, size_t count)
+static int attach(const struct domain *domain, const char *topic, uint32_t publisher,
+		  struct feed *ret_feed)
 {
 	floe_cleanup(os_close_fdp) int dir = -1;
-	const struct loan_shared *receipts;
 	char path[DOMAIN_NAME_MAX], name[PLACE_NAME_MAX];
 	struct type_shared type;
-	struct feed feed;
-	int found = 0;
-	int r;
 
 	domain_path(domain, "topics", topic, path);
 	dir = file_open_dir(AT_FDCWD, path, NULL);
 	if (dir < 0)
 		return dir;
 	place_name(name, "pub.", publisher);
-	r = feed_attach(&feed, domain, dir, name, &type, NULL);
+	return feed_attach(ret_feed, domain, dir, name, &type, NULL);
+}
+
+/* feed_attach has checked that receipts lie between the slots and what follows. */
+int view_loans(const struct domain *domain, const char *topic, uint32_t publisher,
+	       struct floe_loan_info *ret, size_t count)
+{
+	const struct loan_shared *receipts;
+	struct feed feed;
+	int found = 0;
+	int r = attach(domain, topic, publisher, &feed);
+
 	if (r < 0)
 		return r;
 	receipts = (const struct loan_shared *)(const void *)(feed.reader.slots +
@@ -327,6 +353,24 @@ int view_loans(const struct domain *domain, const char *topic, uint32_t publishe
 	}
 	feed_detach(&feed);
 	return found;
+}
+
+int view_attributes(const struct domain *domain, const char *topic, uint32_t publisher,
+		    struct floe_attribute_info *ret, size_t count)
+{
+	struct accord_shared accord;
+	struct feed feed;
+	int r = attach(domain, topic, publisher, &feed);
+
+	if (r < 0)
+		return r;
+	r = feed_read_accord(&feed, &accord);
+	feed_detach(&feed);
+	for (uint64_t i = 0; r == 0 && i < accord.count && i < count; i++) {
+		memcpy(ret[i].key, accord.attribute[i].key, sizeof(ret[i].key));
+		memcpy(ret[i].value, accord.attribute[i].value, sizeof(ret[i].value));
+	}
+	return r < 0 ? r : (int)accord.count;
 }
 
 static void describe_port(const struct port_shared *port, uint32_t holds_max,
@@ -366,6 +410,17 @@ static uint64_t count_behind(const struct list *list, const struct port_shared *
 	return behind;
 }
 
+static void describe_wish(const struct peer *peer, const struct port_shared *port,
+			  struct floe_subscriber_info *info)
+{
+	struct accord_shared accord;
+
+	if (peer_read_accord(peer, port, &accord) < 0)
+		return;
+	info->header_size = accord.header.size;
+	info->attributes = accord.count;
+}
+
 static int add_subscriber(void *user, const char *name)
 {
 	struct list *list = user;
@@ -402,6 +457,7 @@ static int add_subscriber(void *user, const char *name)
 		return 0;
 	}
 	describe_port(port, holds_max, info);
+	describe_wish(&peer, port, info);
 	note_type(list, &port->type);
 	info->behind = count_behind(list, port);
 	return 0;

@@ -19,6 +19,8 @@ int view_publishers(const struct domain *domain, const char *topic, struct floe_
 		    size_t count);
 int view_loans(const struct domain *domain, const char *topic, uint32_t publisher,
 	       struct floe_loan_info *ret, size_t count);
+int view_attributes(const struct domain *domain, const char *topic, uint32_t publisher,
+		    struct floe_attribute_info *ret, size_t count);
 int view_subscribers(const struct domain *domain, const char *topic,
 		     struct floe_subscriber_info *ret, size_t count);
 

@@ -31,6 +31,13 @@ struct other_pose {
 template <> inline constexpr const char *floe::type_name<pose> = "pose";
 template <> inline constexpr const char *floe::type_name<other_pose> = "pose";
 
+struct stamp {
+	std::uint64_t number;
+	double exposure;
+};
+
+template <> inline constexpr const char *floe::type_name<stamp> = "stamp";
+
 using namespace std::chrono_literals;
 
 namespace
@@ -71,6 +78,40 @@ void a_message_is_what_its_type_says()
 	expect_equal(sample.sequence(), 1);
 	expect_equal(sample.lost(), 0);
 	expect_equal(sample.size(), 1);
+}
+
+void a_header_has_a_type_of_its_own()
+{
+	floe::publisher<picture> pub;
+	floe::subscriber<picture> sub;
+	floe_publisher_options sending = {};
+	floe_subscriber_options wanting = {};
+
+	sending.header = &floe::type_of<stamp>;
+	wanting.header = &floe::type_of<stamp>;
+	expect_equal(pub.open("pictures", sending), 0);
+	expect_equal(sub.open("pictures", wanting), 0);
+
+	auto loan = pub.loan();
+
+	expect(loan);
+	*loan = picture{{4, 5, 6}};
+	*loan.header<stamp>() = stamp{7, 0.5};
+	expect_equal(pub.publish(loan), 1);
+	expect(!loan.header<stamp>());
+
+	auto sample = sub.take();
+
+	expect(sample);
+	expect_equal(sample.header<stamp>()->number, 7);
+	expect(!sample.header<pose>());
+	expect_equal(sample->pixels[2], 6);
+
+	auto shared = sample.share();
+
+	expect(shared);
+	expect(!sample.header<stamp>());
+	expect_equal(shared.header<stamp>()->number, 7);
 }
 
 void a_sample_is_passed_on()
@@ -329,6 +370,7 @@ int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(a_message_is_what_its_type_says),
+		TEST(a_header_has_a_type_of_its_own),
 		TEST(a_sample_is_passed_on),
 		TEST(what_is_lent_is_what_is_read),
 		TEST(loans_and_samples_go_back_at_their_end),

@@ -136,13 +136,30 @@ static struct floe_publisher_options plan(void)
 	};
 }
 
+static const struct floe_type header = {.name = "h", .size = 24, .alignment = 8};
+static const struct floe_attribute attribute = {"frame", "map"};
+
+static struct floe_publisher_options offering(void)
+{
+	struct floe_publisher_options o = plan();
+
+	o.header = &header;
+	o.attributes = &attribute;
+	o.attributes_count = 1;
+	return o;
+}
+
 static void publish(struct floe_publisher *pub, size_t size)
 {
 	struct floe_loan loan;
+	void *beside;
 
 	if (floe_loan(pub, size, &loan) != 1)
 		return;
 	memset(loan.data, 7, loan.size);
+	beside = floe_loan_header(pub, &loan);
+	if (beside)
+		memset(beside, 8, header.size);
 	(void)floe_publish(pub, &loan);
 	floe_discard(pub, &loan);
 }
@@ -194,6 +211,36 @@ static void make_terms(void)
 	templates[DOMAIN_QUOTAS].size = sizeof(quotas);
 }
 
+/* After the others, which are without. The first ring was left by then. */
+static void make_offer_and_wish(void)
+{
+	struct floe_publisher_options o = offering();
+	struct floe_subscriber_options s = {.size = sizeof(s),
+					    .policy = FLOE_POLICY_RELIABLE,
+					    .header = &header,
+					    .attributes = &attribute,
+					    .attributes_count = 1};
+	struct floe_publisher *pub;
+	struct floe_subscriber *sub;
+	struct floe_sample sample;
+	char path[160], name[64];
+
+	must(floe_publisher_open(&pub, "t", &o) == 0, "open a publisher with headers");
+	must(floe_subscriber_open(&sub, "t", &s) == 0, "open a subscriber that wants them");
+	for (size_t i = 0; i < 3; i++)
+		publish(pub, i % 2 ? 8 : PAYLOAD);
+	must(floe_take(sub, &sample) == 1, "take");
+	make_path(path, sizeof(path), "topics/t/pub.1");
+	read_template(&templates[DOMAIN_OFFER], path);
+	node_name(name, sizeof(name));
+	make_path(path, sizeof(path), name);
+	read_template(&templates[DOMAIN_WISH], path);
+	templates[DOMAIN_WISH].size = 8192;
+	floe_release(sub, &sample);
+	floe_publisher_close(pub);
+	floe_subscriber_close(sub);
+}
+
 static void make_templates(void)
 {
 	struct floe_publisher_options o = plan();
@@ -231,6 +278,7 @@ static void make_templates(void)
 	floe_release(sub, &sample);
 	patterns_close();
 	floe_publisher_close(pub);
+	make_offer_and_wish();
 	floe_subscriber_close(sub);
 	make_terms();
 	/* Of 16 MiB only this part says anything. */
@@ -295,19 +343,25 @@ static void apply(struct template *t, const uint8_t *changes, size_t size)
 static void lay_out(const struct template *now, enum domain_file file, bool alive)
 {
 	bool as_record = file == DOMAIN_RECORD;
+	bool with_more = file == DOMAIN_OFFER || file == DOMAIN_WISH;
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	char from[160], to[160], name[64];
 
 	make_folders();
 	node_name(name, sizeof(name));
-	write_file(name, &now[DOMAIN_NODE], &node_file);
+	write_file(name, &now[file == DOMAIN_WISH ? DOMAIN_WISH : DOMAIN_NODE], &node_file);
 	if (alive)
 		must(fcntl(node_file, F_OFD_SETLK, &lock) == 0, "lock");
 	make_path(from, sizeof(from), name);
 	make_path(to, sizeof(to), "topics/t/sub.0");
 	must(link(from, to) == 0, to);
+	make_path(to, sizeof(to), "topics/t/sub.1");
+	must(file != DOMAIN_WISH || link(from, to) == 0, to);
 	write_file("topics/t/topic", &now[DOMAIN_TOPIC], NULL);
-	write_file("topics/t/pub.0", &now[as_record ? DOMAIN_RECORD : DOMAIN_RING], NULL);
+	if (with_more)
+		write_file("topics/t/pub.1", &now[DOMAIN_OFFER], NULL);
+	else
+		write_file("topics/t/pub.0", &now[as_record ? DOMAIN_RECORD : DOMAIN_RING], NULL);
 	write_file("topics/t/event.0", &now[DOMAIN_EVENT], NULL);
 	write_file("topics/t/board.0", &now[DOMAIN_BOARD], NULL);
 	write_file("topics/s@service/topic", &service_topic, NULL);
@@ -350,13 +404,44 @@ static void lay_out_answer(struct template *answer)
  * The play
  */
 
-static void read_all(const struct floe_sample *sample)
+static void read_bytes(const void *data, size_t size)
 {
 	static volatile unsigned char sink;
-	const unsigned char *bytes = sample->data;
+	const unsigned char *bytes = data;
 
-	for (size_t i = 0; i < sample->size; i++)
+	for (size_t i = 0; i < size; i++)
 		sink = (unsigned char)(sink + bytes[i]);
+}
+
+static void read_all(const struct floe_sample *sample)
+{
+	read_bytes(sample->data, sample->size);
+}
+
+/* In front of the payload, or in the same slot. */
+static void read_header(const void *beside, size_t size, const struct floe_sample *sample)
+{
+	must(!beside || (const char *)beside + size <= (const char *)sample->data + FLOE_INLINE_MAX,
+	     "a header beside its payload");
+	read_bytes(beside, size);
+}
+
+static void look_at_offers(struct floe_view *view)
+{
+	static struct floe_attribute_info attributes[FLOE_ATTRIBUTES_MAX];
+	static struct floe_publisher_info publisher;
+
+	(void)floe_view_publishers(view, "t", &publisher, sizeof(publisher), 1);
+	must(memchr(publisher.header, 0, sizeof(publisher.header)) != NULL, "a name ends");
+	for (uint32_t i = 0; i < 2; i++) {
+		int count = floe_view_attributes(view, "t", i, attributes, sizeof(attributes[0]),
+						 FLOE_ATTRIBUTES_MAX);
+
+		for (int k = 0; k < count && k < FLOE_ATTRIBUTES_MAX; k++)
+			must(memchr(attributes[k].key, 0, sizeof(attributes[k].key)) &&
+				     memchr(attributes[k].value, 0, sizeof(attributes[k].value)),
+			     "texts end");
+	}
 }
 
 static void look(bool really)
@@ -369,7 +454,9 @@ static void look(bool really)
 	struct floe_observer_options options = {.size = sizeof(options), .history = DEPTH};
 	struct floe_view *view;
 	struct floe_sample sample;
+	const void *beside;
 	char schema[64];
+	size_t beside_size;
 
 	must(floe_view_open(&view, NULL, NULL, NULL) == 0, "open a view");
 	(void)floe_view_nodes(view, nodes, sizeof(nodes[0]), 4);
@@ -377,10 +464,14 @@ static void look(bool really)
 	(void)floe_view_publishers(view, "t", publishers, sizeof(publishers[0]), 4);
 	(void)floe_view_subscribers(view, "t", subscribers, sizeof(subscribers[0]), 4);
 	(void)floe_view_schema(view, "t", schema, sizeof(schema));
+	look_at_offers(view);
 	(void)floe_observer_open(&observer, view, "t", &options);
 	for (int i = 0; observer && i < 2 * DEPTH; i++)
-		if (floe_observer_next(observer, 0, &sample) == 1)
+		if (floe_observer_next(observer, 0, &sample) == 1) {
 			read_all(&sample);
+			beside = floe_observer_header(observer, &sample, &beside_size);
+			read_bytes(beside, beside_size);
+		}
 	floe_observer_close(observer);
 	(void)floe_view_clean(view, !really, NULL, NULL);
 	floe_view_close(view);
@@ -389,6 +480,8 @@ static void look(bool really)
 static void take_all(struct floe_subscriber *sub)
 {
 	struct floe_sample sample;
+	const void *beside;
+	size_t beside_size;
 
 	for (int i = 0; i < 4 * DEPTH; i++) {
 		int r = floe_take(sub, &sample);
@@ -398,21 +491,28 @@ static void take_all(struct floe_subscriber *sub)
 		if (r == 1) {
 			must(sample.size > 0 && sample.data, "a sample without bytes");
 			read_all(&sample);
+			beside = floe_sample_header(sub, &sample, &beside_size);
+			read_header(beside, beside_size, &sample);
 			floe_release(sub, &sample);
 		}
 	}
 	(void)floe_wait(sub, 0);
 }
 
-static void take_part(void)
+static void take_part(bool with_more)
 {
 	struct floe_type type = {.name = "n", .size = 8};
-	struct floe_publisher_options o = plan();
+	struct floe_publisher_options o = with_more ? offering() : plan();
 	struct floe_subscriber_options s = {
 		.size = sizeof(s), .history = DEPTH, .type = &type, .spin_ns = 1};
 	struct floe_publisher *pub = NULL;
 	struct floe_subscriber *sub = NULL;
 
+	if (with_more) {
+		s.header = &header;
+		s.attributes = &attribute;
+		s.attributes_count = 1;
+	}
 	(void)floe_subscriber_open(&sub, "t", &s);
 	if (sub)
 		take_all(sub);
@@ -453,8 +553,10 @@ void domain_play(enum domain_file file, const uint8_t *changes, size_t size)
 	apply(&now[file], changes + 1, size - 1);
 	lay_out(now, file, changes[0] & OWNER_LIVES);
 	look(false);
-	if (file <= DOMAIN_RECORD || file == DOMAIN_TERMS || file == DOMAIN_QUOTAS)
-		take_part();
+	if (file == DOMAIN_OFFER || file == DOMAIN_WISH)
+		take_part(true);
+	else if (file <= DOMAIN_RECORD || file == DOMAIN_TERMS || file == DOMAIN_QUOTAS)
+		take_part(false);
 	else
 		play_patterns(now, file);
 	look(changes[0] & CLEAN_REALLY);

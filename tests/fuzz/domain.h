@@ -24,6 +24,8 @@ enum domain_file {
 	DOMAIN_QUOTAS, /* quotas */
 	DOMAIN_SERVER, /* topics/s@service/pub.0, what a server announces */
 	DOMAIN_ANSWER, /* topics/s@client.<id>/pub.0, its responses */
+	DOMAIN_OFFER,  /* topics/t/pub.1, with headers and attributes */
+	DOMAIN_WISH,   /* nodes/<id> and topics/t/sub.1, who wants these */
 	DOMAIN_FILES
 };
 

@@ -5,6 +5,7 @@
  *	actor [keep-last | reliable] TOPIC [HOLDS_MAX]
  *	actor answer SERVICE
  *	actor lend TOPIC LOANS_MAX
+ *	actor offer TOPIC
  *
  *	take     takes the next message and gives it back; prints it, or "empty"
  *	hold     the same, but keeps it
@@ -18,6 +19,9 @@
  *	lend     a loan of 1000 bytes, which it keeps; prints 1, or why not
  *	trace    the same, and the place is told
  *	publish  publishes the one that it lent last
+ *
+ * The fourth is a publisher with headers and attributes, of which it publishes one message; it
+ * stays until the end of its input.
  */
 
 #include <floe/floe.h>
@@ -153,6 +157,30 @@ static int lend_as_told(const char *topic, size_t loans_max)
 	return 0;
 }
 
+static int offer(const char *topic)
+{
+	static const struct floe_type stamp = {.name = "stamp", .size = 24};
+	static const struct floe_attribute attributes[] = {{"frame", "map"}, {"unit", "m/s"}};
+	struct floe_publisher_options options = {.size = sizeof(options),
+						 .header = &stamp,
+						 .attributes = attributes,
+						 .attributes_count = 2};
+	struct floe_publisher *publisher;
+	struct floe_loan loan;
+
+	if (floe_publisher_open(&publisher, topic, &options) < 0 ||
+	    floe_loan(publisher, 5, &loan) != 1)
+		return 1;
+	memcpy(loan.data, "hello", 5);
+	memset(floe_loan_header(publisher, &loan), 'h', stamp.size);
+	(void)floe_publish(publisher, &loan);
+	printf("ready\n");
+	(void)fflush(stdout);
+	(void)getchar();
+	floe_publisher_close(publisher);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct floe_error error = {0};
@@ -166,6 +194,8 @@ int main(int argc, char **argv)
 		return answer(argv[2]);
 	if (!strcmp(argv[1], "lend") && argc > 3)
 		return lend_as_told(argv[2], (size_t)atoi(argv[3]));
+	if (!strcmp(argv[1], "offer"))
+		return offer(argv[2]);
 	if (!strcmp(argv[1], "reliable"))
 		options.policy = FLOE_POLICY_RELIABLE;
 	if (argc > 3)
