@@ -8,8 +8,8 @@ KERNEL_BUFFERS = ("Its buffers are in the kernel, where resident memory does not
 OPENING = ("Starting two processes is 0.9 ms of it (see the floor). The first floe subscriber of a domain opens "
            "in 0.41 ms, a publisher in the same process in 0.27 ms: about ninety system calls each for "
            "folders, the node's file and its lock, the ring's memory, and a look for what the dead have "
-           "left. In a process of its own the publisher needs up to 0.7 ms: it meets some 60 pages for the first "
-           "time. Nobody sleeps for a fixed time, and the two open side by side. This one notices no death and "
+           "left. In a process of its own the publisher took 0.7 to 0.92 ms on a busy machine: it meets some 60 "
+           "pages for the first time. Nobody sleeps for a fixed time, and the two open side by side. This one notices no death and "
            "cleans up after nobody.")
 KERNEL_WORK = ("Its work is done in the kernel, whose instructions are not counted: see the system calls. "
                "`publish` has the time.")
