@@ -489,14 +489,14 @@ static int loan_safely(void *port, size_t size, struct floe_loan *ret, const voi
 	return floe_loan_traced(port, size, ret, text, 0);
 }
 
-static floe_cold int loan_again(struct floe_publisher *pub, size_t size, struct floe_loan *ret)
+static floe_cold int loan_again(struct floe_publisher *pub, size_t size, struct floe_loan *ret,
+				const void *caller)
 {
 	struct safe *safe = safe_enter(pub, HANDLE_SAFE_PUBLISHER);
 	int r;
 
 	if (safe)
-		return safe_leave(safe,
-				  loan_safely(safe->port, size, ret, __builtin_return_address(0)));
+		return safe_leave(safe, loan_safely(safe->port, size, ret, caller));
 	r = ret ? refuse(pub) : -EINVAL;
 	return r < 0 ? r : floe_loan(pub, size, ret);
 }
@@ -517,7 +517,7 @@ FLOE_PUBLIC int floe_loan(struct floe_publisher *pub, size_t size, struct floe_l
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
 
 	if (floe_unlikely(!p || !ret))
-		return loan_again(pub, size, ret);
+		return loan_again(pub, size, ret, __builtin_return_address(0));
 	return publisher_loan(p, size, ret);
 }
 
@@ -641,23 +641,29 @@ FLOE_PUBLIC int floe_publish_all(struct floe_publisher *pub, struct floe_loan *l
 	return sent || r >= 0 ? (int)sent : r;
 }
 
-FLOE_PUBLIC int floe_loan_parts(struct floe_publisher *pub, size_t size, struct floe_loan *ret,
-				size_t count)
+static int loan_parts(struct floe_publisher *pub, size_t size, struct floe_loan *ret, size_t count,
+		      const void *caller)
 {
 	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
 	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
 	int r = ret ? 1 : -EINVAL;
 
 	if (safe)
-		return safe_leave(safe, floe_loan_parts(safe->port, size, ret, count));
+		return safe_leave(safe, loan_parts(safe->port, size, ret, count, caller));
 	if (r > 0 && !p)
 		r = refuse(pub);
 	if (r < 0)
 		return r;
 	if (count > FLOE_PARTS_MAX)
 		count = FLOE_PARTS_MAX;
-	return p ? publisher_loan_parts(p, size, ret, (uint32_t)count)
-		 : floe_loan_parts(pub, size, ret, count);
+	return p ? publisher_loan_parts(p, size, ret, (uint32_t)count, caller)
+		 : loan_parts(pub, size, ret, count, caller);
+}
+
+FLOE_PUBLIC int floe_loan_parts(struct floe_publisher *pub, size_t size, struct floe_loan *ret,
+				size_t count)
+{
+	return loan_parts(pub, size, ret, count, __builtin_return_address(0));
 }
 
 FLOE_PUBLIC int floe_publish_parts(struct floe_publisher *pub, struct floe_loan *loans,

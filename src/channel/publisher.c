@@ -712,15 +712,14 @@ static int loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_l
 	return 1;
 }
 
-/* What a traced program calls without its macro tells where by its return address: the straight path
- * ends with a jump to here. */
-int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
+int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan,
+			const void *caller)
 {
 	char text[32] = "";
 	struct loan_place place = {.file = text};
 
 	if (pub->traced)
-		receipt_place(__builtin_return_address(0), text, sizeof(text));
+		receipt_place(caller, text, sizeof(text));
 	return loan_slow(pub, size, ret_loan, &place);
 }
 
@@ -1068,7 +1067,7 @@ static bool are_ours(struct publisher *pub, const struct floe_loan *loans, uint3
 }
 
 int publisher_loan_parts(struct publisher *pub, size_t size, struct floe_loan *loans,
-			 uint32_t count)
+			 uint32_t count, const void *caller)
 {
 	size_t needed = size / pub->payload_max + (size % pub->payload_max != 0);
 
@@ -1078,8 +1077,9 @@ int publisher_loan_parts(struct publisher *pub, size_t size, struct floe_loan *l
 		return -EMSGSIZE;
 	for (size_t i = 0; i < needed; i++) {
 		size_t left = size - i * pub->payload_max;
-		int r = publisher_loan(pub, left < pub->payload_max ? left : pub->payload_max,
-				       &loans[i]);
+		size_t piece = left < pub->payload_max ? left : pub->payload_max;
+		int r = pub->traced ? publisher_loan_slow(pub, piece, &loans[i], caller)
+				    : publisher_loan(pub, piece, &loans[i]);
 
 		if (r == 1)
 			continue;

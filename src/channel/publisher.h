@@ -208,7 +208,8 @@ int publisher_describe_loan(const struct publisher *pub, uint32_t n,
 			    struct floe_loan_info *ret_info);
 
 /* The straight paths below call nothing but, as their last act, one of these. */
-int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan);
+int publisher_loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan,
+			const void *caller);
 int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan);
 int publisher_may_publish(struct publisher *pub, uint64_t count); /* so many, one after the other */
 int publisher_wake(struct publisher *pub);                        /* 1 */
@@ -252,21 +253,22 @@ floe_inline void publisher_unlend(struct publisher *pub, struct lent *lent, stru
 /* The header of a loan that is out; NULL: it is none of ours, or has no header. */
 void *publisher_header(struct publisher *pub, const struct floe_loan *loan);
 
-/* 1; 0 no chunk is free; -EINVAL, -ENOBUFS, or what refreshing said */
+/* 1; 0 no chunk is free; -EINVAL, -ENOBUFS, or what refreshing said. A program that is traced without the
+ * macro is known by where it called from: the return address of what this is a part of. */
 floe_inline int publisher_loan(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
 {
 	struct lent *lent = *pub->loan;
 	uint64_t chunk;
 
 	if (floe_unlikely(size - 1 >= pub->straight_max || !lent))
-		return publisher_loan_slow(pub, size, ret_loan);
+		return publisher_loan_slow(pub, size, ret_loan, __builtin_return_address(0));
 	if (size <= pub->inline_max) {
 		publisher_lend(pub, lent, lent->words, CHUNK_NONE, size, ret_loan);
 		return 1;
 	}
 	chunk = *pub->ready;
 	if (floe_unlikely(chunk == CHUNK_NONE))
-		return publisher_loan_slow(pub, size, ret_loan);
+		return publisher_loan_slow(pub, size, ret_loan, __builtin_return_address(0));
 	pub->ready--;
 	publisher_lend(pub, lent, (char *)pub->ring.segment + chunk, chunk, size, ret_loan);
 	return 1;
@@ -447,7 +449,7 @@ int publisher_publish_parts(struct publisher *pub, struct floe_loan *loans, uint
 /* Lends what so many bytes need, in pieces of payload_max: how many; -EMSGSIZE more than `count`, or than
  * one message can have; or what publisher_loan says, and nothing is lent. */
 int publisher_loan_parts(struct publisher *pub, size_t size, struct floe_loan *loans,
-			 uint32_t count);
+			 uint32_t count, const void *caller);
 
 /* Can more than `count` messages be sent before one would block? 1, 0, or what refreshing said */
 int publisher_has_room(struct publisher *pub, uint64_t count);

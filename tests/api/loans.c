@@ -209,7 +209,7 @@ static void the_environment_tells_an_address(void)
 	expect_equal(view_loans(info, 2), 1);
 	expect_equal(info[0].line, 0);
 	expect(info[0].exact);
-	expect(strstr(info[0].file, "+0x"));
+	expect(strstr(info[0].file, "+0x") && !strstr(info[0].file, "libfloe"));
 	expect_equal((floe_loan)(pub, SIZE, &loan), -ENOBUFS);
 	expect(strstr(notices.text, "+0x"));
 	floe_publisher_close(pub);
@@ -217,6 +217,21 @@ static void the_environment_tells_an_address(void)
 	pub = open_with(1);
 	expect_equal((floe_loan)(pub, SIZE, &loan), 1);
 	expect_equal(view_loans(info, 2), 0);
+	floe_publisher_close(pub);
+	expect_equal(unsetenv("FLOE_TRACE_LOANS"), 0);
+}
+
+static void parts_are_traced_too(void)
+{
+	struct floe_loan_info info[2];
+	struct floe_publisher *pub;
+	struct floe_loan loan[2];
+
+	expect_equal(setenv("FLOE_TRACE_LOANS", "1", 1), 0);
+	pub = open_with(2);
+	expect_equal(floe_loan_parts(pub, SIZE, loan, 2), 1);
+	expect_equal(view_loans(info, 2), 1);
+	expect(strstr(info[0].file, "+0x") && !strstr(info[0].file, "libfloe"));
 	floe_publisher_close(pub);
 	expect_equal(unsetenv("FLOE_TRACE_LOANS"), 0);
 }
@@ -304,6 +319,7 @@ int main(int argc, char **argv)
 		TEST(what_is_missed_at_the_limit_is_seen_by_others_until_it_is_back),
 		TEST(the_macro_tells_file_and_line),
 		TEST(the_environment_tells_an_address),
+		TEST(parts_are_traced_too),
 		TEST(what_a_dead_one_took_along_is_told_until_its_ring_is_adopted),
 		TEST(traced_publishers_work_as_all_others),
 		TEST(a_scope_gives_back_what_was_not_published),

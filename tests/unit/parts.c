@@ -200,16 +200,16 @@ static void parts_are_lent_for_any_size(void)
 	struct publisher *pub;
 
 	pub = &begin_writer(4, KIND_BOTH)->publisher;
-	expect_equal(publisher_loan_parts(pub, 0, loan, 4), -EINVAL);
-	expect_equal(publisher_loan_parts(pub, 3 * CHUNK_SIZE + 1, loan, 3), -EMSGSIZE);
+	expect_equal(publisher_loan_parts(pub, 0, loan, 4, NULL), -EINVAL);
+	expect_equal(publisher_loan_parts(pub, 3 * CHUNK_SIZE + 1, loan, 3, NULL), -EMSGSIZE);
 	expect_equal(publisher_count_loans(pub), 0);
-	expect_equal(publisher_loan_parts(pub, 3 * CHUNK_SIZE + 1, loan, 4), 4);
+	expect_equal(publisher_loan_parts(pub, 3 * CHUNK_SIZE + 1, loan, 4, NULL), 4);
 	expect_equal(loan[0].size, CHUNK_SIZE);
 	expect_equal(loan[3].size, 1);
 	for (int i = 0; i < 2; i++)
 		publisher_discard(pub, &loan[i]);
 	/* Three loans are left, and four are needed. */
-	expect_equal(publisher_loan_parts(pub, 4 * CHUNK_SIZE, (struct floe_loan[4]){{0}}, 4),
+	expect_equal(publisher_loan_parts(pub, 4 * CHUNK_SIZE, (struct floe_loan[4]){{0}}, 4, NULL),
 		     -ENOBUFS);
 	expect_equal(publisher_count_loans(pub), 2);
 	writer_check(writer);
