@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why floe is not first, where that has been looked into: found by profiling, said in a sentence."""
 
-KERNEL_BUFFERS = ("Its buffers are in the kernel, where resident memory does not count them. Two empty "
-                  "programs take 222 KiB (see the floor); floe 415 more: 160 are the library's code and "
-                  "constants, which all its programs share, 105 the ring, which is reserved so that a full "
-                  "file system is an error at opening, the rest private tables, heap and stack.")
+KERNEL_BUFFERS = ("Its buffers are in the kernel, where resident memory does not count them. Beyond two empty "
+                  "programs (see the floor) floe takes about 160 KiB for the library's code and constants, "
+                  "which all its programs share, 105 for the ring, which is reserved so that a full file "
+                  "system is an error at opening, and the rest for private tables, heap and stack. How "
+                  "much of the C library is counted depends on how many programs run.")
 OPENING = ("Starting two processes is 0.9 ms of it (see the floor). The first floe subscriber of a domain opens "
            "in 0.41 ms, a publisher in the same process in 0.27 ms: about ninety system calls each for "
            "folders, the node's file and its lock, the ring's memory, and a look for what the dead have "
