@@ -48,8 +48,11 @@ struct observation {
 	int64_t looked_ns;
 	unsigned char *copy; /* the header in whole lines, if there is one, and the payload */
 	size_t copy_size;
-	const void *
-		read; /* the payload that was read last; NULL: there was none, or it was not copied */
+	/* What was read last, the payload's address first: another message may lie there by now. NULL:
+	 * there was none, or it was not copied. */
+	const void *read;
+	uint64_t read_sequence;
+	uint64_t read_index; /* its publisher's */
 	const void *header;
 	size_t header_size;
 };
@@ -279,9 +282,12 @@ static bool is_there(const void *data, size_t data_size)
 	return r == 0 || r == -EINVAL;
 }
 
-static void note_header(struct observation *o, const void *data, const void *header, size_t size)
+static void note_header(struct observation *o, const struct held *held,
+			const struct floe_sample *sample, const void *header, size_t size)
 {
-	o->read = data;
+	o->read = sample->data;
+	o->read_sequence = sample->sequence;
+	o->read_index = held->feed->index;
 	o->header = header;
 	o->header_size = header ? size : 0;
 }
@@ -312,7 +318,7 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 		memcpy(o->copy, header, header_size);
 	memcpy(o->copy + room, sample->data, sample->size);
 	sample->data = o->copy + room;
-	note_header(o, sample->data, header ? o->copy : NULL, header_size);
+	note_header(o, held, sample, header ? o->copy : NULL, header_size);
 	return is_whole(feed, sample->sequence) &&
 	       !(origin && load_relaxed(origin->life) & PORT_WITHDRAWN);
 }
@@ -387,6 +393,7 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 
 	if (!o || !ret)
 		return next_again(observer, peek, ret);
+	o->read = NULL;
 	if (!o->topic.region.base)
 		return look_for_topic(o);
 	for (int i = 0; i < 8 && r == -EAGAIN; i++)
@@ -411,7 +418,7 @@ static int borrow(struct observation *o, struct floe_sample *ret)
 	if (subscriber_origin_of(&o->subscriber, held))
 		return copy_taken(o, 0, &taken, ret);
 	header = subscriber_header(&o->subscriber, held, &header_size);
-	note_header(o, taken.data, header, header_size);
+	note_header(o, held, &taken, header, header_size);
 	*ret = taken;
 	ret->ticket = held->feed->index;
 	subscriber_release(&o->subscriber, &taken);
@@ -427,6 +434,7 @@ FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe
 
 	if (!o || !ret)
 		return borrow_again(observer, ret);
+	o->read = NULL;
 	if (!o->topic.region.base)
 		return look_for_topic(o);
 	for (int i = 0; i < 8 && r == -EAGAIN; i++)
@@ -481,11 +489,17 @@ FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct 
 	return (int)(feed->reader.depth - (head - sample->sequence));
 }
 
+static bool is_read_last(const struct observation *o, const struct floe_sample *sample)
+{
+	return sample->data && sample->data == o->read && sample->sequence == o->read_sequence &&
+	       sample->ticket == o->read_index;
+}
+
 FLOE_PUBLIC const void *floe_observer_header(struct floe_observer *observer,
 					     const struct floe_sample *sample, size_t *ret_size)
 {
 	const struct observation *o = handle_find(observer, HANDLE_OBSERVER);
-	bool found = o && sample && sample->data && sample->data == o->read;
+	bool found = o && sample && is_read_last(o, sample);
 
 	if (!o && sample && refuse(observer) == 1)
 		return floe_observer_header(observer, sample, ret_size);

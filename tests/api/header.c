@@ -556,6 +556,57 @@ static void an_observer_reads_headers(void)
 	floe_publisher_close(pub);
 }
 
+/* The next one is read; the sample before is no more than an address, and its header no one's. */
+static void expect_next(struct floe_observer *observer, struct floe_sample *sample, bool borrows,
+			uint64_t seed)
+{
+	struct floe_sample before = *sample;
+	size_t size;
+
+	expect_equal(borrows ? floe_observer_borrow(observer, sample)
+			     : floe_observer_next(observer, 0, sample),
+		     1);
+	expect(!floe_observer_header(observer, &before, &size));
+	expect_equal(size, 0);
+	expect(is_signed(floe_observer_header(observer, sample, NULL), sizeof(struct stamp), seed));
+}
+
+static void an_observer_knows_whose_header_it_is(void)
+{
+	struct floe_publisher *first = publisher("seen", SENDING(.depth = 8));
+	struct floe_publisher *second = publisher("seen", SENDING(.depth = 8));
+	struct floe_observer *observer;
+	struct floe_sample sample, other;
+	struct floe_view *view;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	for (int i = 0; i < 4; i++) {
+		bool borrows = i & 1;
+		size_t length = i & 2 ? CHUNK : 8;
+
+		expect_equal(floe_observer_open(&observer, view, "seen", NULL), 0);
+		sample = (struct floe_sample){0};
+		/* They lie in the same place, one after the other, and two have the same number. */
+		for (uint64_t seed = 1; seed <= 4; seed++) {
+			send_with(seed % 2 ? first : second, length, sizeof(struct stamp), seed);
+			expect_next(observer, &sample, borrows, seed);
+		}
+		send_with(first, length, sizeof(struct stamp), 5);
+		expect_equal(floe_observer_next(observer, 1, &other), 1);
+		expect(!floe_observer_header(observer, &sample, NULL));
+		expect(!floe_observer_header(observer, &other, NULL));
+		send_with(first, length, sizeof(struct stamp), 6);
+		expect_next(observer, &sample, borrows, 6);
+		/* The topic may have gone, and its memory. */
+		expect_equal(floe_observer_next(observer, 0, &other), 0);
+		expect(!floe_observer_header(observer, &sample, NULL));
+		floe_observer_close(observer);
+	}
+	floe_view_close(view);
+	floe_publisher_close(second);
+	floe_publisher_close(first);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -576,6 +627,7 @@ int main(int argc, char **argv)
 		TEST(a_header_goes_on_with_its_sample),
 		TEST(who_sends_headers_passes_on_nothing_without),
 		TEST(an_observer_reads_headers),
+		TEST(an_observer_knows_whose_header_it_is),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
