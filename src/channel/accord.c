@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/arith.h"
@@ -107,6 +108,20 @@ struct meeting {
 	struct floe_error *error;
 };
 
+struct quotation {
+	char text[48];
+};
+
+/* As it stands in a sentence: " 'name'", or nothing, for it need not have one. */
+static struct quotation quote(const struct type_shared *header)
+{
+	struct quotation ret = {""};
+
+	if (header->name[0])
+		(void)snprintf(ret.text, sizeof(ret.text), " '%.40s'", header->name);
+	return ret;
+}
+
 /* One side wants a header, and the other one, who publishes, has none. */
 static int check_presence(const struct meeting *m)
 {
@@ -115,15 +130,21 @@ static int check_presence(const struct meeting *m)
 
 	if (m->ours->wants && ours->size && !m->theirs->wants && !theirs->size)
 		return error_set(m->error, -EPROTOTYPE,
-				 "topic '%.60s': a header '%.40s' of %" PRIu64
+				 "topic '%.60s': a header%s of %" PRIu64
 				 " bytes is wanted here, %s has none",
-				 m->topic, ours->name, ours->size, m->who);
+				 m->topic, quote(ours).text, ours->size, m->who);
 	if (m->theirs->wants && theirs->size && !m->ours->wants && !ours->size)
 		return error_set(m->error, -EPROTOTYPE,
-				 "topic '%.60s': %s wants a header '%.40s' of %" PRIu64
+				 "topic '%.60s': %s wants a header%s of %" PRIu64
 				 " bytes, here is none",
-				 m->topic, m->who, theirs->name, theirs->size);
+				 m->topic, m->who, quote(theirs).text, theirs->size);
 	return 0;
+}
+
+/* Of two with different names the names are told, and nobody asks for their sizes. */
+static bool may_be_same(const struct type_shared *ours, const struct type_shared *theirs)
+{
+	return !ours->name[0] || !theirs->name[0] || !strcmp(ours->name, theirs->name);
 }
 
 static int check_header(const struct meeting *m)
@@ -133,11 +154,11 @@ static int check_header(const struct meeting *m)
 
 	if (!ours->size || !theirs->size)
 		return check_presence(m);
-	if (ours->size != theirs->size)
+	if (ours->size != theirs->size && may_be_same(ours, theirs))
 		return error_set(m->error, -EPROTOTYPE,
-				 "topic '%.60s': the header '%.40s' has %" PRIu64
-				 " bytes here, %" PRIu64 " at %s",
-				 m->topic, ours->name, ours->size, theirs->size, m->who);
+				 "topic '%.60s': the header%s has %" PRIu64 " bytes here, %" PRIu64
+				 " at %s",
+				 m->topic, quote(ours).text, ours->size, theirs->size, m->who);
 	return header_check(ours, theirs, m->topic, m->who, m->error);
 }
 

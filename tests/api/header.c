@@ -339,9 +339,13 @@ static void what_has_no_header_is_left_out(void)
 
 static void who_wants_a_header_and_who_has_none_do_not_meet(void)
 {
+	static const struct floe_type nameless = {.size = 8};
 	struct floe_publisher *pub = publisher("plain", NULL);
 	struct floe_subscriber *sub;
 
+	expect_equal(try_subscriber("plain", SUBSCRIBER(.header = &nameless),
+				    "topic 'plain': a header of 8 bytes is wanted here"),
+		     -EPROTOTYPE);
 	expect_equal(try_subscriber("plain", WANTING(.depth = 0),
 				    "topic 'plain': a header 'stamp' of 16 bytes is wanted here, "
 				    "publisher 0 has none"),
@@ -351,6 +355,12 @@ static void who_wants_a_header_and_who_has_none_do_not_meet(void)
 	expect_equal(
 		try_publisher("plain", NULL, "wants a header 'stamp' of 16 bytes, here is none"),
 		-EPROTOTYPE);
+	floe_subscriber_close(sub);
+	sub = subscriber("plain", SUBSCRIBER(.header = &nameless));
+	expect_equal(try_publisher("plain", NULL, "wants a header of 8 bytes, here is none"),
+		     -EPROTOTYPE);
+	floe_subscriber_close(sub);
+	sub = subscriber("plain", WANTING(.depth = 0));
 	expect_equal(try_publisher("plain", PUBLISHER(.type = &stamp), "wants a header"),
 		     -EPROTOTYPE);
 	pub = publisher("plain", SENDING(.depth = 4));
@@ -367,8 +377,10 @@ static void headers_must_agree(void)
 	} others[] = {
 		{{.name = "stamp", .size = 8},
 		 "the header 'stamp' has 8 bytes here, 16 at publisher 0"},
-		{{.size = 15}, "has 15 bytes here, 16 at publisher 0"},
+		{{.size = 15}, "the header has 15 bytes here, 16 at publisher 0"},
 		{{.name = "note", .size = 16},
+		 "the header here is 'note', that of publisher 0 is 'stamp'"},
+		{{.name = "note", .size = 8},
 		 "the header here is 'note', that of publisher 0 is 'stamp'"},
 		{{.name = "stamp", .size = 16, .alignment = 16}, "aligned to 16 here, to 8 at"},
 		{{.name = "stamp", .size = 16, .hash = 8}, "hash 0000000000000008"},
