@@ -52,6 +52,16 @@ static int check_publisher(void *user, const char *name)
 	return party_check(census->ours, &theirs, census->topic->name, who, census->error);
 }
 
+/* It was closed and only its place is still needed, for what it shared or what goes on being read by
+ * relays; or it is disconnected. */
+static bool reads_nobody(const struct port_shared *port)
+{
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		if (load_relaxed(&port->cursor[i]) != CURSOR_NEVER)
+			return false;
+	return true;
+}
+
 static int check_subscriber(const struct census *census, const struct member *member,
 			    uint32_t place)
 {
@@ -61,6 +71,8 @@ static int check_subscriber(const struct census *census, const struct member *me
 	char who[64];
 	int r;
 
+	if (reads_nobody(member->port))
+		return 0;
 	copy_once(&theirs.type, &member->port->type, sizeof(theirs.type));
 	theirs.type.name[sizeof(theirs.type.name) - 1] = 0;
 	if (peer_read_accord(peer, member->port, &accord) < 0)

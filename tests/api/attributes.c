@@ -271,6 +271,39 @@ static void the_dead_bind_nobody(void)
 	expect_folder_empty();
 }
 
+/* Its place is still there, for the sake of what others read. */
+static void who_was_closed_binds_nobody(void)
+{
+	struct floe_publisher *pub = publisher("pose", PUBLISHER(ATTRIBUTES(MAP, UNIT)));
+	struct floe_publisher *out = publisher("out", PUBLISHER(.depth = 4, .relays_max = 16));
+	struct floe_subscriber *shares = subscriber("pose", SUBSCRIBER(ATTRIBUTES(UNIT)));
+	struct floe_subscriber *passes = subscriber("pose", SUBSCRIBER(ATTRIBUTES(UNIT)));
+	struct floe_subscriber *sub = subscriber("out", NULL);
+	struct floe_shared_sample *shared;
+	struct floe_publisher *plain;
+	struct floe_sample sample;
+
+	publish(pub, 1000, 1);
+	sample = take(shares, 1000, 1);
+	expect_equal(floe_sample_share(shares, &sample, &shared), 0);
+	sample = take(passes, 1000, 1);
+	expect_equal(floe_republish(out, passes, &sample), 1);
+	expect_equal(try_publisher("pose", NULL, "wants the attribute 'unit'"), -EPROTOTYPE);
+	floe_subscriber_close(shares);
+	expect_equal(try_publisher("pose", NULL, "wants the attribute 'unit'"), -EPROTOTYPE);
+	floe_subscriber_close(passes);
+	plain = publisher("pose", NULL);
+	floe_publisher_close(plain);
+	expect_equal(floe_shared_sample_unref(shared), 1);
+	plain = publisher("pose", NULL);
+	receive(sub, 1000, 1);
+	floe_publisher_close(plain);
+	floe_subscriber_close(sub);
+	floe_publisher_close(out);
+	floe_publisher_close(pub);
+	expect_folder_empty();
+}
+
 static void a_ring_is_adopted_with_the_same_attributes_only(void)
 {
 	struct peer dead = peer_start(publish_and_wait, NULL);
@@ -372,6 +405,7 @@ int main(int argc, char **argv)
 		TEST(a_wish_takes_no_room_of_a_neighbour),
 		TEST(two_publishers_do_not_contradict_each_other),
 		TEST(the_dead_bind_nobody),
+		TEST(who_was_closed_binds_nobody),
 		TEST(a_ring_is_adopted_with_the_same_attributes_only),
 		TEST(they_lie_between_schema_and_ring),
 		TEST(a_client_insists_on_what_a_server_says),
