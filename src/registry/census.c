@@ -7,8 +7,10 @@
 
 #include "channel/segment.h"
 #include "os/os.h"
+#include "registry/feeds.h"
 #include "registry/file.h"
 #include "registry/peer.h"
+#include "registry/record_layout.h"
 #include "registry/ring_file.h"
 
 struct census {
@@ -29,20 +31,50 @@ static int read_accord(int fd, const struct segment_shared *seen, struct accord_
 	return accord_read(ret_accord, bytes, size);
 }
 
+/* In a block of the program, by its record. Where that cannot be mapped nobody knows what it offers. */
+static int follow_record(const struct census *census, const char *name,
+			 struct segment_shared *ret_seen, struct accord_shared *ret_accord)
+{
+	struct type_shared type;
+	struct feed feed;
+	int r = feed_attach(&feed, census->topic->domain, census->dir, name, &type, NULL);
+
+	if (r < 0)
+		return r;
+	copy_once(ret_seen, feed.reader.segment, sizeof(*ret_seen));
+	/* As it was checked. */
+	ret_seen->type = type;
+	ret_seen->index = feed.index;
+	r = feed_read_accord(&feed, ret_accord);
+	feed_detach(&feed);
+	return r;
+}
+
+static int read_publisher(const struct census *census, const char *name,
+			  struct segment_shared *ret_seen, struct accord_shared *ret_accord)
+{
+	floe_cleanup(os_close_fdp) int fd = file_open(census->dir, name, O_RDONLY, NULL);
+	ssize_t size = fd < 0 ? fd : os->read_at(fd, ret_seen, sizeof(*ret_seen), 0);
+
+	if (size < (ssize_t)sizeof(ret_seen->identity))
+		return -EPROTO;
+	if (ret_seen->identity.magic == RECORD_MAGIC)
+		return follow_record(census, name, ret_seen, ret_accord);
+	if (size != (ssize_t)sizeof(*ret_seen) || segment_check(ret_seen, SIZE_MAX, name, NULL) < 0)
+		return -EPROTO;
+	return read_accord(fd, ret_seen, ret_accord);
+}
+
 static int check_publisher(void *user, const char *name)
 {
 	const struct census *census = user;
-	floe_cleanup(os_close_fdp) int fd = -1;
 	struct accord_shared accord;
 	struct party theirs = {.accord = &accord};
 	struct segment_shared seen;
 	char who[64];
 
-	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0)
-		return 0;
-	fd = file_open(census->dir, name, O_RDONLY, NULL);
-	if (fd < 0 || os->read_at(fd, &seen, sizeof(seen), 0) != (ssize_t)sizeof(seen) ||
-	    segment_check(&seen, SIZE_MAX, name, NULL) < 0 || read_accord(fd, &seen, &accord) < 0)
+	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0 ||
+	    read_publisher(census, name, &seen, &accord) < 0)
 		return 0;
 	/* What a dead one meant binds nobody. */
 	if (peer_is_alive(census->topic->domain, load_relaxed(&seen.owner)) == 0)

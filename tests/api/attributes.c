@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <floe/inspect.h>
@@ -226,6 +227,37 @@ static void two_publishers_do_not_contradict_each_other(void)
 	floe_publisher_close(pub);
 }
 
+static void a_publisher_in_a_block_is_asked_as_well(void)
+{
+	static const struct floe_type header = {.name = "stamp", .size = 24};
+	static const struct floe_type type = {.name = "pose", .size = 100};
+	static const struct floe_type other = {.name = "note", .size = 100};
+	struct floe_publisher_options o = *PUBLISHER(.type = &type, .depth = 4, .payload_max = 100,
+						     ATTRIBUTES(MAP));
+	struct floe_publisher *pub;
+	struct floe_subscriber *sub;
+
+	o.memory_size = (size_t)floe_publisher_memory_size(&o);
+	o.memory = aligned_alloc(64, (o.memory_size + 63) & ~(size_t)63);
+	pub = publisher("pose", &o);
+	expect_equal(try_subscriber("pose", SUBSCRIBER(ATTRIBUTES(ODOM)),
+				    "'odom' here, 'map' at publisher 0"),
+		     -EPROTOTYPE);
+	expect_equal(try_subscriber("pose", SUBSCRIBER(.header = &header), "publisher 0 has none"),
+		     -EPROTOTYPE);
+	expect_equal(try_subscriber("pose", SUBSCRIBER(.type = &other), "of publisher 0 is 'pose'"),
+		     -EPROTOTYPE);
+	expect_equal(try_publisher("pose", PUBLISHER(ATTRIBUTES(ODOM)), "'map' at publisher 0"),
+		     -EPROTOTYPE);
+	sub = subscriber("pose", SUBSCRIBER(.type = &type, ATTRIBUTES(MAP)));
+	publish(pub, 100, 1);
+	receive(sub, 100, 1);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	free(o.memory);
+	expect_folder_empty();
+}
+
 static void publish_and_wait(int wire, void *argument)
 {
 	struct floe_publisher *pub = publisher("pose", PUBLISHER(.depth = 4, ATTRIBUTES(ODOM)));
@@ -404,6 +436,7 @@ int main(int argc, char **argv)
 		TEST(a_publisher_that_lacks_it_comes_too_late),
 		TEST(a_wish_takes_no_room_of_a_neighbour),
 		TEST(two_publishers_do_not_contradict_each_other),
+		TEST(a_publisher_in_a_block_is_asked_as_well),
 		TEST(the_dead_bind_nobody),
 		TEST(who_was_closed_binds_nobody),
 		TEST(a_ring_is_adopted_with_the_same_attributes_only),
