@@ -8,6 +8,7 @@
 
 #include "base/arith.h"
 #include "base/error.h"
+#include "base/name.h"
 #include "channel/segment.h"
 
 static const struct accord_shared nothing;
@@ -54,22 +55,23 @@ void accord_format(struct accord_shared *ret_accord, const struct floe_type *hea
 	}
 }
 
-static bool has_end(const char *text, size_t size)
+/* It ends, and people can be shown it. */
+static bool is_text(const char *text, size_t size_max)
 {
-	return memchr(text, 0, size) != NULL;
+	return name_check_text(text, "", size_max, NULL) == 0;
 }
 
 static bool is_header_sane(const struct type_shared *header)
 {
 	return header->size <= FLOE_HEADER_MAX && header->alignment <= FLOE_CACHELINE &&
 	       (!header->alignment || is_power_of_two(header->alignment)) &&
-	       has_end(header->name, sizeof(header->name));
+	       is_text(header->name, sizeof(header->name) - 1);
 }
 
 static bool is_attribute_sane(const struct attribute_shared *attribute)
 {
-	return attribute->key[0] && has_end(attribute->key, FLOE_ATTRIBUTE_KEY_MAX + 1) &&
-	       has_end(attribute->value, FLOE_ATTRIBUTE_VALUE_MAX + 1);
+	return attribute->key[0] && is_text(attribute->key, FLOE_ATTRIBUTE_KEY_MAX) &&
+	       is_text(attribute->value, FLOE_ATTRIBUTE_VALUE_MAX);
 }
 
 int accord_read(struct accord_shared *ret_accord, const void *from, size_t size)
@@ -87,6 +89,17 @@ int accord_read(struct accord_shared *ret_accord, const void *from, size_t size)
 		if (!is_attribute_sane(&ret_accord->attribute[i]))
 			return -EPROTO;
 	return 0;
+}
+
+int accord_read_offer(struct accord_shared *ret_offer, const void *from, size_t size)
+{
+	int r = accord_read(ret_offer, from, size);
+
+	/* Else it would fit whatever is wanted. */
+	for (uint64_t i = 0; r == 0 && i < ret_offer->count; i++)
+		if (ret_offer->attribute[i].any)
+			r = -EPROTO;
+	return r;
 }
 
 static const struct accord_shared *accord_of(const struct party *party)

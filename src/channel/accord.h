@@ -21,6 +21,9 @@ void accord_format(struct accord_shared *ret_accord, const struct floe_type *hea
 /* A copy of `size` bytes that a peer wrote, checked; of 0 bytes: nothing is said. 0, or -EPROTO */
 int accord_read(struct accord_shared *ret_accord, const void *from, size_t size);
 
+/* The same of a publisher, each of whose attributes has a value. */
+int accord_read_offer(struct accord_shared *ret_offer, const void *from, size_t size);
+
 /* What one participant says of what flows. */
 struct party {
 	struct type_shared type;

@@ -28,7 +28,7 @@ static int read_accord(int fd, const struct segment_shared *seen, struct accord_
 
 	if (size && os->read_at(fd, bytes, size, segment_accord_offset(seen)) != (ssize_t)size)
 		return -EPROTO;
-	return accord_read(ret_accord, bytes, size);
+	return accord_read_offer(ret_accord, bytes, size);
 }
 
 /* In a block of the program, by its record. Where that cannot be mapped nobody knows what it offers. */

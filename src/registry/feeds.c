@@ -33,7 +33,8 @@ static int open_area(struct feed *feed, const struct segment_shared *seen, const
 
 int feed_read_accord(const struct feed *feed, struct accord_shared *ret_accord)
 {
-	int r = accord_read(ret_accord, feed->region.base + feed->accord_offset, feed->accord_size);
+	int r = accord_read_offer(ret_accord, feed->region.base + feed->accord_offset,
+				  feed->accord_size);
 
 	return r == 0 && ret_accord->header.size != feed->header_size ? -EPROTO : r;
 }

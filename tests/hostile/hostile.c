@@ -26,7 +26,9 @@
 #include "api/peer.h"
 #include "api/steps.h"
 #include "attack.h"
+#include "channel/accord_layout.h"
 #include "channel/relay_layout.h"
+#include "channel/segment.h"
 #include "channel/segment_layout.h"
 
 #define TOPIC "t"
@@ -542,6 +544,62 @@ static void relays_that_lead_nowhere_keep_nobody_in_one_call(void)
 	close(fd);
 }
 
+/*
+ * Offers that no publisher can make
+ */
+
+static void name_any(struct accord_shared *offer)
+{
+	offer->attribute[0].any = 1;
+}
+
+static void steer_terminals(struct accord_shared *offer)
+{
+	memcpy(offer->attribute[0].key, "\x1b[2J", 5);
+}
+
+static void say_no_text(struct accord_shared *offer)
+{
+	memcpy(offer->attribute[0].value, "\xff", 2);
+}
+
+static void call_a_header_so(struct accord_shared *offer)
+{
+	memcpy(offer->header.name, "\n", 2);
+}
+
+static void expect_refused(void (*spoil)(struct accord_shared *offer))
+{
+	static const struct floe_attribute map = {"frame", "map"};
+	static const struct floe_attribute odom = {"frame", "odom"};
+	struct floe_publisher *pub = publisher(
+		TOPIC, PUBLISHER(.attributes = &map, .attributes_count = 1));
+	int fd = open_ring(TOPIC);
+	unsigned char *base = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct floe_attribute_info info;
+	struct floe_view *view;
+
+	expect(base != MAP_FAILED);
+	spoil((struct accord_shared *)(void *)(base + segment_accord_offset((void *)base)));
+	expect_equal(try_subscriber(TOPIC, SUBSCRIBER(.attributes = &odom, .attributes_count = 1),
+				    "damaged (accord)"),
+		     -EPROTO);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_view_attributes(view, TOPIC, 0, &info, sizeof(info), 1), -EPROTO);
+	floe_view_close(view);
+	floe_publisher_close(pub);
+	expect_equal(munmap(base, HEAD_SIZE), 0);
+	close(fd);
+}
+
+static void an_offer_that_nobody_can_make_is_refused(void)
+{
+	expect_refused(name_any);
+	expect_refused(steer_terminals);
+	expect_refused(say_no_text);
+	expect_refused(call_a_header_so);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -554,6 +612,7 @@ int main(int argc, char **argv)
 		TEST(a_ring_of_a_tebibyte_of_nothing_costs_nothing),
 		TEST(an_elastic_ring_of_holes_costs_nothing),
 		TEST(relays_that_lead_nowhere_keep_nobody_in_one_call),
+		TEST(an_offer_that_nobody_can_make_is_refused),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
