@@ -106,7 +106,7 @@ struct floe_pool {
 
 /* What a publisher says about itself, in words of its own: UTF-8 without control characters. */
 struct floe_attribute {
-	const char *key; /* 1 to FLOE_ATTRIBUTE_KEY_MAX bytes, no '/', no '=' */
+	const char *key; /* 1 to FLOE_ATTRIBUTE_KEY_MAX bytes, no '/', no '=', not "." or ".." */
 	const char *
 		value; /* up to FLOE_ATTRIBUTE_VALUE_MAX bytes; wanted by a subscriber, NULL: any */
 };
@@ -193,7 +193,9 @@ struct floe_publisher_options {
 	/* A header of header->size bytes (1 to FLOE_HEADER_MAX) beside each payload: floe_loan_header.
 	 * Publishers and subscribers that both have one must agree as about the type, and in the size
 	 * also where it has no name; a subscriber that wants one agrees with no publisher without. Each
-	 * chunk takes so much more, rounded up to 64 bytes. Its schema is not kept. NULL: none. */
+	 * chunk takes so much more, rounded up to 64 bytes, and all of it is rounded up to whole pages
+	 * from a payload_max of 64 KiB on, to `alignment`, or as FLOE_ELASTIC does. Its schema is not
+	 * kept. NULL: none. */
 	const struct floe_type *header;
 	/* Up to FLOE_ATTRIBUTES_MAX, no key twice, copied: for all to read (floe_view_attributes).
 	 * Publishers of a topic that have the same key must have the same value. */
@@ -234,7 +236,8 @@ struct floe_subscriber_options {
 	 * the last time that it said 1 or -ETIME, or from the opening. 0: it need not. */
 	uint64_t expect_ns;
 	/* Each publisher must have this header, and these attributes: else who comes second is told
-	 * -EPROTOTYPE. NULL: whatever there is. */
+	 * -EPROTOTYPE, and so is the second of two subscribers that want different ones. NULL: whatever
+	 * there is. */
 	const struct floe_type *header;
 	const struct floe_attribute *attributes;
 	size_t attributes_count;
@@ -266,11 +269,12 @@ struct floe_sample {
 
 /*
  * Opens a publisher; the topic comes into being with its first user. If a publisher of this topic
- * died or was closed and had the same geometry and type, its ring is adopted: history and
- * sequence go on.
+ * died or was closed and had the same geometry, type, header and attributes, its ring is adopted:
+ * history and sequence go on.
  *   -EINVAL name, options; -E2BIG options from the future; -ENOMEM, -ENOSPC memory; -EACCES the
- *   folder's permissions; -EPROTO a file there is not ours; -EPROTOTYPE another type; -EMFILE
- *   FLOE_PUBLISHERS_MAX; -EBUSY somebody holds the topic's lock for more than a second.
+ *   folder's permissions; -EPROTO a file there is not ours; -EPROTOTYPE another type, header or
+ *   attribute, or a subscriber wants one that is not there; -EMFILE FLOE_PUBLISHERS_MAX; -EBUSY
+ *   somebody holds the topic's lock for more than a second.
  */
 FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *topic,
 				    const struct floe_publisher_options *options);
@@ -333,8 +337,8 @@ FLOE_PUBLIC int floe_publish_parts(struct floe_publisher *pub, struct floe_loan 
 /*
  * The header of a loan: floe_publisher_options.header->size bytes beside the payload, aligned to 64, or
  * where both travel inside a slot to the alignment of its type, at least 8. Contents undefined; it is sent
- * and given back with the loan. A payload travels inside its slot if the header fits in there too. NULL:
- * not a loan of this publisher, or it has no header.
+ * and given back with the loan. A payload travels inside its slot if the header fits in there behind it, at
+ * a multiple of that alignment. NULL: not a loan of this publisher, or it has no header.
  */
 FLOE_PUBLIC void *floe_loan_header(struct floe_publisher *pub, const struct floe_loan *loan);
 

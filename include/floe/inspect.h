@@ -203,7 +203,8 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 				   struct floe_sample *ret);
 
 /* The header beside the sample that this observer read last, of *ret_size bytes (may be NULL), as good as
- * its payload. NULL: it has none, or the observer was asked for the next one since. */
+ * its payload; a copy is aligned to 16, whatever its type says. NULL: it has none, or the observer was asked
+ * for the next one since. */
 FLOE_PUBLIC const void *floe_observer_header(struct floe_observer *observer,
 					     const struct floe_sample *sample, size_t *ret_size);
 

@@ -75,7 +75,8 @@ struct floe_server_options {
 	const char *dir;
 	const char *domain;
 	struct floe_error *error;
-	/* As for publishers; floe_view_attributes shows them on the topic NAME@service. */
+	/* As for publishers: two servers with the same key have the same value. floe_view_attributes shows
+	 * them on the topic NAME@service. */
 	const struct floe_attribute *attributes;
 	size_t attributes_count;
 };

@@ -110,6 +110,8 @@ static void what_is_no_attribute_is_refused(void)
 		{{"", "x"}, "is empty"},
 		{{"a=b", "x"}, "has a '='"},
 		{{"a/b", "x"}, "slash"},
+		{{".", "x"}, "means a folder"},
+		{{"..", "x"}, "means a folder"},
 		{{"a\nb", "x"}, "control character"},
 		{{"a", "x\x1b"}, "control character"},
 		{{"a", "\xff"}, "not UTF-8"},
@@ -225,6 +227,24 @@ static void two_publishers_do_not_contradict_each_other(void)
 		     -EPROTOTYPE);
 	floe_publisher_close(other);
 	floe_publisher_close(pub);
+}
+
+static void two_subscribers_do_not_want_different_things(void)
+{
+	static const struct floe_type stamp = {.name = "stamp", .size = 24};
+	static const struct floe_type note = {.name = "note", .size = 24};
+	struct floe_subscriber *sub = subscriber("pose",
+						 SUBSCRIBER(.header = &stamp, ATTRIBUTES(MAP)));
+
+	expect_equal(try_subscriber("pose", SUBSCRIBER(ATTRIBUTES(ODOM)),
+				    "'odom' here, 'map' at subscriber 0 of process"),
+		     -EPROTOTYPE);
+	expect_equal(try_subscriber("pose", SUBSCRIBER(.header = &note), "is 'stamp'"),
+		     -EPROTOTYPE);
+	floe_subscriber_close(subscriber("pose", SUBSCRIBER(ATTRIBUTES(ANY_FRAME, UNIT))));
+	floe_subscriber_close(sub);
+	expect_equal(floe_subscriber_memory_size(SUBSCRIBER(ATTRIBUTES(MAP))),
+		     floe_subscriber_memory_size(NULL) + 512);
 }
 
 static void a_publisher_in_a_block_is_asked_as_well(void)
@@ -437,6 +457,7 @@ int main(int argc, char **argv)
 		TEST(a_wish_takes_no_room_of_a_neighbour),
 		TEST(two_publishers_do_not_contradict_each_other),
 		TEST(a_publisher_in_a_block_is_asked_as_well),
+		TEST(two_subscribers_do_not_want_different_things),
 		TEST(the_dead_bind_nobody),
 		TEST(who_was_closed_binds_nobody),
 		TEST(a_ring_is_adopted_with_the_same_attributes_only),

@@ -173,6 +173,31 @@ static void small_ones_travel_together_in_a_slot(void)
 	floe_publisher_close(pub);
 }
 
+/* Its place is rounded down to its alignment, and in front of it is the payload. */
+static void a_slot_has_room_up_to_the_header(void)
+{
+	static const struct {
+		size_t size, alignment, room;
+	} headers[] = {{4, 0, 40}, {8, 16, 32}, {8, 32, 32}, {16, 0, 32}, {8, 64, 0}};
+
+	for (size_t i = 0; i < COUNT(headers); i++) {
+		struct floe_type header = {.size = headers[i].size,
+					   .alignment = headers[i].alignment};
+		struct floe_publisher *pub = publisher("room", PUBLISHER(.header = &header));
+		struct floe_subscriber *sub = subscriber("room", SUBSCRIBER(.header = &header));
+		uint64_t copied = 0;
+
+		for (size_t size = 1; size <= FLOE_INLINE_MAX; size++) {
+			send_with(pub, size, header.size, size);
+			receive_with(sub, size, header.size, size);
+			copied += size <= headers[i].room ? size : 0;
+			expect_equal(subscriber_counts(sub).copied, copied);
+		}
+		floe_subscriber_close(sub);
+		floe_publisher_close(pub);
+	}
+}
+
 static void a_header_is_aligned_as_its_type_says(void)
 {
 	for (size_t alignment = 8; alignment <= 64; alignment *= 2) {
@@ -224,6 +249,19 @@ static void a_block_is_as_large_as_the_calculator_says(void)
 	for (size_t i = 0; i < 4096; i++)
 		expect_equal(block[size + i], 0x5a);
 	munmap(block, size + 4096);
+}
+
+/* Chunks of 64 KiB and more are whole pages, and so is what a header adds to them. */
+static void a_header_beside_a_large_payload_takes_a_page(void)
+{
+	static const struct floe_type small = {.size = 8};
+	ssize_t without = floe_publisher_memory_size(
+		PUBLISHER(.depth = 3, .payload_max = 65536, .holds_max = 1));
+
+	expect(floe_publisher_memory_size(PUBLISHER(.header = &small, .depth = 3, .holds_max = 1,
+						    .payload_max = 65536)) -
+		       without >=
+	       (3 + 4 + 1) * 4096);
 }
 
 /* What it wants takes 192 bytes more in the file of its process: a header, and no attributes. */
@@ -625,8 +663,10 @@ int main(int argc, char **argv)
 		TEST(a_header_travels_beside_its_payload),
 		TEST(no_message_lies_in_another),
 		TEST(small_ones_travel_together_in_a_slot),
+		TEST(a_slot_has_room_up_to_the_header),
 		TEST(a_header_is_aligned_as_its_type_says),
 		TEST(a_block_is_as_large_as_the_calculator_says),
+		TEST(a_header_beside_a_large_payload_takes_a_page),
 		TEST(a_wish_is_counted_too),
 		TEST(history_has_headers),
 		TEST(a_successor_goes_on_with_headers),
