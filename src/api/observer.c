@@ -258,17 +258,22 @@ static bool is_whole(const struct feed *feed, uint64_t sequence)
 	return load_relaxed(&slot->sequence) == 2 * sequence;
 }
 
-/* Of much memory it is asked first whether it is there: asking for what is not would make it. */
+/* Much is read from the file: what has no memory there is read as zeros, and gets none by it. */
 #define MUCH ((size_t)1 << 20)
 
-static bool is_hollow(const struct observation *o, const struct held *held,
-		      const struct floe_sample *sample)
+/* One call reads two gibibytes at most. False: the file ends before. */
+static bool read_whole(int fd, unsigned char *to, size_t size, uint64_t offset)
 {
-	const struct feed *feed = held->feed;
-	size_t offset = (size_t)((const unsigned char *)sample->data - feed->region.base);
+	while (size) {
+		ssize_t r = os->read_at(fd, to, size, offset);
 
-	return sample->size > MUCH && !subscriber_origin_of(&o->subscriber, held) &&
-	       !feed_has_memory(feed, o->topic.path, offset, sample->size);
+		if (r <= 0)
+			return false;
+		to += r;
+		size -= (size_t)r;
+		offset += (uint64_t)r;
+	}
+	return true;
 }
 
 /* Nobody keeps the payload there: if its memory is gone and there is no other, reading it would be
@@ -292,6 +297,20 @@ static void note_header(struct observation *o, const struct held *held,
 	o->header_size = header ? size : 0;
 }
 
+/* fd: of its file; negative: it is read where it is mapped. False: it is gone. */
+static bool copy_payload(unsigned char *to, const struct feed *feed, bool elastic, int fd,
+			 const struct floe_sample *sample)
+{
+	const unsigned char *data = sample->data;
+
+	if (fd >= 0)
+		return read_whole(fd, to, sample->size, (uint64_t)(data - feed->region.base));
+	if (elastic && !is_there(data, sample->size))
+		return false;
+	memcpy(to, data, sample->size);
+	return true;
+}
+
 /* 1; 0 it was overwritten; -ENOMEM */
 static int copy_sample(struct observation *o, int peek, const struct held *held,
 		       struct floe_sample *sample)
@@ -299,6 +318,7 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 	const struct origin *origin = subscriber_origin_of(&o->subscriber, held);
 	const struct feed *feed = held->feed;
 	bool elastic = origin ? origins_is_elastic(origin) : feed->elastic;
+	floe_cleanup(os_close_fdp) int fd = -1;
 	const void *header;
 	size_t header_size, room;
 
@@ -306,17 +326,20 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 		sample->data = NULL;
 		return 1;
 	}
-	if (elastic && is_hollow(o, held, sample))
+	if (elastic && !origin && sample->size > MUCH)
+		fd = feed_open_file(feed, o->topic.path, sample->size);
+	if (fd == -ENODATA)
 		return 0;
 	header = subscriber_header(&o->subscriber, held, &header_size);
 	room = header ? segment_header_room((uint32_t)header_size) : 0;
 	if (!make_room(o, room + sample->size))
 		return -ENOMEM;
-	if (elastic && !(is_there(sample->data, sample->size) && is_there(header, header_size)))
+	if (elastic && !is_there(header, header_size))
+		return 0;
+	if (!copy_payload(o->copy + room, feed, elastic, fd, sample))
 		return 0;
 	if (header)
 		memcpy(o->copy, header, header_size);
-	memcpy(o->copy + room, sample->data, sample->size);
 	sample->data = o->copy + room;
 	note_header(o, held, sample, header ? o->copy : NULL, header_size);
 	return is_whole(feed, sample->sequence) &&

@@ -233,12 +233,16 @@ int feed_look_again(struct feed *feed, const char *folder)
 	return r == 0 ? -EPROTO : r < 0 ? r : 0;
 }
 
-bool feed_has_memory(const struct feed *feed, const char *folder, uint64_t offset, uint64_t size)
+/* Where it lies is not asked: pages that were reserved and never written are holes to lseek(2). */
+int feed_open_file(const struct feed *feed, const char *folder, uint64_t size)
 {
 	floe_cleanup(os_close_fdp) int fd = open_again(feed, folder);
-	int64_t hole = fd < 0 ? fd : os->seek_hole(fd, offset);
+	struct stat seen;
+	int r = fd < 0 ? fd : os->stat(fd, &seen);
 
-	return fd < 0 || (hole >= 0 && (uint64_t)hole - offset >= size);
+	if (r < 0)
+		return r;
+	return (uint64_t)seen.st_blocks * 512 < size ? -ENODATA : take_fd(&fd);
 }
 
 /* Told once, remembered, and said to the publisher too: nobody waits for us there. */

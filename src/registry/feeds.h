@@ -38,7 +38,8 @@ int feed_read_accord(const struct feed *feed, struct accord_shared *ret_accord);
  * is looked for in `folder`, its topic's. 0; -EPROTO there is no memory where there should be. */
 int feed_look_again(struct feed *feed, const char *folder);
 
-/* Does the segment of a file have memory there? What cannot be found out is taken for true. */
-bool feed_has_memory(const struct feed *feed, const char *folder, uint64_t offset, uint64_t size);
+/* The segment's file, to read `size` bytes of it. -ENODATA: it has less memory than that; other -errno:
+ * nobody can tell */
+int feed_open_file(const struct feed *feed, const char *folder, uint64_t size);
 
 #endif

@@ -448,6 +448,32 @@ static void an_observer_copies_what_is_still_there(void)
 	floe_publisher_close(pub);
 }
 
+/* Pages of a large loan that nobody writes are read as zeros. */
+static void an_observer_copies_what_was_written_in_part(void)
+{
+	struct floe_publisher *pub = publisher(
+		"part", PUBLISHER(.flags = FLOE_ELASTIC, .payload_max = 8 * MIB));
+	struct floe_view *view = NULL;
+	struct floe_observer *observer = NULL;
+	struct floe_sample sample;
+	struct floe_loan loan;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, "part", NULL), 0);
+	expect_equal(floe_loan(pub, 2 * MIB, &loan), 1);
+	fill(loan.data, MIB, 1);
+	expect_equal(floe_publish(pub, &loan), 1);
+	expect_equal(floe_observer_next(observer, 0, &sample), 1);
+	expect_equal(sample.size, 2 * MIB);
+	expect_equal(sample.lost, 0);
+	expect(is_filled(sample.data, MIB, 1));
+	for (size_t i = MIB; i < sample.size; i += 4096)
+		expect_equal(((const unsigned char *)sample.data)[i], 0);
+	floe_observer_close(observer);
+	floe_view_close(view);
+	floe_publisher_close(pub);
+}
+
 /*
  * Pools
  */
@@ -515,6 +541,7 @@ int main(int argc, char **argv)
 		TEST(a_successor_knows_what_is_in_the_ring_and_what_is_held),
 		TEST(another_quota_is_another_ring),
 		TEST(an_observer_copies_what_is_still_there),
+		TEST(an_observer_copies_what_was_written_in_part),
 		TEST(the_best_pool_lends_and_no_other),
 		TEST(spilling_is_wanted_and_counted),
 	};

@@ -496,6 +496,36 @@ static void an_elastic_ring_of_holes_costs_nothing(void)
 	close(fd);
 }
 
+/* As many bytes have memory as are claimed, but elsewhere: who copies reads zeros and makes none. */
+static void holes_in_an_elastic_ring_that_has_memory_stay_holes(void)
+{
+	struct floe_publisher *pub = publisher(
+		TOPIC,
+		PUBLISHER(.depth = 8, .payload_max = (size_t)1 << 30, .flags = FLOE_ELASTIC));
+	struct floe_observer *observer = NULL;
+	int fd = open_ring(TOPIC);
+	struct segment_shared *segment = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+					      fd, 0);
+	struct floe_view *view = NULL;
+	struct floe_sample sample;
+	int64_t before;
+
+	expect(segment != MAP_FAILED);
+	publish(pub, (size_t)4 << 20, 1);
+	before = count_blocks(fd);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, TOPIC, NULL), 0);
+	send_from_afar(segment, (uint64_t)1 << 29, (uint64_t)2 << 20);
+	expect_equal(floe_observer_next(observer, 0, &sample), 1);
+	read_all(&sample);
+	expect_equal(count_blocks(fd), before);
+	floe_observer_close(observer);
+	floe_view_close(view);
+	floe_publisher_close(pub);
+	expect_equal(munmap(segment, HEAD_SIZE), 0);
+	close(fd);
+}
+
 /*
  * Relays that lead nowhere, more than one call leaves out
  */
@@ -611,6 +641,7 @@ int main(int argc, char **argv)
 		TEST(a_hint_may_have_any_value),
 		TEST(a_ring_of_a_tebibyte_of_nothing_costs_nothing),
 		TEST(an_elastic_ring_of_holes_costs_nothing),
+		TEST(holes_in_an_elastic_ring_that_has_memory_stay_holes),
 		TEST(relays_that_lead_nowhere_keep_nobody_in_one_call),
 		TEST(an_offer_that_nobody_can_make_is_refused),
 	};
