@@ -21,7 +21,7 @@
 
 #define TAKES 64   /* that find something, for one look around */
 #define DROPS 1024 /* of what nobody asked for, in one call: who floods us keeps nobody in it */
-#define PASSES 256 /* of one call, for the same reason */
+#define PASSES 16  /* of one call, for the same reason; each may read many announcements */
 
 /*
  * Sending

@@ -17,9 +17,11 @@
 
 #include <floe/board.h>
 #include <floe/event.h>
+#include <floe/inspect.h>
 #include <floe/service.h>
 
 #include "api/peer.h"
+#include "api/service.h"
 #include "api/steps.h"
 #include "attack.h"
 
@@ -497,6 +499,63 @@ static void requests_of_nobody_keep_no_server_in_one_call(void)
 	floe_server_close(server);
 }
 
+/* Each in place of the one before: what one call reads is bounded, and the next calls go on. */
+#define COMINGS 5000
+#define COMINGS_CALL 2500 /* what one of them reads at most */
+
+static uint64_t count_announced(const char *topic)
+{
+	struct floe_subscriber_info info;
+	struct floe_view *view = NULL;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_view_subscribers(view, topic, &info, sizeof(info), 1), 1);
+	floe_view_close(view);
+	return info.received;
+}
+
+/* As the server announces itself, but for its number. */
+static struct floe_publisher *announce_many(const char *topic)
+{
+	struct floe_subscriber *sub = subscriber(topic, SUBSCRIBER(.history = 1));
+	struct floe_publisher *pub = publisher(topic, PUBLISHER(.depth = COMINGS + 1));
+	struct floe_sample sample;
+	struct announcement said;
+	struct floe_loan loan;
+
+	expect_equal(floe_take(sub, &sample), 1);
+	expect_equal(sample.size, sizeof(said));
+	memcpy(&said, sample.data, sizeof(said));
+	floe_release(sub, &sample);
+	floe_subscriber_close(sub);
+	for (uint64_t i = 0; i < COMINGS; i++) {
+		said.server++;
+		expect_equal(floe_loan(pub, sizeof(said), &loan), 1);
+		memcpy(loan.data, &said, sizeof(said));
+		expect(floe_publish(pub, &loan) >= 0);
+	}
+	return pub;
+}
+
+static void servers_that_come_and_go_keep_nobody_in_one_call(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	const char *topic = find_topic("service");
+	struct floe_publisher *pub = announce_many(topic);
+	struct floe_response response;
+
+	expect_equal(floe_client_take(client, &response), 0);
+	expect(count_announced(topic) <= COMINGS_CALL);
+	for (int i = 0; i < COMINGS; i++)
+		expect_equal(floe_client_take(client, &response), 0);
+	expect_equal(count_announced(topic), 1 + COMINGS);
+	expect_equal(count_client(client).servers, 2);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -508,6 +567,7 @@ int main(int argc, char **argv)
 		TEST(responses_that_nobody_asked_for_keep_nobody_in_one_call),
 		TEST(a_flood_of_responses_hides_no_end),
 		TEST(requests_of_nobody_keep_no_server_in_one_call),
+		TEST(servers_that_come_and_go_keep_nobody_in_one_call),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
