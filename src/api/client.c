@@ -165,9 +165,13 @@ static floe_noinline int take_slow(struct client *c, struct floe_response *ret, 
 		bool more = r == -EAGAIN || pass == PASSES;
 		bool ask;
 
-		if ((r == -EPROTO || r == -EACCES) && !more) {
+		/* It has been handed over, in whichever pass. */
+		if (r == 1)
+			return 1;
+		if (r == -EPROTO || r == -EACCES) {
 			connection_lose_broken(c);
-			continue;
+			if (!more)
+				continue;
 		}
 		if (r != 0 && !more)
 			return r;

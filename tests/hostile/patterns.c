@@ -10,10 +10,13 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <floe/board.h>
 #include <floe/event.h>
@@ -24,6 +27,7 @@
 #include "api/service.h"
 #include "api/steps.h"
 #include "attack.h"
+#include "channel/segment_layout.h"
 
 #define NAME "t"
 #define MILLISECONDS ((int64_t)1000000)
@@ -556,6 +560,81 @@ static void servers_that_come_and_go_keep_nobody_in_one_call(void)
 	floe_server_close(server);
 }
 
+/*
+ * Rings that are broken, of somebody who is no server, before the one that has the response
+ */
+
+#define BROKEN_MAX 24
+
+/* Its slots say what no sequence can be. */
+static void break_ring(const char *topic, unsigned index)
+{
+	struct segment_shared *segment;
+	struct slot_shared *slots;
+	char pattern[512];
+	glob_t files;
+	size_t size;
+	int fd;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/pub.%u", getenv("FLOE_DIR"), topic,
+		       index);
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	fd = open(files.gl_pathv[0], O_RDWR | O_CLOEXEC);
+	globfree(&files);
+	size = (size_t)lseek(fd, 0, SEEK_END);
+	segment = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(segment != MAP_FAILED);
+	slots = (struct slot_shared *)(void *)((char *)segment + segment->slots_offset);
+	for (uint32_t i = 0; i < segment->depth; i++)
+		store_relaxed(&slots[i].sequence, UINT64_MAX - 1);
+	expect_equal(munmap(segment, size), 0);
+	close(fd);
+}
+
+static void expect_one_response(struct floe_client *client)
+{
+	struct floe_response response = {0};
+	int got = 0;
+
+	for (int i = 0; i < 100; i++) {
+		int r = floe_client_take(client, &response);
+
+		expect_known(r, "floe_client_take");
+		if (r != 1)
+			continue;
+		expect_equal(response.status, 0);
+		expect_equal(response.size, 40);
+		got++;
+		floe_client_release(client, &response);
+	}
+	expect_equal(got, 1);
+}
+
+static void a_response_behind_broken_rings_comes(void)
+{
+	struct floe_publisher *pub[BROKEN_MAX];
+
+	for (unsigned count = 0; count <= BROKEN_MAX; count++) {
+		struct floe_server *server = open_server();
+		struct floe_client *client = open_client();
+		const char *topic = find_topic("client");
+
+		for (unsigned i = 0; i < count; i++) {
+			pub[i] = publisher(topic, PUBLISHER(.depth = 2));
+			publish(pub[i], 40, 1);
+			break_ring(topic, i);
+		}
+		ask_one(client, -1);
+		expect(serve_one(server));
+		expect_one_response(client);
+		expect_ended(client);
+		for (unsigned i = 0; i < count; i++)
+			floe_publisher_close(pub[i]);
+		floe_client_close(client);
+		floe_server_close(server);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -568,6 +647,7 @@ int main(int argc, char **argv)
 		TEST(a_flood_of_responses_hides_no_end),
 		TEST(requests_of_nobody_keep_no_server_in_one_call),
 		TEST(servers_that_come_and_go_keep_nobody_in_one_call),
+		TEST(a_response_behind_broken_rings_comes),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
