@@ -36,6 +36,7 @@ struct connection {
 	uint32_t suspicions; /* looks since its omen turned bad */
 	uint64_t turn;       /* when it was lent from last: a count */
 	uint64_t attempt;    /* of which call it was tried in */
+	uint64_t until;      /* gone: messages of its ring from here on are too late; 0: unset */
 	int64_t checked_ns;
 	bool gone;
 	bool drained; /* gone, and all that it sent has been taken */

@@ -213,11 +213,17 @@ void connection_look(struct client *c, bool ask)
 	pending_expire(c);
 }
 
-static bool has_more(struct client *c, const struct connection *k)
+/* What it sent before it was gone is in its ring, so no further than that is deep. Who writes on, or left
+ * nonsense there, keeps no request open. */
+static bool has_more(struct client *c, struct connection *k)
 {
 	const struct feed *feed = find_sender(&c->responses->subscriber, k->server);
 
-	return feed && !feed->broken && ring_look(&feed->reader) != RING_EMPTY;
+	if (!feed || feed->broken)
+		return false;
+	if (!k->until)
+		k->until = ring_reader_next(&feed->reader) + feed->reader.depth;
+	return ring_reader_next(&feed->reader) < k->until && ring_look(&feed->reader) != RING_EMPTY;
 }
 
 static void end_requests(struct client *c, const struct connection *k)

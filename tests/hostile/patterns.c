@@ -566,14 +566,12 @@ static void servers_that_come_and_go_keep_nobody_in_one_call(void)
 
 #define BROKEN_MAX 24
 
-/* Its slots say what no sequence can be. */
-static void break_ring(const char *topic, unsigned index)
+/* To be written: the ring on this topic. */
+static struct segment_shared *map_ring(const char *topic, unsigned index, size_t *ret_size)
 {
 	struct segment_shared *segment;
-	struct slot_shared *slots;
 	char pattern[512];
 	glob_t files;
-	size_t size;
 	int fd;
 
 	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/pub.%u", getenv("FLOE_DIR"), topic,
@@ -581,14 +579,27 @@ static void break_ring(const char *topic, unsigned index)
 	expect_equal(glob(pattern, 0, NULL, &files), 0);
 	fd = open(files.gl_pathv[0], O_RDWR | O_CLOEXEC);
 	globfree(&files);
-	size = (size_t)lseek(fd, 0, SEEK_END);
-	segment = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	*ret_size = (size_t)lseek(fd, 0, SEEK_END);
+	segment = mmap(NULL, *ret_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	expect(segment != MAP_FAILED);
-	slots = (struct slot_shared *)(void *)((char *)segment + segment->slots_offset);
-	for (uint32_t i = 0; i < segment->depth; i++)
-		store_relaxed(&slots[i].sequence, UINT64_MAX - 1);
-	expect_equal(munmap(segment, size), 0);
 	close(fd);
+	return segment;
+}
+
+static struct slot_shared *slots_of(struct segment_shared *segment)
+{
+	return (struct slot_shared *)(void *)((char *)segment + segment->slots_offset);
+}
+
+/* Its slots say what no sequence can be. */
+static void break_ring(const char *topic, unsigned index)
+{
+	size_t size;
+	struct segment_shared *segment = map_ring(topic, index, &size);
+
+	for (uint32_t i = 0; i < segment->depth; i++)
+		store_relaxed(&slots_of(segment)[i].sequence, UINT64_MAX - 1);
+	expect_equal(munmap(segment, size), 0);
 }
 
 static void expect_one_response(struct floe_client *client)
@@ -635,6 +646,65 @@ static void a_response_behind_broken_rings_comes(void)
 	}
 }
 
+/*
+ * A server that is gone and leaves a ring that never ends
+ */
+
+/* Each slot has a message that may be there one day, and the head has none of them. */
+static void make_endless(const char *topic)
+{
+	size_t size;
+	struct segment_shared *segment = map_ring(topic, 0, &size);
+	uint64_t far = SEQUENCE_MAX / 2 / segment->depth * segment->depth;
+
+	for (uint32_t i = 0; i < segment->depth; i++)
+		store_relaxed(&slots_of(segment)[i].sequence, 2 * (far + i));
+	expect_equal(munmap(segment, size), 0);
+}
+
+/* The server itself announces that. */
+static void announce_leaving(const char *topic)
+{
+	size_t size;
+	struct segment_shared *segment = map_ring(topic, 0, &size);
+	uint64_t last = load_relaxed(&segment->head);
+	struct slot_shared *from = slots_of(segment) + last % segment->depth;
+	struct slot_shared *to = slots_of(segment) + (last + 1) % segment->depth;
+	struct announcement said;
+
+	memcpy(&said, (const void *)from->word, sizeof(said));
+	said.leaving = 1;
+	store_relaxed(&to->sequence, 2 * last + 1);
+	memcpy((void *)to->word, &said, sizeof(said));
+	store_relaxed(&to->what, load_relaxed(&from->what));
+	store_release(&to->sequence, 2 * last + 2);
+	store_release(&segment->head, last + 1);
+	expect_equal(munmap(segment, size), 0);
+}
+
+static void a_ring_without_end_keeps_no_request_open(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct floe_response response = {0};
+	int r = 0;
+
+	ask_one(client, -1);
+	expect(serve_one(server));
+	expect_one_response(client);
+	ask_one(client, -1);
+	make_endless(find_topic("client"));
+	announce_leaving(find_topic("service"));
+	for (int i = 0; i < 1000 && r == 0; i++)
+		r = floe_client_take(client, &response);
+	expect_equal(r, 1);
+	expect_equal(response.status, -EPIPE);
+	expect_equal(count_client(client).servers, 0);
+	expect_ended(client);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -648,6 +718,7 @@ int main(int argc, char **argv)
 		TEST(requests_of_nobody_keep_no_server_in_one_call),
 		TEST(servers_that_come_and_go_keep_nobody_in_one_call),
 		TEST(a_response_behind_broken_rings_comes),
+		TEST(a_ring_without_end_keeps_no_request_open),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
