@@ -713,16 +713,21 @@ static void turn_to_earliest(struct subscriber *sub)
 	}
 }
 
-/* The parts of a message come one after the other, whatever others send. */
+/* The parts of a message come one after the other, whatever others send, also when the rest cannot be
+ * taken at once. */
 static void turn_to_rest(struct subscriber *sub)
 {
+	bool found = false;
+
 	for (uint32_t i = 0; i < sub->feed_count; i++) {
 		struct feed *feed = &sub->feeds[i];
 
-		if (feed->within && feed->within == ring_reader_next(&feed->reader))
+		if (feed->within && feed->within == ring_reader_next(&feed->reader)) {
 			sub->turn = feed;
+			found = true;
+		}
 	}
-	sub->within = false;
+	sub->within = found;
 }
 
 /* What could not be said when it was found out. */
@@ -762,6 +767,9 @@ static int take_any(struct subscriber *sub, struct floe_sample *ret)
 
 		sub->turn = feed + 1 == sub->feeds + sub->feed_count ? sub->feeds : feed + 1;
 		r = take_from(sub, feed, ret);
+		/* Whoever takes one after the other next begins with the message that was too long. */
+		if (r == -EMSGSIZE)
+			sub->turn = feed;
 		if (r)
 			return r;
 	}

@@ -166,6 +166,75 @@ static void too_many_parts_stay_where_they_are(void)
 	world_end(&world);
 }
 
+/* Two publishers, a message of three parts of each; the reader has begun with the first's. */
+static struct reader *begin_two(uint32_t holds_max)
+{
+	struct writer *other;
+	struct reader *reader;
+
+	begin_writer(4, KIND_BOTH);
+	other = writer_begin(&world, 1, WRITER(.depth = 4, .loans_max = 3, .holds = 6));
+	reader = reader_join(&world, 0, READER(.holds_max = holds_max));
+	send_as(3);
+	expect_equal(writer_send_parts(other, 3), 1);
+	expect_equal(reader_take(reader), 1);
+	return reader;
+}
+
+/* So many of one publisher, then so many of the other. */
+static void expect_apart(struct reader *reader, uint32_t first, uint32_t rest)
+{
+	for (uint32_t i = 0; i < first + rest; i++) {
+		expect_equal(reader_take(reader), 1);
+		expect_equal(reader_publisher(reader, 0), i < first ? 0 : 1);
+		reader_release_all(reader);
+	}
+	expect_equal(reader_take(reader), 0);
+}
+
+static void a_rest_that_is_too_long_stays_the_next(void)
+{
+	struct floe_sample sample[1] = {0};
+	struct reader *reader = begin_two(3);
+
+	expect_equal(reader_publisher(reader, 0), 0);
+	for (int i = 0; i < 3; i++)
+		expect_equal(subscriber_take_parts(&reader->subscriber, sample, 1), -EMSGSIZE);
+	reader_release_all(reader);
+	expect_apart(reader, 2, 3);
+	world_end(&world);
+}
+
+static void a_rest_that_cannot_be_held_yet_stays_the_next(void)
+{
+	struct reader *reader = begin_two(2);
+
+	expect_equal(reader_publisher(reader, 0), 0);
+	for (int i = 0; i < 3; i++)
+		expect_equal(reader_take_parts(reader), -ENOBUFS);
+	reader_release_all(reader);
+	expect_equal(reader_take_parts(reader), 2);
+	expect_equal(reader_publisher(reader, 0), 0);
+	reader_release_all(reader);
+	expect_apart(reader, 0, 3);
+	world_end(&world);
+}
+
+static void a_message_that_is_too_long_is_the_one_that_take_begins_with(void)
+{
+	struct floe_sample sample[1] = {0};
+	struct reader *reader = begin_two(3);
+
+	reader_release_all(reader);
+	expect_equal(reader_take_parts(reader), 2);
+	reader_release_all(reader);
+	send_as(1);
+	expect_equal(subscriber_take_parts(&reader->subscriber, sample, 1), -EMSGSIZE);
+	expect_equal(reader_take(reader), 1);
+	expect_equal(reader_publisher(reader, 0), 1);
+	world_end(&world);
+}
+
 static void a_message_is_no_longer_than_the_ring(void)
 {
 	begin_writer(3, KIND_BOTH);
@@ -658,6 +727,9 @@ int main(int argc, char **argv)
 		TEST(they_can_be_taken_as_messages),
 		TEST(loss_is_exact_and_of_whole_messages_at_every_lag),
 		TEST(too_many_parts_stay_where_they_are),
+		TEST(a_rest_that_is_too_long_stays_the_next),
+		TEST(a_rest_that_cannot_be_held_yet_stays_the_next),
+		TEST(a_message_that_is_too_long_is_the_one_that_take_begins_with),
 		TEST(a_message_is_no_longer_than_the_ring),
 		TEST(a_loan_that_is_there_twice_is_refused),
 		TEST(parts_are_lent_for_any_size),
