@@ -346,6 +346,15 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 	       !(origin && load_relaxed(origin->life) & PORT_WITHDRAWN);
 }
 
+/* Who gets a part has got those before it: if this one was lost, those behind it are lost with it. */
+static void leave_rest(struct observation *o, struct feed *feed, uint64_t sequence)
+{
+	if (feed->within != sequence + 1)
+		return;
+	feed->within = 0;
+	o->subscriber.within = false;
+}
+
 /* 1; -EAGAIN it was overwritten; -ENOMEM */
 static int copy_taken(struct observation *o, int peek, struct floe_sample *taken,
 		      struct floe_sample *ret)
@@ -358,10 +367,12 @@ static int copy_taken(struct observation *o, int peek, struct floe_sample *taken
 	copy.ticket = feed->index;
 	r = copy_sample(o, peek, held, &copy);
 	subscriber_release(&o->subscriber, taken);
-	if (r == 1)
+	if (r == 1) {
 		*ret = copy;
-	else
-		feed->lost += copy.lost + 1; /* told with the next of this publisher */
+		return 1;
+	}
+	feed->lost += copy.lost + 1; /* told with the next of this publisher */
+	leave_rest(o, feed, copy.sequence);
 	return r == 0 ? -EAGAIN : r;
 }
 
@@ -468,12 +479,12 @@ FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe
 }
 
 /* The publisher of a payload that lies in its memory; NULL: it has gone. */
-static const struct feed *find_feed(const struct observation *o, const struct floe_sample *sample)
+static struct feed *find_feed(struct observation *o, const struct floe_sample *sample)
 {
 	uintptr_t at = (uintptr_t)sample->data;
 
 	for (uint32_t i = 0; i < o->subscriber.feed_count; i++) {
-		const struct feed *feed = &o->subscriber.feeds[i];
+		struct feed *feed = &o->subscriber.feeds[i];
 
 		if (feed->index == sample->ticket && at - (uintptr_t)feed->base < feed->reserved)
 			return feed;
@@ -491,8 +502,8 @@ static bool is_own(const struct observation *o, const void *data)
 
 FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct floe_sample *sample)
 {
-	const struct observation *o = handle_find(observer, HANDLE_OBSERVER);
-	const struct feed *feed;
+	struct observation *o = handle_find(observer, HANDLE_OBSERVER);
+	struct feed *feed;
 	uint64_t head;
 
 	if (!o || !sample) {
@@ -503,8 +514,12 @@ FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct 
 	if (is_own(o, sample->data))
 		return INT_MAX;
 	feed = find_feed(o, sample);
-	if (!feed || !is_whole(feed, sample->sequence))
+	if (!feed)
 		return 0;
+	if (!is_whole(feed, sample->sequence)) {
+		leave_rest(o, feed, sample->sequence);
+		return 0;
+	}
 	head = ring_reader_head(&feed->reader);
 	/* The head may be one behind its slots. */
 	if (head < sample->sequence || head - sample->sequence >= feed->reader.depth)

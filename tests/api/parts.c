@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <floe/inspect.h>
 
@@ -271,6 +273,86 @@ static void an_observer_sees_them_as_messages(void)
 	floe_publisher_close(pub);
 }
 
+/*
+ * Three parts fill a ring, and the first is overwritten while it is read: the observer's page in the
+ * middle of its payload is closed, and who meets that publishes one more, and opens it.
+ */
+
+#define PAGE 4096
+#define LARGE (4 * PAGE)
+
+static struct {
+	struct floe_publisher *pub;
+	struct floe_loan loan; /* of the message that comes in between */
+	void *page;
+} trap;
+
+static void spring(int number)
+{
+	(void)number;
+	(void)mprotect(trap.page, PAGE, PROT_READ);
+	(void)floe_publish(trap.pub, &trap.loan);
+}
+
+/* Messages 2 to 4 are the parts, 5 is the one that comes in between. Returns where the observer reads
+ * the first part. */
+static uintptr_t begin_trap(struct floe_observer *observer)
+{
+	struct floe_loan loans[3], one;
+	struct floe_sample sample;
+	uintptr_t between, first;
+
+	expect_equal(floe_loan(trap.pub, LARGE, &one), 1);
+	between = (uintptr_t)one.data;
+	expect_equal(floe_publish(trap.pub, &one), 1);
+	expect_equal(floe_observer_borrow(observer, &sample), 1);
+	between = (uintptr_t)sample.data - between;
+	for (int i = 0; i < 3; i++)
+		expect_equal(floe_loan(trap.pub, LARGE, &loans[i]), 1);
+	first = (uintptr_t)loans[0].data;
+	expect_equal(floe_publish_parts(trap.pub, loans, 3), 1);
+	expect_equal(floe_loan(trap.pub, 8, &trap.loan), 1);
+	return first + between;
+}
+
+/* `borrow`: not copied, but overwritten before it was looked at. */
+static void lose_the_first(bool borrow)
+{
+	struct floe_observer *observer;
+	struct floe_sample sample;
+	struct floe_view *view;
+	uintptr_t at;
+
+	trap.pub = publisher("trap", PUBLISHER(.payload_max = LARGE, .depth = 3, .loans_max = 4));
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, "trap", NULL), 0);
+	at = begin_trap(observer);
+	if (borrow) {
+		expect_equal(floe_observer_borrow(observer, &sample), 1);
+		expect_equal(sample.sequence, 2);
+		expect_equal(floe_publish(trap.pub, &trap.loan), 1);
+		expect_equal(floe_observer_left(observer, &sample), 0);
+	} else {
+		trap.page = (void *)((at + 2 * PAGE) / PAGE * PAGE);
+		expect(signal(SIGSEGV, spring) != SIG_ERR);
+		expect_equal(mprotect(trap.page, PAGE, PROT_NONE), 0);
+	}
+	expect_equal(floe_observer_next(observer, 0, &sample), 1);
+	expect(!trap.loan.data);
+	expect_equal(sample.sequence, 5);
+	expect_equal(sample.lost, borrow ? 2 : 3);
+	expect_equal(floe_observer_next(observer, 0, &sample), 0);
+	floe_observer_close(observer);
+	floe_view_close(view);
+	floe_publisher_close(trap.pub);
+}
+
+static void an_observer_that_lost_a_part_gets_none_behind_it(void)
+{
+	lose_the_first(false);
+	lose_the_first(true);
+}
+
 static bool is_readable(struct floe_subscriber *sub, int wait_ms)
 {
 	struct pollfd entry = {.fd = floe_subscriber_fd(sub), .events = POLLIN};
@@ -364,6 +446,7 @@ int main(int argc, char **argv)
 		TEST(what_would_block_is_dropped_as_a_whole),
 		TEST(who_knows_of_no_parts_gets_them_as_messages),
 		TEST(an_observer_sees_them_as_messages),
+		TEST(an_observer_that_lost_a_part_gets_none_behind_it),
 		TEST(a_descriptor_is_readable_until_all_parts_are_taken),
 		TEST(threads_may_use_one_handle_for_it),
 		TEST(what_cannot_be_is_refused),
