@@ -398,21 +398,22 @@ static void skip_old(struct subscriber *sub, struct feed *feed)
 
 /* Is the payload where it can be read? The publisher may have grown its memory since we looked.
  * 1; 0 overwritten meanwhile; -EPROTO it is nowhere; or what may pass */
-static int find_payload(struct subscriber *sub, struct feed *feed)
+static int find_payload(struct subscriber *sub, struct feed *feed, const struct slot_shared *slot,
+			uint64_t want)
 {
-	const struct slot_shared *slot = feed->reader.slot;
-	uint64_t what = load_relaxed(&slot->what) & ~SLOT_FLAGS;
+	uint64_t flags = load_relaxed(&slot->what);
+	uint64_t what = flags & ~SLOT_FLAGS;
 	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
 	int r;
 
-	if (!ring_still(slot, feed->reader.want))
+	if (!ring_still(slot, want))
 		return 0;
 	if (what & SLOT_INLINE)
 		return (what & SLOT_SIZE_MASK) - 1 < FLOE_INLINE_MAX ? 1 : -EPROTO;
 	if (size == 0)
 		return -EPROTO;
 	if (what & SLOT_FOREIGN)
-		return 1;
+		return flags & SLOT_PART ? -EPROTO : 1; /* no part is relayed */
 	if (what % FLOE_CACHELINE)
 		return -EPROTO;
 	if (region_at(&feed->region, what, size))
@@ -437,11 +438,28 @@ static uint64_t read_mark(const struct ready *ready, uint64_t what)
 	return what & SLOT_MARKED ? slot_mark(ready->slot, what) : 0;
 }
 
+/* All payloads behind this part are found before it is taken: what may pass then loses nothing. What was
+ * overwritten is lost, as take_rest will see. 1; -EPROTO; or what may pass */
+static int find_rest(struct subscriber *sub, const struct ready *ready, uint32_t left)
+{
+	const struct ring_reader *reader = &ready->feed->reader;
+	int r = 1;
+
+	for (uint32_t i = 1; i < left && r == 1; i++) {
+		uint64_t sequence = ready->want / 2 + i;
+
+		r = find_payload(sub, ready->feed, reader->slots + sequence % reader->depth,
+				 2 * sequence);
+	}
+	return r < 0 ? r : 1;
+}
+
 /*
  * Is this part for us? 1; 0 overwritten meanwhile; -ESTALE the parts before it were not taken, so it
- * is lost with them; -EPROTO; -EMSGSIZE, -ENOBUFS: all that are left are wanted, and are too many
+ * is lost with them; -EPROTO; where all that are left are wanted also -EMSGSIZE, -ENOBUFS they are too
+ * many, or what find_rest says
  */
-static int admit_part(const struct subscriber *sub, const struct ready *ready, struct part part)
+static int admit_part(struct subscriber *sub, const struct ready *ready, struct part part)
 {
 	uint32_t left = part.count - part.index;
 
@@ -455,7 +473,9 @@ static int admit_part(const struct subscriber *sub, const struct ready *ready, s
 		return 1;
 	if (left > sub->parts_max || left > sub->holds_max)
 		return -EMSGSIZE;
-	return left > sub->holds_max - subscriber_held(sub) ? -ENOBUFS : 1;
+	if (left > sub->holds_max - subscriber_held(sub))
+		return -ENOBUFS;
+	return find_rest(sub, ready, left);
 }
 
 /* By the place that the sample is about to take. */
@@ -571,7 +591,7 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 	};
 	uint64_t what, time_ns;
 	struct part part;
-	int r = find_payload(sub, feed);
+	int r = find_payload(sub, feed, ready.slot, ready.want);
 
 	if (r == -EPROTO)
 		return break_off(sub, feed);

@@ -284,8 +284,11 @@ static int refresh_feeds(void *user, struct subscriber *sub)
 
 static int look_again(void *user, struct feed *feed)
 {
-	(void)user;
-	(void)feed;
+	const struct reader *reader = user;
+
+	if (reader->cannot_look < 0)
+		return reader->cannot_look;
+	feed->region.reserved = feed->region.size;
 	return 0;
 }
 

@@ -71,6 +71,7 @@ struct reader {
 	bool joining;
 	shared_u64 present; /* in the list of members, which is a word that others can see */
 	bool alive;
+	int cannot_look; /* what is said instead of how far a publisher's memory has grown */
 };
 
 struct world {

@@ -263,6 +263,60 @@ static void a_loan_that_is_there_twice_is_refused(void)
 	world_end(&world);
 }
 
+static uint64_t chunk_of(uint64_t sequence)
+{
+	const struct slot_shared *slots = writer->publisher.ring.slots;
+
+	return load_relaxed(&slots[sequence % writer->plan.depth].what) & ~SLOT_FLAGS;
+}
+
+/* A later part lies in memory that was not looked at yet, and cannot be for now. */
+static void fail_to_find(uint32_t part)
+{
+	struct reader *reader;
+	struct feed *feed;
+
+	begin_writer(4, KIND_CHUNK);
+	reader = reader_join(&world, 0, READER(.holds_max = 4));
+	feed = &reader->subscriber.feeds[0];
+	send_as(3);
+	feed->reserved = feed->region.reserved = chunk_of(1 + part);
+	for (uint32_t i = 0; i < part; i++)
+		expect(chunk_of(1 + i) + CHUNK_SIZE <= feed->reserved);
+	reader->cannot_look = -EMFILE;
+	for (int i = 0; i < 2; i++)
+		expect_equal(reader_take_parts(reader), -EMFILE);
+	reader->cannot_look = 0;
+	expect_equal(reader_take_parts(reader), 3);
+	expect_equal(reader->account[0].lost, 0);
+	reader_release_all(reader);
+	end_world(reader);
+	world_end(&world);
+}
+
+static void what_cannot_be_found_for_now_loses_nothing(void)
+{
+	fail_to_find(1);
+	fail_to_find(2);
+}
+
+/* Nobody can tell in advance whether what is relayed can be had. */
+static void a_part_that_says_it_is_relayed_is_no_part(void)
+{
+	struct slot_shared *slot;
+	struct reader *reader;
+
+	begin_writer(4, KIND_CHUNK);
+	reader = reader_join(&world, 0, READER(.holds_max = 4));
+	send_as(3);
+	slot = &writer->publisher.ring.slots[2];
+	store_relaxed(&slot->what, SLOT_PART | SLOT_FOREIGN);
+	expect_equal(reader_take_parts(reader), -EPROTO);
+	expect_equal(load_relaxed(&reader->port->lost), 0);
+	expect_equal(subscriber_held(&reader->subscriber), 0);
+	world_end(&world);
+}
+
 static void parts_are_lent_for_any_size(void)
 {
 	struct floe_loan loan[4] = {0};
@@ -732,6 +786,8 @@ int main(int argc, char **argv)
 		TEST(a_message_that_is_too_long_is_the_one_that_take_begins_with),
 		TEST(a_message_is_no_longer_than_the_ring),
 		TEST(a_loan_that_is_there_twice_is_refused),
+		TEST(what_cannot_be_found_for_now_loses_nothing),
+		TEST(a_part_that_says_it_is_relayed_is_no_part),
 		TEST(parts_are_lent_for_any_size),
 		TEST(who_joins_in_the_middle_begins_with_a_whole_message),
 		TEST(a_history_of_one_is_the_last_message),
