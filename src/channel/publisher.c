@@ -502,11 +502,18 @@ static struct lent *find_blocked(struct publisher *pub)
 	return oldest;
 }
 
-static void take_back(struct publisher *pub, struct lent *lent)
+/* With all that were to be sent in one message with it, for without this one that cannot be sent. */
+static void take_back(struct publisher *pub, const struct lent *blocked)
 {
-	struct floe_loan loan = {lent->data, lent->size, lent->ticket};
+	uint64_t message = blocked->blocked;
 
-	publisher_discard(pub, &loan);
+	for (uint32_t i = 0; i < pub->loans_table; i++) {
+		const struct lent *lent = &pub->lent[i];
+		struct floe_loan loan = {lent->data, lent->size, lent->ticket};
+
+		if (lent->data && lent->ticket == lent->blocked_ticket && lent->blocked == message)
+			publisher_discard(pub, &loan);
+	}
 }
 
 /* One that is known to be free: 1, 0, or no pool fits */
@@ -834,10 +841,11 @@ static int drop(struct publisher *pub, struct floe_loan *loan)
 	return 0;
 }
 
-/* It may be taken back when all loans are out: see find_blocked. */
-static void note_blocked(struct publisher *pub, struct lent *lent)
+/* It may be taken back when all loans are out: see find_blocked. Those of one message have one count. */
+static void note_blocked(struct publisher *pub, struct lent *lent, uint64_t message)
 {
-	lent->blocked = ++pub->blocked_count;
+	pub->blocked_count = message;
+	lent->blocked = message;
 	lent->blocked_ticket = lent->ticket;
 }
 
@@ -860,7 +868,7 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 		return pub->fenced ? send_fenced(pub, lent, loan, time_ns)
 				   : publisher_send(pub, lent, loan, time_ns);
 	}
-	note_blocked(pub, lent);
+	note_blocked(pub, lent, pub->blocked_count + 1);
 	return r;
 }
 
@@ -1151,6 +1159,7 @@ static int send_parts(struct publisher *pub, struct floe_loan *loans, uint32_t c
 
 int publisher_publish_parts(struct publisher *pub, struct floe_loan *loans, uint32_t count)
 {
+	uint64_t message = pub->blocked_count + 1;
 	int r;
 
 	if (!are_ours(pub, loans, count))
@@ -1166,7 +1175,7 @@ int publisher_publish_parts(struct publisher *pub, struct floe_loan *loans, uint
 		if (r == FLOE_DROP)
 			(void)drop(pub, &loans[i]);
 		else
-			note_blocked(pub, publisher_find(pub, &loans[i]));
+			note_blocked(pub, publisher_find(pub, &loans[i]), message);
 	}
 	return r == FLOE_DROP ? 0 : r;
 }

@@ -46,7 +46,7 @@ struct lent {
 	size_t size;             /* that was asked for: no more of it is sent */
 	uint64_t ticket;         /* of the loan that is out, or will be next */
 	uint64_t chunk;          /* CHUNK_NONE: the payload is in words[] and travels inline */
-	uint64_t blocked;        /* when it last met "would block"; a count, not a time */
+	uint64_t blocked;        /* when its message last met "would block"; a count, not a time */
 	uint64_t blocked_ticket; /* and as which loan */
 	bool told;               /* there is a receipt */
 	FLOE_CACHELINE_ALIGNED uint64_t words[SLOT_WORDS];

@@ -423,6 +423,31 @@ static void who_is_reliable_is_waited_for_until_all_parts_fit(void)
 	world_end(&world);
 }
 
+/* When all loans are out, those of the message that was blocked are taken back together: one less, and it
+ * could not be sent any more. */
+static void a_blocked_message_is_taken_back_as_a_whole(void)
+{
+	struct floe_loan loan[3] = {0}, more[3] = {0};
+	struct publisher *pub;
+
+	pub = &begin_writer(4, KIND_BOTH)->publisher;
+	reader_join(&world, 0, READER(.holds_max = 4, .policy = FLOE_POLICY_RELIABLE));
+	send_as(2);
+	for (int i = 0; i < 3; i++)
+		expect_equal(publisher_loan(pub, 100, &loan[i]), 1);
+	expect_equal(publisher_publish_parts(pub, loan, 3), 0);
+	for (int i = 0; i < 2; i++)
+		expect_equal(publisher_loan(pub, 100, &more[i]), 1);
+	/* Those that are lent are still there. */
+	expect_equal(publisher_publish_parts(pub, loan, 3), 0);
+	expect_equal(publisher_loan(pub, 100, &more[2]), 1);
+	expect_equal(publisher_count_loans(pub), 3);
+	for (int i = 0; i < 3; i++)
+		expect(!publisher_find(pub, &loan[i]) && publisher_find(pub, &more[i]));
+	writer_check(writer);
+	world_end(&world);
+}
+
 /*
  * Death
  */
@@ -792,6 +817,7 @@ int main(int argc, char **argv)
 		TEST(who_joins_in_the_middle_begins_with_a_whole_message),
 		TEST(a_history_of_one_is_the_last_message),
 		TEST(who_is_reliable_is_waited_for_until_all_parts_fit),
+		TEST(a_blocked_message_is_taken_back_as_a_whole),
 		TEST(a_publisher_that_dies_anywhere_has_sent_all_or_nothing),
 		TEST(a_successor_that_dies_anywhere_leaves_it_at_that),
 		TEST(generations_that_die_in_a_row_have_a_ring),
