@@ -460,7 +460,8 @@ FLOE_PUBLIC int floe_take_all(struct floe_subscriber *sub, struct floe_sample *r
  * A message of which a part was overwritten is lost as a whole: `lost` counts its parts.
  * floe_take and floe_take_all take parts as messages, from the first one on, one after the other, whatever
  * other publishers send. They may lose the last parts of a message that they have begun with, and then
- * none of the next message's: see floe_sample_part. If they have taken some, floe_take_parts takes the rest.
+ * begin the next with its first part: see floe_sample_part. If they have taken some, floe_take_parts takes
+ * the rest.
  */
 FLOE_PUBLIC int floe_take_parts(struct floe_subscriber *sub, struct floe_sample *ret, size_t count);
 
