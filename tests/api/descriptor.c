@@ -795,8 +795,9 @@ static void the_timer_sleeps_between_two_looks(void)
 	int fd;
 
 	forbid_io_uring(EPERM);
-	fd = floe_subscriber_fd(sub);
+	/* Before the timer begins: a process that stands still behind that finds its first look due. */
 	begin = now_ns();
+	fd = floe_subscriber_fd(sub);
 	for (int i = 0; i < 10; i++) {
 		expect_equal(readable(fd, FOREVER), 1);
 		expect_nothing(sub);
