@@ -411,8 +411,12 @@ static floe_noinline int take(struct client *c, struct floe_response *ret)
 		return 1;
 	}
 	r = take_slow(c, ret, r);
-	if (r != 1)
-		client_settle(c);
+	if (r == 1)
+		return 1;
+	client_settle(c);
+	/* Who waits for edges has had that of what is still there. */
+	if (r == 0 && c->polled && client_has_more(c))
+		alarm_ring_anew(&c->alarm);
 	return r;
 }
 

@@ -307,6 +307,8 @@ static floe_noinline int take(struct server *s, struct floe_request *ret)
 	ask = asking_is_due(&s->asking);
 	if (ask || !caller_is_quiet(s))
 		caller_look(s, ask);
+	if (r == 0)
+		subscription_go_on(s->requests);
 	return r;
 }
 

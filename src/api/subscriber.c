@@ -61,6 +61,13 @@ static void settle(void *user, struct subscriber *sub)
 	descriptor_settle(s->descriptor, sub);
 }
 
+static void ring_anew(void *user)
+{
+	struct subscription *s = user;
+
+	alarm_ring_anew(&s->descriptor->alarm);
+}
+
 static int find_origin(void *user, struct subscriber *sub, const struct relay_shared *relay,
 		       const struct relay_seen *seen, const struct origin **ret_origin)
 {
@@ -87,6 +94,7 @@ static const struct subscriber_calls calls = {
 	.watch = watch,
 	.wait_any = wait_any,
 	.settle = settle,
+	.ring_anew = ring_anew,
 	.find_origin = find_origin,
 };
 
@@ -467,6 +475,12 @@ int subscription_get_fd(struct subscription *s)
 		subscriber_be_polled(&s->subscriber);
 	}
 	return s->descriptor->alarm.fd;
+}
+
+void subscription_go_on(struct subscription *s)
+{
+	if (s->subscriber.polled && subscriber_has_more(&s->subscriber))
+		ring_anew(s);
 }
 
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)

@@ -49,4 +49,7 @@ void subscription_close(struct subscription *s);
 /* floe_subscriber_fd */
 int subscription_get_fd(struct subscription *s);
 
+/* A call above it said that there is nothing, and perhaps there is: then its descriptor has an edge. */
+void subscription_go_on(struct subscription *s);
+
 #endif

@@ -804,10 +804,13 @@ floe_noinline int subscriber_take_slow(struct subscriber *sub, struct floe_sampl
 
 	if (!sub->polled)
 		return r;
-	if (r == 1)
+	if (r == 1) {
 		ret->ticket ^= TICKET_POLLED;
-	else
-		sub->calls->settle(sub->user, sub);
+		return r;
+	}
+	sub->calls->settle(sub->user, sub);
+	if (r == 0 && is_ready(sub))
+		sub->calls->ring_anew(sub->user);
 	return r;
 }
 

@@ -113,6 +113,8 @@ struct subscriber_calls {
 			int64_t deadline_ns);
 	/* Somebody waits by a descriptor (`polled`), and a call of ours has just looked around. */
 	void (*settle)(void *user, struct subscriber *sub);
+	/* After that, when take gave nothing and there is more: who waits for edges needs another one. */
+	void (*ring_anew)(void *user);
 	/* Where what this relay says is mapped: 1; 0 it is gone; -EPROTO, -EACCES, or what may pass. It
 	 * stays mapped while subscriber_uses says so. May be NULL: nobody relays. */
 	int (*find_origin)(void *user, struct subscriber *sub, const struct relay_shared *relay,

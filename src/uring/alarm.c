@@ -67,6 +67,12 @@ void alarm_ring(struct alarm *alarm)
 		alarm->raised = os->raise_event(alarm->fd) == 0;
 }
 
+void alarm_ring_anew(struct alarm *alarm)
+{
+	alarm->raised = false;
+	alarm_ring(alarm);
+}
+
 static int set_timer(struct alarm *alarm)
 {
 	int r;

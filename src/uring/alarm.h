@@ -58,6 +58,9 @@ bool alarm_rings(const struct alarm *alarm);
 /* Makes it ring now. */
 void alarm_ring(struct alarm *alarm);
 
+/* The same, and an edge for who saw it ring already. */
+void alarm_ring_anew(struct alarm *alarm);
+
 /* From the next alarm_set on it rings at this time (CLOCK_MONOTONIC; INT64_MAX: at none), if nothing
  * else made it; it may ring once at an earlier one that was wanted before. Then at most
  * ALARM_WORDS_MAX - 1 words. */

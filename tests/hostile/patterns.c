@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -503,6 +504,60 @@ static void requests_of_nobody_keep_no_server_in_one_call(void)
 	floe_server_close(server);
 }
 
+static int epoll_of(int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	expect(fd >= 0);
+	expect_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), 0);
+	return epoll;
+}
+
+static void await_edge(int epoll)
+{
+	struct epoll_event event;
+
+	expect_equal(epoll_wait(epoll, &event, 1, 20000), 1);
+}
+
+/* Who waits for edges takes until there is nothing, and then waits for the next one. */
+static void a_client_is_told_by_edges_of_the_rest_of_a_flood(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	int epoll = epoll_of(floe_client_fd(client));
+	struct floe_publisher *pub = flood(find_topic("client"), 40);
+
+	while (count_client(client).late < FLOOD) {
+		await_edge(epoll);
+		take_some(client);
+	}
+	close(epoll);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+static void a_server_is_told_by_edges_of_the_rest_of_a_flood(void)
+{
+	struct floe_server_counts counts;
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	int epoll = epoll_of(floe_server_fd(server));
+	struct floe_publisher *pub = flood(find_topic("server"), 40);
+
+	do {
+		await_edge(epoll);
+		(void)serve_one(server);
+		expect_equal(floe_server_count(server, &counts, sizeof(counts)), 0);
+	} while (counts.abandoned < FLOOD);
+	close(epoll);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
 /* Each in place of the one before: what one call reads is bounded, and the next calls go on. */
 #define COMINGS 5000
 #define COMINGS_CALL 2500 /* what one of them reads at most */
@@ -716,6 +771,8 @@ int main(int argc, char **argv)
 		TEST(responses_that_nobody_asked_for_keep_nobody_in_one_call),
 		TEST(a_flood_of_responses_hides_no_end),
 		TEST(requests_of_nobody_keep_no_server_in_one_call),
+		TEST(a_client_is_told_by_edges_of_the_rest_of_a_flood),
+		TEST(a_server_is_told_by_edges_of_the_rest_of_a_flood),
 		TEST(servers_that_come_and_go_keep_nobody_in_one_call),
 		TEST(a_response_behind_broken_rings_comes),
 		TEST(a_ring_without_end_keeps_no_request_open),

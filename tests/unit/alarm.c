@@ -9,7 +9,9 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "frame/frame.h"
 #include "unit/failing_os.h"
@@ -120,6 +122,26 @@ static void a_wake_without_a_change_rings_once(void)
 	change(1);
 	expect_ringing(true);
 	finish();
+}
+
+static void who_saw_it_ring_is_told_anew(void)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+	setup();
+	expect_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, bell.fd, &event), 0);
+	expect_equal(set(2, true), 1);
+	alarm_ring(&bell);
+	expect_equal(epoll_wait(epoll, &event, 1, 0), 1);
+	alarm_ring(&bell);
+	expect_equal(epoll_wait(epoll, &event, 1, 0), 0);
+	alarm_ring_anew(&bell);
+	expect_equal(epoll_wait(epoll, &event, 1, 0), 1);
+	expect_equal(set(2, false), 1);
+	expect_ringing(false);
+	finish();
+	close(epoll);
 }
 
 static void it_can_be_rung_by_hand(void)
@@ -264,6 +286,7 @@ int main(int argc, char **argv)
 		TEST(what_is_not_waited_for_is_silent),
 		TEST(a_word_that_has_changed_is_told_at_once),
 		TEST(a_wake_without_a_change_rings_once),
+		TEST(who_saw_it_ring_is_told_anew),
 		TEST(it_can_be_rung_by_hand),
 		TEST(a_wake_while_it_is_being_set_is_not_swallowed),
 		TEST(another_thread_may_set_it),
