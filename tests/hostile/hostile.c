@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -27,6 +26,7 @@
 #include "api/peer.h"
 #include "api/steps.h"
 #include "attack.h"
+#include "edge.h"
 #include "channel/accord_layout.h"
 #include "channel/relay_layout.h"
 #include "channel/segment.h"
@@ -534,23 +534,6 @@ static void holes_in_an_elastic_ring_that_has_memory_stay_holes(void)
 #define RELAYED 600
 #define LEFT_OUT 255
 
-static int epoll_of(int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
-
-	expect(fd >= 0);
-	expect_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), 0);
-	return epoll;
-}
-
-static void await_edge(int epoll)
-{
-	struct epoll_event event;
-
-	expect_equal(epoll_wait(epoll, &event, 1, 20000), 1);
-}
-
 /* What is left is told of, also to who waits for edges. */
 static void relays_that_lead_nowhere_keep_nobody_in_one_call(void)
 {
@@ -565,7 +548,7 @@ static void relays_that_lead_nowhere_keep_nobody_in_one_call(void)
 	struct segment_shared *segment = (struct segment_shared *)(void *)base;
 	struct relay_shared *relay;
 	struct floe_sample sample;
-	int epoll = epoll_of(floe_subscriber_fd(sub));
+	int epoll = edge_epoll(floe_subscriber_fd(sub));
 
 	expect(base != MAP_FAILED);
 	relay = (struct relay_shared *)(void *)(base + segment->slots_offset +
@@ -584,7 +567,7 @@ static void relays_that_lead_nowhere_keep_nobody_in_one_call(void)
 	expect_equal(subscriber_counts(sub).lost, LEFT_OUT);
 	expect_equal(floe_wait(sub, -1), 1);
 	for (int i = 0; i < RELAYED / LEFT_OUT; i++) {
-		await_edge(epoll);
+		edge_await(epoll);
 		expect_equal(floe_take(sub, &sample), 0);
 	}
 	expect_equal(subscriber_counts(sub).lost, RELAYED);

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -28,6 +27,7 @@
 #include "api/service.h"
 #include "api/steps.h"
 #include "attack.h"
+#include "edge.h"
 #include "channel/segment_layout.h"
 
 #define NAME "t"
@@ -504,33 +504,16 @@ static void requests_of_nobody_keep_no_server_in_one_call(void)
 	floe_server_close(server);
 }
 
-static int epoll_of(int fd)
-{
-	struct epoll_event event = {.events = EPOLLIN | EPOLLET};
-	int epoll = epoll_create1(EPOLL_CLOEXEC);
-
-	expect(fd >= 0);
-	expect_equal(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event), 0);
-	return epoll;
-}
-
-static void await_edge(int epoll)
-{
-	struct epoll_event event;
-
-	expect_equal(epoll_wait(epoll, &event, 1, 20000), 1);
-}
-
 /* Who waits for edges takes until there is nothing, and then waits for the next one. */
 static void a_client_is_told_by_edges_of_the_rest_of_a_flood(void)
 {
 	struct floe_server *server = open_server();
 	struct floe_client *client = open_client();
-	int epoll = epoll_of(floe_client_fd(client));
+	int epoll = edge_epoll(floe_client_fd(client));
 	struct floe_publisher *pub = flood(find_topic("client"), 40);
 
 	while (count_client(client).late < FLOOD) {
-		await_edge(epoll);
+		edge_await(epoll);
 		take_some(client);
 	}
 	close(epoll);
@@ -544,11 +527,11 @@ static void a_server_is_told_by_edges_of_the_rest_of_a_flood(void)
 	struct floe_server_counts counts;
 	struct floe_server *server = open_server();
 	struct floe_client *client = open_client();
-	int epoll = epoll_of(floe_server_fd(server));
+	int epoll = edge_epoll(floe_server_fd(server));
 	struct floe_publisher *pub = flood(find_topic("server"), 40);
 
 	do {
-		await_edge(epoll);
+		edge_await(epoll);
 		(void)serve_one(server);
 		expect_equal(floe_server_count(server, &counts, sizeof(counts)), 0);
 	} while (counts.abandoned < FLOOD);
