@@ -11,15 +11,7 @@
 #include <unistd.h>
 
 #include "frame/frame.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
+#include "frame/sanitized.h"
 
 #define RUNS 2
 

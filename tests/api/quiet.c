@@ -21,16 +21,8 @@
 #include <linux/ptrace.h>
 #include <unistd.h>
 
+#include "frame/sanitized.h"
 #include "steps.h"
-
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
 
 #define ROUNDS 10000
 #define CHUNK 1000
