@@ -21,30 +21,14 @@
 static const char permissions[] = "[topic one]\npublishers = 1\nsubscribers = 1\nreserve = 1\n"
 				  "[topic all]\npublishers = 64\nsubscribers = 256\nreserve = 1\n";
 
-static struct keeper keeper_of_both(void)
-{
-	static char path[512];
-	static const char *const arguments[] = {"--config", path, NULL};
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s.conf", getenv("FLOE_DIR"));
-	file = fopen(path, "w");
-	expect(file != NULL);
-	expect(fputs(permissions, file) >= 0);
-	expect_equal(fclose(file), 0);
-	return keeper_start_ready(arguments);
-}
-
 static void end_both(struct keeper *keeper)
 {
-	char path[512];
 	int status = keeper_end(keeper, SIGTERM);
 
 	expect(WIFEXITED(status));
 	expect_equal(WEXITSTATUS(status), 0);
 	keeper_forget(keeper);
-	snprintf(path, sizeof(path), "%s.conf", getenv("FLOE_DIR"));
-	unlink(path);
+	keeper_unconfigure();
 	expect_folder_empty();
 }
 
@@ -66,7 +50,7 @@ static uint64_t memory_of(const char *topic)
 
 static void memory_is_the_same_for_one_and_for_all(void)
 {
-	struct keeper keeper = keeper_of_both();
+	struct keeper keeper = keeper_start_ready(keeper_configure(permissions));
 	const char *const topics[] = {"one", "all"};
 	uint64_t ready[2], used[2];
 
@@ -125,7 +109,7 @@ static const struct counted_work alone = {open_pair, exchange};
 
 static void publish_and_take_are_the_same_for_one_and_for_all(void)
 {
-	struct keeper keeper = keeper_of_both();
+	struct keeper keeper = keeper_start_ready(keeper_configure(permissions));
 	uint64_t one = counted_steps(&alone, "one");
 	uint64_t all = counted_steps(&alone, "all");
 

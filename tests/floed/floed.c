@@ -21,32 +21,9 @@
 
 #define LONG_NS 60000000000
 
-/* floed.conf in the test's own folder, one above that of the domains. */
-static const char *const *configure(const char *text)
-{
-	static char path[512];
-	static const char *arguments[] = {"--config", path, NULL};
-	FILE *file;
-
-	snprintf(path, sizeof(path), "%s.conf", getenv("FLOE_DIR"));
-	file = fopen(path, "w");
-	expect(file != NULL);
-	expect(fputs(text, file) >= 0);
-	expect_equal(fclose(file), 0);
-	return arguments;
-}
-
-static void unconfigure(void)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), "%s.conf", getenv("FLOE_DIR"));
-	unlink(path);
-}
-
 static const char *const *no_linger(void)
 {
-	return configure("[floed]\nlinger = 0\n");
+	return keeper_configure("[floed]\nlinger = 0\n");
 }
 
 static const char *const *no_monitoring(void)
@@ -115,7 +92,7 @@ static void expect_end(struct keeper *keeper)
 	expect(WIFEXITED(status));
 	expect_equal(WEXITSTATUS(status), 0);
 	keeper_forget(keeper);
-	unconfigure();
+	keeper_unconfigure();
 }
 
 static void expect_nothing_left(void)
@@ -237,7 +214,7 @@ static void it_tells_when_it_is_ready_and_when_it_ends(void)
 	keeper_hear(&keeper, told, sizeof(told));
 	expect(!strncmp(told, "READY=1\nSTATUS='/", 17));
 	expect(strstr(told, "', 0 topics, monitoring on") != NULL);
-	configure("[topic small]\n");
+	keeper_configure("[topic small]\n");
 	kill(keeper.pid, SIGHUP);
 	keeper_hear(&keeper, told, sizeof(told));
 	expect(!strncmp(told, "RELOADING=1\nMONOTONIC_USEC=", 27));
@@ -892,7 +869,7 @@ static const char small_topic[] = "[floed]\nlinger = 0\n"
 
 static void what_it_laid_down_outlives_it(void)
 {
-	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct keeper keeper = keeper_start_ready(keeper_configure(small_topic));
 	struct peer peer = start(publish_when_asked, "small");
 
 	expect_equal(try_publisher("small", NULL, "1 publishers already"), -EDQUOT);
@@ -904,24 +881,24 @@ static void what_it_laid_down_outlives_it(void)
 	/* The last one takes it away. */
 	expect_equal(ask(peer.wire, 0), 0);
 	peer_end(&peer);
-	unconfigure();
+	keeper_unconfigure();
 	expect_folder_empty();
 }
 
 static void what_a_killed_one_laid_down_can_be_cleaned_away(void)
 {
-	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct keeper keeper = keeper_start_ready(keeper_configure(small_topic));
 
 	(void)keeper_end(&keeper, SIGKILL);
 	keeper_forget(&keeper);
 	expect(folder_count_files() > 2);
 	expect_nothing_left();
-	unconfigure();
+	keeper_unconfigure();
 }
 
 static void a_topic_that_it_keeps_outlives_its_users(void)
 {
-	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct keeper keeper = keeper_start_ready(keeper_configure(small_topic));
 	struct peer peer = start(publish_when_asked, "small");
 	struct floe_subscriber *sub;
 
@@ -942,7 +919,7 @@ static void a_topic_that_it_keeps_outlives_its_users(void)
 
 static void a_ring_that_lies_ready_is_taken(void)
 {
-	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct keeper keeper = keeper_start_ready(keeper_configure(small_topic));
 	struct floe_publisher *pub;
 	struct floe_publisher_info info;
 	struct floe_view *view;
@@ -965,16 +942,16 @@ static void a_ring_that_lies_ready_is_taken(void)
 /* A bad one changes nothing. */
 static void reading_it_again_changes_what_is_laid_down(void)
 {
-	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct keeper keeper = keeper_start_ready(keeper_configure(small_topic));
 	struct floe_publisher *pub = publisher("small", NULL);
 	char told[256];
 
-	configure("[topic small]\nsize = 7\n");
+	keeper_configure("[topic small]\nsize = 7\n");
 	kill(keeper.pid, SIGHUP);
 	keeper_hear(&keeper, told, sizeof(told));
 	keeper_hear(&keeper, told, sizeof(told));
 	expect_equal(try_publisher("small", NULL, "1 publishers already"), -EDQUOT);
-	configure("[floed]\nlinger = 0\n[topic other]\n");
+	keeper_configure("[floed]\nlinger = 0\n[topic other]\n");
 	kill(keeper.pid, SIGHUP);
 	keeper_hear(&keeper, told, sizeof(told));
 	keeper_hear(&keeper, told, sizeof(told));
@@ -987,7 +964,7 @@ static void reading_it_again_changes_what_is_laid_down(void)
 /* It has nothing to coordinate then: whoever starts it again finds a new folder. */
 static void it_ends_when_its_folder_is_taken_away(void)
 {
-	struct keeper keeper = keeper_start_ready(configure(small_topic));
+	struct keeper keeper = keeper_start_ready(keeper_configure(small_topic));
 	int status;
 
 	folder_wipe();
@@ -995,7 +972,7 @@ static void it_ends_when_its_folder_is_taken_away(void)
 	expect(WIFEXITED(status));
 	expect_equal(WEXITSTATUS(status), 1);
 	keeper_forget(&keeper);
-	unconfigure();
+	keeper_unconfigure();
 	expect_nothing_left();
 }
 

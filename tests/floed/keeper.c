@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -153,4 +154,26 @@ void keeper_forget(struct keeper *keeper)
 {
 	close(keeper->log);
 	close(keeper->notice);
+}
+
+const char *const *keeper_configure(const char *text)
+{
+	static char path[512];
+	static const char *arguments[] = {"--config", path, NULL};
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s.conf", getenv("FLOE_DIR"));
+	file = fopen(path, "w");
+	expect(file != NULL);
+	expect(fputs(text, file) >= 0);
+	expect_equal(fclose(file), 0);
+	return arguments;
+}
+
+void keeper_unconfigure(void)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s.conf", getenv("FLOE_DIR"));
+	unlink(path);
 }

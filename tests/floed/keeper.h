@@ -36,4 +36,8 @@ void keeper_read(const struct keeper *keeper, char *ret, size_t size);
 size_t keeper_count_lines(const struct keeper *keeper);
 void keeper_forget(struct keeper *keeper); /* closes what is left of one that has ended */
 
+/* A floed.conf of this text, for the test alone, one folder above its domains: arguments for keeper_start. */
+const char *const *keeper_configure(const char *text);
+void keeper_unconfigure(void); /* removes it */
+
 #endif
