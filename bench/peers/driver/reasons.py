@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Why floe is not first, where that has been looked into: found by profiling, said in a sentence."""
 
+UNKNOWN = "Not looked into."
 KERNEL_BUFFERS = ("Its buffers are in the kernel, where resident memory does not count them. Beyond two empty "
                   "programs (see the floor) floe takes about 160 KiB for the library's code and constants, "
                   "which all its programs share, 105 for the ring, which is reserved so that a full file "
@@ -22,6 +23,8 @@ BATCHES = ("It packs messages behind each other in a log, and its reader says on
            "floe lends each message by itself, so slot, chunk, hold and cursor go from core to core "
            "with each: a third of the time is floe_take, which waits for them. Up to 48 bytes, which "
            "need no chunk and no hold, it is one line.")
+TRAFFIC = ("All of the payload goes from core to core: the bare ring, which checks nothing, takes about as much "
+           "(see the floor).")
 FRAMES = ("The time goes into writing and reading 3 MB: the bare futex, which does hardly anything else, takes "
           "about as much as floe (see the floor).")
 
@@ -39,6 +42,7 @@ REASONS = {
     ("wake", "pipe"): WAKING,
     ("wake", "mq"): WAKING,
     ("rate", "aeron"): BATCHES,
+    ("latency-all", None): TRAFFIC,
     ("video", "iceoryx"): FRAMES,
     ("video", "iceoryx2"): FRAMES,
 }
@@ -49,4 +53,4 @@ def reason_of(case, peer):
     for key in ((case.name, peer.name), (case.kind, peer.name), (case.name, None), (case.kind, None)):
         if key in REASONS:
             return REASONS[key]
-    return "Not looked into."
+    return UNKNOWN

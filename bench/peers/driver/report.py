@@ -8,7 +8,7 @@ import re
 import statistics
 
 from . import plan, plots
-from .reasons import reason_of
+from .reasons import UNKNOWN, reason_of
 
 
 def scaled(value, steps, digits=3):
@@ -175,8 +175,10 @@ def behind(results):
     for result in results:
         for row, ratio in result.rivals():
             surely = row.surely_differs(result.floe)
-            found.append((result.case, row, ratio,
-                          reason_of(result.case, row.peer) if surely else SPREAD))
+            reason = reason_of(result.case, row.peer)
+            if not surely:
+                reason = SPREAD + (f" {reason}" if reason != UNKNOWN else "")
+            found.append((result.case, row, ratio, reason))
     return found
 
 
