@@ -16,10 +16,11 @@ void active_release(struct server *s, uint64_t ticket)
 
 void active_discard(struct active *a)
 {
-	struct floe_loan loan = {.data = a->lent, .ticket = a->lent_ticket};
+	struct floe_loan loan;
 
 	if (!a->lent)
 		return;
+	loan = (struct floe_loan){.data = a->lent->data, .ticket = a->lent->ticket};
 	publisher_discard(&a->caller->responses->publisher, &loan);
 	a->lent = NULL;
 }

@@ -26,7 +26,7 @@ floe_inline struct active *active_find(struct server *s, const struct floe_reque
 /* Is this the response that is on loan for it? */
 floe_inline bool active_has_lent(const struct active *a, const struct floe_loan *loan)
 {
-	return a->lent && a->lent == loan->data && a->lent_ticket == loan->ticket;
+	return a->lent && a->lent->data == loan->data && a->lent->ticket == loan->ticket;
 }
 
 /* Gives back the sample of a request. */

@@ -34,20 +34,12 @@ static uint64_t next_number(uint64_t number)
 	return number > MARK_INDEX ? number : number + MARK_NEXT_REQUEST;
 }
 
-static int send_to(struct client *c, struct connection *k, struct lent *lent,
-		   struct floe_loan *loan, int64_t deadline_ns, uint64_t *ret_request)
+/* The request is on its way: what is left to do costs nobody time. 1 */
+static floe_noinline int note_sent(struct client *c, struct connection *k, uint32_t place,
+				   uint64_t number, int64_t deadline_ns, uint64_t *ret_request)
 {
-	struct publisher *pub = &k->requests->publisher;
-	uint32_t place = c->free[c->free_count - 1];
 	struct pending *p = &c->pending[place];
-	uint64_t number = next_number(p->number);
-	int r;
 
-	if (publisher_is_unwanted(pub, place))
-		publisher_set_unwanted(pub, place, false);
-	r = publisher_publish_lent(pub, lent, loan, number);
-	if (r <= 0)
-		return r;
 	c->free_count--;
 	c->counts.sent++;
 	k->active++;
@@ -61,8 +53,8 @@ static int send_to(struct client *c, struct connection *k, struct lent *lent,
 	if (p->deadline_ns < c->nearest_ns)
 		c->nearest_ns = p->deadline_ns;
 	if (ret_request)
-		*ret_request = p->number;
-	return 1;
+		*ret_request = number;
+	return publisher_wake_sleepers(&k->requests->publisher);
 }
 
 /*
@@ -96,8 +88,6 @@ floe_inline void end_request(struct client *c, struct pending *p)
 floe_inline int deliver(struct client *c, struct pending *p, const struct floe_sample *sample,
 			uint64_t mark, struct floe_response *ret)
 {
-	if (c->lender && c->lender->requests)
-		publisher_expect_send(&c->lender->requests->publisher);
 	ret->data = sample->data;
 	ret->size = sample->size;
 	ret->request = p->number;
@@ -129,6 +119,16 @@ static void drop(struct client *c, struct pending *p, struct floe_sample *sample
 		pending_shut(c, p);
 }
 
+/* The request that this answers, if it is still out: NULL. */
+floe_inline struct pending *find_open(struct client *c, uint64_t mark, uint64_t sender)
+{
+	struct pending *p = &c->pending[mark & MARK_INDEX];
+
+	if (floe_unlikely(p->number != (mark & MARK_REQUEST) || p->server != sender || !p->open))
+		return NULL;
+	return p;
+}
+
 /* A number that is not ours is told from the one that its place has now; so is who answers. -EAGAIN: there
  * is more to be dropped. */
 floe_inline int take_response(struct client *c, struct floe_response *ret)
@@ -141,12 +141,8 @@ floe_inline int take_response(struct client *c, struct floe_response *ret)
 	int r;
 
 	while ((r = subscriber_take_marked(sub, &sample, &mark, &feed)) == 1) {
-		uint64_t sender = feed->sender;
-		struct pending *p = &c->pending[mark & MARK_INDEX];
+		struct pending *p = find_open(c, mark, feed->sender);
 
-		if (floe_unlikely(p->number != (mark & MARK_REQUEST) || p->server != sender ||
-				  !p->open))
-			p = NULL;
 		if (floe_likely(p && p->runs && !(mark & MARK_END)))
 			return deliver(c, p, &sample, mark, ret);
 		if (p && p->runs)
@@ -366,11 +362,14 @@ FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct
 	return connection_lend(c, size, ret);
 }
 
-FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *loan,
-				 int64_t deadline_ns, uint64_t *ret_request)
+static floe_noinline int send_slow(struct floe_client *client, struct floe_loan *loan,
+				   int64_t deadline_ns, uint64_t *ret_request)
 {
 	struct connection *k;
+	struct publisher *pub;
 	struct lent *lent;
+	uint64_t number;
+	uint32_t place;
 	int r = -EINVAL;
 	struct client *c = find(client, &r);
 
@@ -381,7 +380,39 @@ FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *l
 		return -EINVAL;
 	if (k->gone)
 		return -EPIPE;
-	return c->free_count ? send_to(c, k, lent, loan, deadline_ns, ret_request) : 0;
+	if (!c->free_count)
+		return 0;
+	pub = &k->requests->publisher;
+	place = c->free[c->free_count - 1];
+	number = next_number(c->pending[place].number);
+	publisher_set_unwanted(pub, place, false);
+	r = publisher_publish_marked(pub, loan, number);
+	return r > 0 ? note_sent(c, k, place, number, deadline_ns, ret_request) : r;
+}
+
+/* To whom was lent from last, when nothing is to be seen to first. */
+FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *loan,
+				 int64_t deadline_ns, uint64_t *ret_request)
+{
+	struct client *c = handle_find(client, HANDLE_CLIENT);
+	struct connection *k;
+	struct publisher *pub;
+	struct lent *lent;
+	uint64_t number;
+	uint32_t place;
+
+	if (floe_unlikely(!c || !loan || !c->lender || !c->lender->requests || !c->free_count))
+		return send_slow(client, loan, deadline_ns, ret_request);
+	k = c->lender;
+	pub = &k->requests->publisher;
+	lent = publisher_find(pub, loan);
+	place = c->free[c->free_count - 1];
+	if (floe_unlikely(!lent || k->gone || !publisher_is_straight(pub, lent, loan) ||
+			  publisher_is_unwanted(pub, place)))
+		return send_slow(client, loan, deadline_ns, ret_request);
+	number = next_number(c->pending[place].number);
+	publisher_commit_marked(pub, lent, loan, number);
+	return note_sent(c, k, place, number, deadline_ns, ret_request);
 }
 
 FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loan *loan)
@@ -428,6 +459,39 @@ static floe_cold int take_suspect(struct floe_client *client, struct floe_respon
 	return c && ret ? take(c, ret) : r;
 }
 
+/* Nothing was found, and there is nothing else to see to. */
+floe_inline bool may_rest(struct client *c)
+{
+	return !c->polled && c->nearest_ns == INT64_MAX && asking_may_rest(&c->asking) &&
+	       connection_is_quiet(c);
+}
+
+/* Something lies ready, and who gets it is about to answer. What is not so straight is for take. */
+static floe_noinline int take_ready(struct client *c, struct floe_response *ret)
+{
+	struct subscriber *sub = &c->responses->subscriber;
+	struct floe_sample sample;
+	struct pending *p;
+	struct ready ready;
+	uint64_t mark;
+
+	if (floe_unlikely(subscriber_peek_marked(sub, &ready, &mark) != 1))
+		return take(c, ret);
+	p = find_open(c, mark, ready.feed->sender);
+	if (floe_unlikely(!p || !p->runs || mark & MARK_END || (c->takes + 1) % TAKES == 0))
+		return take(c, ret);
+	if (floe_unlikely(!subscriber_take_peeked(sub, &ready, &sample)))
+		return take(c, ret);
+	if (floe_likely(c->lender && c->lender->requests))
+		publisher_expect_send(&c->lender->requests->publisher);
+	subscriber_advance(sub, &ready, &sample);
+	c->takes++;
+	deliver(c, p, &sample, mark, ret);
+	if (floe_unlikely(!subscriber_wakes_nobody(sub, ready.feed)))
+		return subscriber_wake_publisher(sub, ready.feed);
+	return 1;
+}
+
 /* Who polls finds nothing most of the time, and goes straight on. */
 FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_response *ret)
 {
@@ -435,8 +499,9 @@ FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_respons
 
 	if (floe_unlikely(!c || !ret))
 		return take_suspect(client, ret);
-	if (floe_likely(subscriber_is_empty(&c->responses->subscriber) && !c->polled &&
-			c->nearest_ns == INT64_MAX && asking_may_rest(&c->asking) &&
+	if (floe_likely(!subscriber_is_empty(&c->responses->subscriber)))
+		return take_ready(c, ret);
+	if (floe_likely(!c->polled && c->nearest_ns == INT64_MAX && asking_may_rest(&c->asking) &&
 			connection_is_quiet(c)))
 		return 0;
 	return take(c, ret);

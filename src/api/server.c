@@ -320,21 +320,64 @@ static floe_cold int take_suspect(struct floe_server *server, struct floe_reques
 	return s && ret ? take(s, ret) : r;
 }
 
-/* Who polls finds nothing most of the time, and goes straight on. */
+/* Nothing was found, and there is nothing else to see to. */
+floe_inline bool may_rest(struct server *s)
+{
+	return !s->waits && asking_may_rest(&s->asking) && caller_is_quiet(s);
+}
+
+/* One that lies ready: 1, or -EAGAIN, and nothing has been taken. Who gets it is about to answer. */
+floe_inline int take_ready(struct server *s, struct ready *ready, uint64_t mark,
+			   struct floe_request *ret)
+{
+	struct subscriber *sub = &s->requests->subscriber;
+	struct caller *caller = ready->feed->user;
+	struct active *a = next_place(s);
+	struct floe_sample sample;
+
+	if (floe_unlikely(!caller || caller->gone || !caller->responses || s->waits ||
+			  (s->takes + 1) % TAKES == 0))
+		return -EAGAIN;
+	if (floe_unlikely(!subscriber_take_peeked(sub, ready, &sample)))
+		return -EAGAIN;
+	publisher_expect_loan(&caller->responses->publisher);
+	subscriber_advance(sub, ready, &sample);
+	s->takes++;
+	a->mark = mark;
+	return enter(s, a, caller, &sample, ret);
+}
+
+/* Who polls finds nothing most of the time, and goes straight on; so does who finds a client's that he
+ * knows. Clients do not wait for us to take. */
 FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret)
 {
 	struct server *s = handle_find(server, HANDLE_SERVER);
+	struct ready ready;
+	uint64_t mark;
+	int r;
 
 	if (floe_unlikely(!s || !ret))
 		return take_suspect(server, ret);
-	if (floe_likely(subscriber_is_empty(&s->requests->subscriber) && !s->waits &&
-			asking_may_rest(&s->asking) && caller_is_quiet(s)))
-		return 0;
-	return take(s, ret);
+	r = subscriber_peek_marked(&s->requests->subscriber, &ready, &mark);
+	if (r == 0)
+		return floe_likely(may_rest(s)) ? 0 : take(s, ret);
+	if (floe_unlikely(r < 0 || take_ready(s, &ready, mark, ret) != 1))
+		return take(s, ret);
+	return 1;
 }
 
-FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_request *request,
-				 size_t size, struct floe_loan *ret)
+/* What is lent last is on top. */
+floe_inline int lend(struct active *a, int r)
+{
+	const struct publisher *pub = &a->caller->responses->publisher;
+
+	if (floe_likely(r == 1))
+		a->lent = pub->loan[-1];
+	return r;
+}
+
+static floe_noinline int loan_slow(struct floe_server *server, const struct floe_request *request,
+				   size_t size, struct floe_loan *ret)
 {
 	struct active *a;
 	int r = -EINVAL;
@@ -349,17 +392,41 @@ FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_r
 		return -EPIPE;
 	if (a->lent)
 		return -ENOBUFS;
-	publisher_expect_loan(&a->caller->responses->publisher);
-	r = publisher_loan(&a->caller->responses->publisher, size, ret);
-	if (r != 1)
-		return r;
-	a->lent = ret->data;
-	a->lent_ticket = ret->ticket;
+	return lend(a, publisher_loan(&a->caller->responses->publisher, size, ret));
+}
+
+FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_request *request,
+				 size_t size, struct floe_loan *ret)
+{
+	struct server *s = handle_find(server, HANDLE_SERVER);
+	struct publisher *pub;
+	struct active *a;
+
+	if (floe_unlikely(!s || !request || !ret))
+		return loan_slow(server, request, size, ret);
+	a = active_find(s, request);
+	if (floe_unlikely(!a || a->caller->gone || a->lent))
+		return loan_slow(server, request, size, ret);
+	pub = &a->caller->responses->publisher;
+	if (floe_unlikely(!publisher_loan_straight(pub, size, ret)))
+		return loan_slow(server, request, size, ret);
+	return lend(a, 1);
+}
+
+/* The last response has been sent: on its way, so what is left to do costs nobody time. 1 */
+static floe_noinline int answered(struct server *s, struct active *a, struct floe_request *request)
+{
+	struct publisher *pub = &a->caller->responses->publisher;
+
+	a->lent = NULL;
+	s->counts.responses++;
+	(void)publisher_wake_sleepers(pub);
+	active_finish(s, a, request);
 	return 1;
 }
 
-FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request *request,
-				 struct floe_loan *loan, int more)
+static floe_noinline int send_slow(struct floe_server *server, struct floe_request *request,
+				   struct floe_loan *loan, int more)
 {
 	struct active *a;
 	int r = -EINVAL;
@@ -386,6 +453,25 @@ FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request
 		active_finish(s, a, request);
 	}
 	return r;
+}
+
+FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request *request,
+				 struct floe_loan *loan, int more)
+{
+	struct server *s = handle_find(server, HANDLE_SERVER);
+	struct publisher *pub;
+	struct active *a;
+
+	if (floe_unlikely(!s || !request || !loan || more))
+		return send_slow(server, request, loan, more);
+	a = active_find(s, request);
+	if (floe_unlikely(!a || a->caller->gone || !active_has_lent(a, loan)))
+		return send_slow(server, request, loan, more);
+	pub = &a->caller->responses->publisher;
+	if (floe_unlikely(!publisher_is_straight(pub, a->lent, loan)))
+		return send_slow(server, request, loan, more);
+	publisher_commit_marked(pub, a->lent, loan, a->mark & MARK_REQUEST);
+	return answered(s, a, request);
 }
 
 FLOE_PUBLIC void floe_server_discard(struct floe_server *server, const struct floe_request *request,

@@ -35,9 +35,8 @@ struct caller {
 /* A request that was taken and not ended. */
 struct active {
 	struct caller *caller; /* NULL: free */
-	void *lent;            /* the response that is on loan, or NULL */
-	uint64_t lent_ticket;
-	uint64_t held; /* the ticket of its sample */
+	struct lent *lent;     /* the response that is on loan, or NULL */
+	uint64_t held;         /* the ticket of its sample */
 	uint64_t mark;
 	uint64_t ticket; /* of this request, or of the next */
 };

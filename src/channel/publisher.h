@@ -253,24 +253,33 @@ floe_inline void publisher_unlend(struct publisher *pub, struct lent *lent, stru
 /* The header of a loan that is out; NULL: it is none of ours, or has no header. */
 void *publisher_header(struct publisher *pub, const struct floe_loan *loan);
 
-/* 1; 0 no chunk is free; -EINVAL, -ENOBUFS, or what refreshing said. A program that is traced without the
- * macro is known by where it called from: the return address of what this is a part of. */
-floe_inline int publisher_loan(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
+/* False: publisher_loan_slow has to see. */
+floe_inline bool publisher_loan_straight(struct publisher *pub, size_t size,
+					 struct floe_loan *ret_loan)
 {
 	struct lent *lent = *pub->loan;
 	uint64_t chunk;
 
 	if (floe_unlikely(size - 1 >= pub->straight_max || !lent))
-		return publisher_loan_slow(pub, size, ret_loan, __builtin_return_address(0));
+		return false;
 	if (size <= pub->inline_max) {
 		publisher_lend(pub, lent, lent->words, CHUNK_NONE, size, ret_loan);
-		return 1;
+		return true;
 	}
 	chunk = *pub->ready;
 	if (floe_unlikely(chunk == CHUNK_NONE))
-		return publisher_loan_slow(pub, size, ret_loan, __builtin_return_address(0));
+		return false;
 	pub->ready--;
 	publisher_lend(pub, lent, (char *)pub->ring.segment + chunk, chunk, size, ret_loan);
+	return true;
+}
+
+/* 1; 0 no chunk is free; -EINVAL, -ENOBUFS, or what refreshing said. A program that is traced without the
+ * macro is known by where it called from: the return address of what this is a part of. */
+floe_inline int publisher_loan(struct publisher *pub, size_t size, struct floe_loan *ret_loan)
+{
+	if (floe_unlikely(!publisher_loan_straight(pub, size, ret_loan)))
+		return publisher_loan_slow(pub, size, ret_loan, __builtin_return_address(0));
 	return 1;
 }
 
@@ -376,9 +385,9 @@ floe_inline void publisher_fill_marked(struct publisher *pub, struct slot_shared
 	store_relaxed(&slot->word[SLOT_CHUNK_MARK], mark);
 }
 
-/* As publisher_send. */
-floe_inline int publisher_send_marked(struct publisher *pub, struct lent *lent,
-				      struct floe_loan *loan, uint64_t mark)
+/* As publisher_send, and nobody is woken yet. */
+floe_inline void publisher_commit_marked(struct publisher *pub, struct lent *lent,
+					 struct floe_loan *loan, uint64_t mark)
 {
 	uint64_t next = pub->ring.next;
 	struct slot_shared *slot = ring_begin(&pub->ring, next);
@@ -387,10 +396,21 @@ floe_inline int publisher_send_marked(struct publisher *pub, struct lent *lent,
 	publisher_fill_marked(pub, slot, lent, loan->size, mark & SLOT_MARK_MASK);
 	publisher_rename(pub, ring_commit(&pub->ring, slot, next), chunk);
 	publisher_unlend(pub, lent, loan);
-	/* Pairs with the membarrier in sleep_once, as in publisher_send. */
+}
+
+/* After publisher_commit_marked, which pairs with the membarrier in sleep_once, as in publisher_send. 1 */
+floe_inline int publisher_wake_sleepers(struct publisher *pub)
+{
 	if (floe_unlikely(load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen))
 		return publisher_wake(pub);
 	return 1;
+}
+
+floe_inline int publisher_send_marked(struct publisher *pub, struct lent *lent,
+				      struct floe_loan *loan, uint64_t mark)
+{
+	publisher_commit_marked(pub, lent, loan, mark);
+	return publisher_wake_sleepers(pub);
 }
 
 /*
@@ -413,23 +433,25 @@ floe_inline void publisher_expect_send(const struct publisher *pub)
 	fetch_to_write(pub->loan[-1]->data);
 }
 
+/* May this loan of ours be sent with a mark, by publisher_commit_marked, and nothing is to be seen to first? */
+floe_inline bool publisher_is_straight(const struct publisher *pub, const struct lent *lent,
+				       const struct floe_loan *loan)
+{
+	return loan->size - 1 < lent->size && !pub->told && !pub->fenced && !pub->wants_refresh &&
+	       load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen;
+}
+
 /* publisher_publish, with a number of SLOT_MARK_BITS beside the payload. Nobody is waited for: that
  * there is room is known to the caller. Not for a ring with timestamps. 1; -EINVAL, or what
  * refreshing said */
-floe_inline int publisher_publish_lent(struct publisher *pub, struct lent *lent,
-				       struct floe_loan *loan, uint64_t mark)
-{
-	if (floe_unlikely(!lent || loan->size - 1 >= lent->size || pub->told || pub->fenced ||
-			  pub->wants_refresh ||
-			  load_relaxed(&pub->hints->subscribers) != pub->subscribers_seen))
-		return publisher_publish_marked_slow(pub, loan, mark);
-	return publisher_send_marked(pub, lent, loan, mark);
-}
-
 floe_inline int publisher_publish_marked(struct publisher *pub, struct floe_loan *loan,
 					 uint64_t mark)
 {
-	return publisher_publish_lent(pub, publisher_find(pub, loan), loan, mark);
+	struct lent *lent = publisher_find(pub, loan);
+
+	if (floe_unlikely(!lent || !publisher_is_straight(pub, lent, loan)))
+		return publisher_publish_marked_slow(pub, loan, mark);
+	return publisher_send_marked(pub, lent, loan, mark);
 }
 
 /*

@@ -293,8 +293,9 @@ floe_inline uint32_t subscriber_held(const struct subscriber *sub)
 	return (uint32_t)(sub->place - sub->places);
 }
 
-floe_inline int subscriber_keep(struct subscriber *sub, const struct ready *ready,
-				struct floe_sample *ret)
+/* What was found is held, and its publisher may go on; who sleeps there is not woken yet. */
+floe_inline void subscriber_advance(struct subscriber *sub, const struct ready *ready,
+				    struct floe_sample *ret)
 {
 	struct feed *feed = ready->feed;
 	struct held *held = ready->held;
@@ -313,9 +314,21 @@ floe_inline int subscriber_keep(struct subscriber *sub, const struct ready *read
 	/* Pairs with the acquire in the publisher's member_limit. Dying before this store: the
 	 * message counts as not taken, a reliable publisher waits until we are cleaned away. */
 	store_release(feed->cursor, sequence + 1);
+}
+
+floe_inline int subscriber_keep(struct subscriber *sub, const struct ready *ready,
+				struct floe_sample *ret)
+{
+	subscriber_advance(sub, ready, ret);
 	if (floe_unlikely(sub->reliable))
-		return subscriber_wake_publisher(sub, feed);
+		return subscriber_wake_publisher(sub, ready->feed);
 	return 1;
+}
+
+/* Would subscriber_wake_publisher do nothing? After subscriber_advance. */
+floe_inline bool subscriber_wakes_nobody(const struct subscriber *sub, const struct feed *feed)
+{
+	return !sub->fenced && !load_relaxed(&feed->reader.segment->sleeping);
 }
 
 /* Without a time. 1, or 0: it was overwritten under our eyes */
@@ -424,45 +437,59 @@ floe_inline struct feed *subscriber_feed_of(const struct subscriber *sub,
 	return sub->held[sample->ticket & sub->holds_mask].feed;
 }
 
-/* The same for what carries a mark, and hardly anything else does; and whose it is. */
+/* What lies ready and carries a mark: 1; 0 nothing there; -EAGAIN a take has to find out. Nothing has been
+ * taken yet, and the mark counts when subscriber_take_peeked says so. */
+floe_inline int subscriber_peek_marked(struct subscriber *sub, struct ready *ret,
+				       uint64_t *ret_mark)
+{
+	struct feed *feed = sub->turn;
+	uint64_t sequence;
+
+	ret->feed = feed;
+	ret->slot = feed->reader.slot;
+	ret->want = feed->reader.want;
+	__builtin_prefetch((const void *)feed->coming);
+	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->straight_at))
+		return -EAGAIN;
+	sequence = ring_sequence(ret->slot);
+	if (floe_likely(sequence < ret->want))
+		return 0;
+	ret->held = *sub->place;
+	if (floe_unlikely(sequence != ret->want || !ret->held))
+		return -EAGAIN;
+	ret->what = load_relaxed(&ret->slot->what);
+	if (floe_unlikely((ret->what & SLOT_FLAGS) != SLOT_MARKED))
+		return -EAGAIN;
+	*ret_mark = (ret->what & SLOT_INLINE ? ret->what >> SLOT_MARK_SHIFT
+					     : load_relaxed(&ret->slot->word[SLOT_CHUNK_MARK])) &
+		    SLOT_MARK_MASK;
+	return 1;
+}
+
+/* It is taken, but for subscriber_advance. 1, or 0: it was overwritten, or is not what it should be */
+floe_inline int subscriber_take_peeked(struct subscriber *sub, struct ready *ready,
+				       struct floe_sample *ret)
+{
+	if (ready->what & SLOT_INLINE) {
+		ready->what &= SLOT_SIZE_MASK;
+		return ready->what - 1 < FLOE_INLINE_MAX && subscriber_take_inline(sub, ready, ret);
+	}
+	ready->what &= ~SLOT_MARKED;
+	return subscriber_take_chunk(sub, ready, ret);
+}
+
+/* A take for who hardly gets anything without a mark; and whose it is. */
 floe_inline int subscriber_take_marked(struct subscriber *sub, struct floe_sample *ret,
 				       uint64_t *ret_mark, struct feed **ret_feed)
 {
-	struct feed *feed = sub->turn;
-	struct ready ready = {
-		.feed = feed,
-		.held = *sub->place,
-		.slot = feed->reader.slot,
-		.want = feed->reader.want,
-	};
-	uint64_t sequence;
-	int r;
+	struct ready ready;
+	int r = subscriber_peek_marked(sub, &ready, ret_mark);
 
-	__builtin_prefetch((const void *)feed->coming);
-	if (floe_unlikely(load_relaxed(&sub->hints->publishers) != sub->straight_at))
-		goto slow;
-	sequence = ring_sequence(ready.slot);
-	if (sequence < ready.want)
+	if (r == 0)
 		return 0;
-	if (floe_unlikely(sequence != ready.want || !ready.held))
-		goto slow;
-	ready.what = load_relaxed(&ready.slot->what);
-	if (floe_unlikely((ready.what & SLOT_FLAGS) != SLOT_MARKED))
-		goto slow;
-	/* Whoever takes the payload looks after that whether the slot was the same all the while. */
-	if (ready.what & SLOT_INLINE) {
-		*ret_mark = ready.what >> SLOT_MARK_SHIFT & SLOT_MARK_MASK;
-		ready.what &= SLOT_SIZE_MASK;
-		r = ready.what - 1 < FLOE_INLINE_MAX && subscriber_take_inline(sub, &ready, ret);
-	} else {
-		*ret_mark = load_relaxed(&ready.slot->word[SLOT_CHUNK_MARK]) & SLOT_MARK_MASK;
-		ready.what &= ~SLOT_MARKED;
-		r = subscriber_take_chunk(sub, &ready, ret);
-	}
-	*ret_feed = feed;
-	if (floe_likely(r))
+	*ret_feed = ready.feed;
+	if (floe_likely(r == 1 && subscriber_take_peeked(sub, &ready, ret)))
 		return subscriber_keep(sub, &ready, ret);
-slow:
 	r = subscriber_take_slow(sub, ret);
 	*ret_mark = sub->mark;
 	if (r == 1)
