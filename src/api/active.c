@@ -8,6 +8,7 @@
 
 #define TICKET_ALWAYS 0x100u
 #define TICKET_NEXT_USE 0x200u
+static_assert(REQUESTS_MAX <= TICKET_ALWAYS, "below it a ticket has its place");
 
 void active_release(struct server *s, uint64_t ticket)
 {

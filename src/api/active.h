@@ -15,12 +15,9 @@ void active_lay_out(struct server *s);
 floe_inline struct active *active_find(struct server *s, const struct floe_request *request)
 {
 	uint64_t ticket = request->ticket;
-	uint64_t index = ticket & 0xff;
+	struct active *a = &s->active[ticket % REQUESTS_MAX];
 
-	if (index >= s->options.active_max || s->active[index].ticket != ticket ||
-	    !s->active[index].caller)
-		return NULL;
-	return &s->active[index];
+	return a->ticket == ticket && a->caller ? a : NULL;
 }
 
 /* Is this the response that is on loan for it? */

@@ -437,7 +437,7 @@ floe_inline void publisher_expect_send(const struct publisher *pub)
 floe_inline bool publisher_is_straight(const struct publisher *pub, const struct lent *lent,
 				       const struct floe_loan *loan)
 {
-	return loan->size - 1 < lent->size && !pub->told && !pub->fenced && !pub->wants_refresh &&
+	return loan->size - 1 < lent->size && !(pub->told || pub->fenced || pub->wants_refresh) &&
 	       load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen;
 }
 
