@@ -466,7 +466,8 @@ floe_inline bool may_rest(struct client *c)
 	       connection_is_quiet(c);
 }
 
-/* Something lies ready, and who gets it is about to answer. What is not so straight is for take. */
+/* Something lies ready, and who gets it is about to answer. What is not so straight is for take. Servers do
+ * not sleep until there is room. */
 static floe_noinline int take_ready(struct client *c, struct floe_response *ret)
 {
 	struct subscriber *sub = &c->responses->subscriber;
@@ -486,10 +487,7 @@ static floe_noinline int take_ready(struct client *c, struct floe_response *ret)
 		publisher_expect_send(&c->lender->requests->publisher);
 	subscriber_advance(sub, &ready, &sample);
 	c->takes++;
-	deliver(c, p, &sample, mark, ret);
-	if (floe_unlikely(!subscriber_wakes_nobody(sub, ready.feed)))
-		return subscriber_wake_publisher(sub, ready.feed);
-	return 1;
+	return deliver(c, p, &sample, mark, ret);
 }
 
 /* Who polls finds nothing most of the time, and goes straight on. */

@@ -325,12 +325,6 @@ floe_inline int subscriber_keep(struct subscriber *sub, const struct ready *read
 	return 1;
 }
 
-/* Would subscriber_wake_publisher do nothing? After subscriber_advance. */
-floe_inline bool subscriber_wakes_nobody(const struct subscriber *sub, const struct feed *feed)
-{
-	return !sub->fenced && !load_relaxed(&feed->reader.segment->sleeping);
-}
-
 /* Without a time. 1, or 0: it was overwritten under our eyes */
 floe_inline int subscriber_take_inline(struct subscriber *sub, const struct ready *ready,
 				       struct floe_sample *ret)

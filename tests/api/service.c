@@ -449,6 +449,7 @@ static void limits_are_outcomes(void)
 	expect_equal(floe_server_take(s, &(struct floe_request){0}), -ENOBUFS);
 	expect_equal(floe_server_loan(s, &taken, CHUNK, &loan[0]), 1);
 	expect_equal(floe_server_loan(s, &taken, CHUNK, &loan[1]), -ENOBUFS);
+	expect_equal(floe_server_loan(s, &taken, 8, &loan[1]), -ENOBUFS);
 	floe_server_discard(s, &taken, &loan[0]);
 	expect_equal(respond(s, &taken, CHUNK, 1, 0), 1);
 	taken = accept_request(s, CHUNK, 2);
@@ -646,12 +647,14 @@ static bool a_death_ends_every_request_soon(void)
 {
 	struct peer peer = peer_start(take_and_sleep, NULL);
 	struct floe_client *c = client(NULL);
+	struct floe_loan lent;
 	int64_t killed, took;
 	uint64_t begun, untaken;
 
 	hear(peer.wire);
 	begun = request(c, CHUNK, 1);
 	untaken = request(c, CHUNK, 2);
+	expect_equal(floe_client_loan(c, 8, &lent), 1);
 	hear(peer.wire);
 	peer_kill(&peer);
 	killed = now_ns();
@@ -661,6 +664,8 @@ static bool a_death_ends_every_request_soon(void)
 	expect_end(c, untaken, -EPIPE);
 	took = now_ns() - killed;
 	expect_silence(c);
+	expect_equal(floe_client_send(c, &lent, FOREVER, NULL), -EPIPE);
+	floe_client_discard(c, &lent);
 	expect_equal(client_counts(c).active, 0);
 	expect_equal(floe_client_loan(c, 8, &(struct floe_loan){0}), -ENOTCONN);
 	floe_client_close(c);
@@ -768,6 +773,26 @@ static void a_clients_death_frees_what_its_server_holds(void)
 	while (server_counts(s).clients || folder_count_files() > before)
 		look_around(s);
 	floe_server_close(s);
+}
+
+static void what_a_dead_client_asked_is_not_begun(void)
+{
+	struct peer peer = peer_start(ask_and_sleep, NULL);
+	struct floe_server *s = server(NULL);
+	struct floe_request taken;
+	struct floe_loan loan;
+
+	ask(peer.wire, 1);
+	taken = accept_request(s, CHUNK, 1);
+	expect_equal(floe_server_loan(s, &taken, 8, &loan), 1);
+	peer_kill(&peer);
+	while (server_counts(s).clients)
+		usleep(1000);
+	expect_equal(floe_server_take(s, &(struct floe_request){0}), 0);
+	expect_equal(floe_server_send(s, &taken, &loan, 0), -EPIPE);
+	expect_equal(server_counts(s).active, 0);
+	floe_server_close(s);
+	expect_folder_empty();
 }
 
 static void a_descriptor_is_readable_while_there_is_something(void)
@@ -948,6 +973,7 @@ int main(int argc, char **argv)
 		TEST(a_client_that_sleeps_is_told_of_its_servers_death),
 		TEST(a_stopped_server_is_not_dead),
 		TEST(a_clients_death_frees_what_its_server_holds),
+		TEST(what_a_dead_client_asked_is_not_begun),
 		TEST(a_descriptor_is_readable_while_there_is_something),
 		TEST(a_child_after_fork_is_refused),
 		TEST(rings_take_the_memory_that_is_told),
