@@ -3,6 +3,8 @@
 /* What the public calls do when system calls of one kind fail, or when the kernel lacks them. */
 #include "unit/failing_cast.h"
 
+#include <floe/service.h>
+
 #include <sys/wait.h>
 
 /*
@@ -93,6 +95,61 @@ static void what_could_not_grow_grows_later(void)
 	}
 	forget(&cast.reader[0]);
 	close_all();
+	failing_os_end();
+}
+
+static void ask(struct floe_client *c, char what)
+{
+	struct floe_loan loan;
+
+	expect_equal(floe_client_loan(c, 1, &loan), 1);
+	*(char *)loan.data = what;
+	expect_equal(floe_client_send(c, &loan, -1, NULL), 1);
+}
+
+static void answer(struct floe_server *s, struct floe_client *c, char what)
+{
+	struct floe_request request;
+	struct floe_response response;
+	struct floe_loan loan;
+
+	expect_equal(floe_server_take(s, &request), 1);
+	expect_equal(*(const char *)request.data, what);
+	expect_equal(floe_server_loan(s, &request, 1, &loan), 1);
+	*(char *)loan.data = what;
+	expect_equal(floe_server_send(s, &request, &loan, 0), 1);
+	expect_equal(floe_client_take(c, &response), 1);
+	expect_equal(*(const char *)response.data, what);
+	floe_client_release(c, &response);
+}
+
+/* A request whose client cannot be answered yet waits, and nobody overtakes it. */
+static void what_cannot_be_answered_yet_is_not_overtaken(void)
+{
+	struct floe_server *s;
+	struct floe_client *known, *new;
+	struct floe_request request;
+
+	title = __func__;
+	tried = (struct failing_plan){
+		.call = FAILING_reserve, .at = 1, .code = -ENOSPC, .stays = true};
+	failing_os_begin();
+	expect_equal(floe_server_open(&s, "echo", NULL), 0);
+	expect_equal(floe_client_open(&known, "echo", NULL), 0);
+	ask(known, 'a');
+	answer(s, known, 'a');
+	expect_equal(floe_client_open(&new, "echo", NULL), 0);
+	ask(new, 'b');
+	failing_os_plan(tried);
+	expect_equal(floe_server_take(s, &request), -ENOSPC);
+	ask(known, 'c');
+	expect_equal(floe_server_take(s, &request), -ENOSPC);
+	let_all_through();
+	answer(s, new, 'b');
+	answer(s, known, 'c');
+	floe_client_close(new);
+	floe_client_close(known);
+	floe_server_close(s);
 	failing_os_end();
 }
 
@@ -292,6 +349,7 @@ int main(int argc, char **argv)
 		TEST(advise_fails),
 		TEST(truncate_fails),
 		TEST(what_could_not_grow_grows_later),
+		TEST(what_cannot_be_answered_yet_is_not_overtaken),
 		TEST(a_place_that_was_left_is_cleaned),
 		TEST(without_registering_for_barriers_messages_flow),
 		TEST(without_barriers_messages_flow),
