@@ -449,7 +449,6 @@ static void limits_are_outcomes(void)
 	expect_equal(floe_server_take(s, &(struct floe_request){0}), -ENOBUFS);
 	expect_equal(floe_server_loan(s, &taken, CHUNK, &loan[0]), 1);
 	expect_equal(floe_server_loan(s, &taken, CHUNK, &loan[1]), -ENOBUFS);
-	expect_equal(floe_server_loan(s, &taken, 8, &loan[1]), -ENOBUFS);
 	floe_server_discard(s, &taken, &loan[0]);
 	expect_equal(respond(s, &taken, CHUNK, 1, 0), 1);
 	taken = accept_request(s, CHUNK, 2);
@@ -462,6 +461,30 @@ static void limits_are_outcomes(void)
 	floe_client_release(c, &response);
 	expect_equal(floe_client_take(c, &response), 1);
 	floe_client_release(c, &response);
+
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+/* Also when a second loan would cost nothing, for there have been two before. */
+static void a_request_has_one_response_on_loan(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(NULL);
+	struct floe_request taken[2];
+	struct floe_loan loan[2];
+
+	for (uint64_t i = 0; i < 2; i++) {
+		request(c, 8, i);
+		taken[i] = accept_request(s, 8, i);
+		expect_equal(floe_server_loan(s, &taken[i], 8, &loan[i]), 1);
+	}
+	for (int i = 0; i < 2; i++)
+		floe_server_discard(s, &taken[i], &loan[i]);
+	expect_equal(floe_server_loan(s, &taken[0], 8, &loan[0]), 1);
+	expect_equal(floe_server_loan(s, &taken[0], 8, &loan[1]), -ENOBUFS);
+	expect_equal(floe_server_send(s, &taken[1], &loan[0], 0), -EINVAL);
+	expect_equal(floe_server_send(s, &taken[0], &loan[0], 0), 1);
 
 	floe_client_close(c);
 	floe_server_close(s);
@@ -966,6 +989,7 @@ int main(int argc, char **argv)
 		TEST(a_server_that_leaves_ends_what_it_has),
 		TEST(a_client_that_leaves_frees_what_its_server_held),
 		TEST(limits_are_outcomes),
+		TEST(a_request_has_one_response_on_loan),
 		TEST(what_is_no_handle_or_no_request_is_refused),
 		TEST(what_does_not_fit_is_refused_with_a_sentence),
 		TEST(another_process_answers),

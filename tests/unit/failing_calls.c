@@ -107,28 +107,28 @@ static void ask(struct floe_client *c, char what)
 	expect_equal(floe_client_send(c, &loan, -1, NULL), 1);
 }
 
-static void answer(struct floe_server *s, struct floe_client *c, char what)
+static void answer(struct floe_server *s, struct floe_request *request, struct floe_client *c,
+		   char what)
 {
-	struct floe_request request;
 	struct floe_response response;
 	struct floe_loan loan;
 
-	expect_equal(floe_server_take(s, &request), 1);
-	expect_equal(*(const char *)request.data, what);
-	expect_equal(floe_server_loan(s, &request, 1, &loan), 1);
+	expect_equal(*(const char *)request->data, what);
+	expect_equal(floe_server_loan(s, request, 1, &loan), 1);
 	*(char *)loan.data = what;
-	expect_equal(floe_server_send(s, &request, &loan, 0), 1);
+	expect_equal(floe_server_send(s, request, &loan, 0), 1);
 	expect_equal(floe_client_take(c, &response), 1);
 	expect_equal(*(const char *)response.data, what);
 	floe_client_release(c, &response);
 }
 
-/* A request whose client cannot be answered yet waits, and nobody overtakes it. */
+/* A request whose client cannot be answered yet waits, and nobody overtakes it; also not who was served
+ * before, two at a time, so that a place lies ready for his. */
 static void what_cannot_be_answered_yet_is_not_overtaken(void)
 {
 	struct floe_server *s;
 	struct floe_client *known, *new;
-	struct floe_request request;
+	struct floe_request request[2];
 
 	title = __func__;
 	tried = (struct failing_plan){
@@ -137,16 +137,22 @@ static void what_cannot_be_answered_yet_is_not_overtaken(void)
 	expect_equal(floe_server_open(&s, "echo", NULL), 0);
 	expect_equal(floe_client_open(&known, "echo", NULL), 0);
 	ask(known, 'a');
-	answer(s, known, 'a');
+	ask(known, 'b');
+	expect_equal(floe_server_take(s, &request[0]), 1);
+	expect_equal(floe_server_take(s, &request[1]), 1);
+	answer(s, &request[0], known, 'a');
+	answer(s, &request[1], known, 'b');
 	expect_equal(floe_client_open(&new, "echo", NULL), 0);
-	ask(new, 'b');
+	ask(new, 'c');
 	failing_os_plan(tried);
-	expect_equal(floe_server_take(s, &request), -ENOSPC);
-	ask(known, 'c');
-	expect_equal(floe_server_take(s, &request), -ENOSPC);
+	expect_equal(floe_server_take(s, &request[0]), -ENOSPC);
+	ask(known, 'd');
+	expect_equal(floe_server_take(s, &request[0]), -ENOSPC);
 	let_all_through();
-	answer(s, new, 'b');
-	answer(s, known, 'c');
+	expect_equal(floe_server_take(s, &request[0]), 1);
+	expect_equal(floe_server_take(s, &request[1]), 1);
+	answer(s, &request[0], new, 'c');
+	answer(s, &request[1], known, 'd');
 	floe_client_close(new);
 	floe_client_close(known);
 	floe_server_close(s);
