@@ -46,15 +46,31 @@ void caller_bury(struct server *s)
 	}
 }
 
+/* What it sent before it was gone is at most as deep as its ring. Behind that is what somebody writes on, or
+ * a ring that never ends: it would be there for ever. */
+static void ignore_rest(struct server *s, struct caller *k, struct feed *feed)
+{
+	uint64_t next = ring_reader_next(&feed->reader);
+
+	if (feed->broken)
+		return;
+	if (!k->until)
+		k->until = next + feed->reader.depth;
+	if (next >= k->until)
+		subscriber_ignore(&s->requests->subscriber, feed);
+}
+
 /* Its process is dead: the name of its ring goes too, as soon as that is proved. */
 void caller_look_at(struct server *s, struct caller *k, bool ask)
 {
 	const struct node *node = s->requests->node;
-	const struct feed *feed = find_feed(&s->requests->subscriber, k->file);
+	struct feed *feed = find_feed(&s->requests->subscriber, k->file);
 	struct peer peer = PEER_NULL;
 	bool is_bad;
 	int64_t now;
 
+	if (feed && k->gone)
+		ignore_rest(s, k, feed);
 	if (!feed || feed->leaving) {
 		k->gone = true;
 		return;

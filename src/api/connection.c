@@ -226,6 +226,15 @@ static bool has_more(struct client *c, struct connection *k)
 	return ring_reader_next(&feed->reader) < k->until && ring_look(&feed->reader) != RING_EMPTY;
 }
 
+/* Nothing that comes of it from now on is for us: it would be there for ever, in a ring that never ends. */
+static void ignore(struct client *c, const struct connection *k)
+{
+	struct feed *feed = find_sender(&c->responses->subscriber, k->server);
+
+	if (feed)
+		subscriber_ignore(&c->responses->subscriber, feed);
+}
+
 static void end_requests(struct client *c, const struct connection *k)
 {
 	for (size_t i = 0; i < c->options.active_max; i++) {
@@ -250,6 +259,7 @@ bool connection_end_gone(struct client *c)
 			continue;
 		}
 		k->drained = true;
+		ignore(c, k);
 		end_requests(c, k);
 	}
 	connection_bury(c);

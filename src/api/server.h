@@ -28,6 +28,7 @@ struct caller {
 	uint32_t index;         /* of its ring */
 	uint32_t active_max;    /* requests that it has out at most */
 	uint32_t active;
+	uint64_t until; /* gone: requests of its ring from here on are not looked at; 0: unset */
 	int64_t checked_ns;
 	bool gone;
 };

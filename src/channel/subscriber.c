@@ -183,6 +183,12 @@ static int break_off(struct subscriber *sub, struct feed *feed)
 	return -EPROTO;
 }
 
+void subscriber_ignore(struct subscriber *sub, struct feed *feed)
+{
+	if (!feed->broken)
+		(void)break_off(sub, feed);
+}
+
 void subscriber_let_go(struct subscriber *sub, struct feed *feed)
 {
 	if (feed->leaving)

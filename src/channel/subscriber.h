@@ -205,6 +205,9 @@ struct feed *subscriber_find_feed(struct subscriber *sub, uint64_t file);
 /* The publisher's file is gone: what it still has is taken, then the feed is dropped. */
 void subscriber_let_go(struct subscriber *sub, struct feed *feed);
 
+/* What it still has, or will have, is not looked at any more; what is held of it stays. */
+void subscriber_ignore(struct subscriber *sub, struct feed *feed);
+
 /* Lets go of feeds that are leaving, empty, and of which nothing is held. */
 void subscriber_drop_feeds(struct subscriber *sub);
 

@@ -720,6 +720,7 @@ static void announce_leaving(const char *topic)
 	expect_equal(munmap(segment, size), 0);
 }
 
+/* Nor is anybody told of it: there is nothing, and it can be waited for. */
 static void a_ring_without_end_keeps_no_request_open(void)
 {
 	struct floe_server *server = open_server();
@@ -739,7 +740,26 @@ static void a_ring_without_end_keeps_no_request_open(void)
 	expect_equal(response.status, -EPIPE);
 	expect_equal(count_client(client).servers, 0);
 	expect_ended(client);
+	expect_equal(floe_client_take(client, &response), 0);
+	expect_equal(floe_client_wait(client, now_ns() + 10 * MILLISECONDS), 0);
 	floe_client_close(client);
+	floe_server_close(server);
+}
+
+/* It is not one that is removed with its client, for its slots never have what comes next. */
+static void a_ring_without_end_of_a_client_that_is_gone_is_let_go(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct floe_request request = {0};
+
+	ask_one(client, -1);
+	expect(serve_one(server));
+	make_endless(find_topic("server"));
+	floe_client_close(client);
+	for (int i = 0; i < 1000; i++)
+		expect_equal(floe_server_take(server, &request), 0);
+	expect_equal(floe_server_wait(server, now_ns() + 10 * MILLISECONDS), 0);
 	floe_server_close(server);
 }
 
@@ -759,6 +779,7 @@ int main(int argc, char **argv)
 		TEST(servers_that_come_and_go_keep_nobody_in_one_call),
 		TEST(a_response_behind_broken_rings_comes),
 		TEST(a_ring_without_end_keeps_no_request_open),
+		TEST(a_ring_without_end_of_a_client_that_is_gone_is_let_go),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
