@@ -280,8 +280,8 @@ FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *top
 				    const struct floe_publisher_options *options);
 
 /* What can still be taken stays readable while there are subscribers; in a caller's block it does
- * not, for the block is the caller's again. Loans that are still out are lost with it. NULL is
- * fine. */
+ * not, for the block is the caller's again, and no other thread may be in a call of a subscriber or
+ * observer that reads it. Loans that are still out are lost with it. NULL is fine. */
 FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub);
 
 /* Exact bytes that a caller's block needs for these options; -EINVAL, -E2BIG as open. With

@@ -50,6 +50,7 @@ struct feed {
 	bool leaving;       /* its file is gone: dropped when empty and not held */
 	bool broken;        /* it was not what it must be: it reads as empty from then on */
 	bool lent;          /* it lies in a block of this process */
+	bool looked_into;   /* whose owner waits for us; not while it is a subscriber's */
 	bool elastic;   /* memory that nobody holds may go at any time, and reads as zeros then */
 	bool seen;      /* when the folder was read last */
 	uint32_t index; /* which publisher of the topic */

@@ -115,8 +115,15 @@ static int follow_record(struct feed *feed, const struct domain *domain, const c
 	feed->region.base = memory;
 	feed->region.size = size;
 	feed->region.reserved = size;
-	feed->lent = !feed->mapping.base;
+	feed->lent = feed->looked_into = !feed->mapping.base;
 	return 0;
+}
+
+static void look_away(struct feed *feed)
+{
+	if (feed->looked_into)
+		lent_memory_release(feed->file);
+	feed->looked_into = false;
 }
 
 int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, const char *name,
@@ -142,7 +149,7 @@ int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, con
 	if (r == 0)
 		r = fill(&feed, name, ret_type, error);
 	if (r < 0) {
-		region_close(&feed.mapping);
+		feed_detach(&feed);
 		return r;
 	}
 	*ret_feed = feed;
@@ -151,6 +158,7 @@ int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, con
 
 void feed_detach(struct feed *feed)
 {
+	look_away(feed);
 	region_close(&feed->mapping);
 	region_close(&feed->life);
 }
@@ -321,6 +329,32 @@ static bool fits(const struct party *ours, const struct feed *feed, const struct
 	       party_check(ours, &theirs, "", "", NULL) == 0;
 }
 
+/* A block that was given back is not looked at any more, whatever name it still has. */
+static bool look_at_known(struct feed *known, const struct domain *domain)
+{
+	if (known->lent && !lent_memory_hold(known->file))
+		return false;
+	look_at_life(known, domain);
+	if (known->lent)
+		lent_memory_release(known->file);
+	return true;
+}
+
+/* From here on its owner does not wait for us when he wants his block back. */
+static int begin(struct subscriber *sub, struct feed *feed, bool joining, uint64_t history)
+{
+	bool looked_into = feed->looked_into;
+	int r;
+
+	feed->looked_into = false;
+	r = subscriber_add_feed(sub, feed, joining, history);
+	feed->looked_into = looked_into;
+	if (r < 0)
+		feed_detach(feed);
+	look_away(feed);
+	return r;
+}
+
 static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct topic *topic, int dir,
 		    uint32_t index, const struct party *ours, bool joining, uint64_t history,
 		    struct floe_error *error)
@@ -339,11 +373,8 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 	if (feeds->refused[index] && file != feeds->refused[index])
 		forget_refused(feeds, sub, index);
 	known = subscriber_find_feed(sub, file);
-	/* A block that was given back is not looked at any more, whatever name it still has. */
-	if (known && (!known->lent || lent_memory_has(file))) {
-		known->seen = true;
-		look_at_life(known, topic->domain);
-	}
+	if (known)
+		known->seen = look_at_known(known, topic->domain);
 	if (known || file == 0 || file == feeds->refused[index])
 		return 0;
 	r = feed_attach(&feed, topic->domain, dir, name, &theirs, error);
@@ -356,10 +387,7 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 	}
 	feed.seen = true;
 	look_at_life(&feed, topic->domain);
-	r = subscriber_add_feed(sub, &feed, joining, history);
-	if (r < 0)
-		feed_detach(&feed);
-	return r;
+	return begin(sub, &feed, joining, history);
 }
 
 int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *topic,

@@ -23,10 +23,12 @@ struct lent_block {
 	uint64_t file; /* 0: free */
 	unsigned char *memory;
 	size_t size;
-	int32_t pid; /* a child made by fork has the table, but not the memory */
+	int32_t pid;      /* a child made by fork has the table, but not the memory */
+	uint32_t readers; /* calls of other threads that look into it just now */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t nobody_reads = PTHREAD_COND_INITIALIZER;
 static struct lent_block blocks[LENT_MEMORY_MAX];
 
 static struct lent_block *find(uint64_t file)
@@ -44,7 +46,7 @@ int lent_memory_add(uint64_t file, void *memory, size_t size)
 	(void)pthread_mutex_lock(&lock);
 	block = find(0);
 	if (block)
-		*block = (struct lent_block){file, memory, size, os->get_pid()};
+		*block = (struct lent_block){file, memory, size, os->get_pid(), 0};
 	(void)pthread_mutex_unlock(&lock);
 	return block ? 0 : -EMFILE;
 }
@@ -55,6 +57,8 @@ void lent_memory_remove(uint64_t file)
 
 	(void)pthread_mutex_lock(&lock);
 	block = find(file);
+	while (block && block->readers && block->pid == os->get_pid())
+		(void)pthread_cond_wait(&nobody_reads, &lock);
 	if (block)
 		*block = (struct lent_block){0};
 	(void)pthread_mutex_unlock(&lock);
@@ -126,7 +130,7 @@ int lent_memory_record(int fd, uint64_t owner, const void *memory, size_t size,
 	return 0;
 }
 
-static bool find_local(uint64_t file, unsigned char **ret_memory, size_t *ret_size)
+static bool hold_local(uint64_t file, unsigned char **ret_memory, size_t *ret_size)
 {
 	struct lent_block *block;
 	bool found;
@@ -137,17 +141,26 @@ static bool find_local(uint64_t file, unsigned char **ret_memory, size_t *ret_si
 	if (found) {
 		*ret_memory = block->memory;
 		*ret_size = block->size;
+		block->readers++;
 	}
 	(void)pthread_mutex_unlock(&lock);
 	return found;
 }
 
-bool lent_memory_has(uint64_t file)
+bool lent_memory_hold(uint64_t file)
 {
 	unsigned char *memory;
 	size_t size;
 
-	return find_local(file, &memory, &size);
+	return hold_local(file, &memory, &size);
+}
+
+void lent_memory_release(uint64_t file)
+{
+	(void)pthread_mutex_lock(&lock);
+	if (--find(file)->readers == 0)
+		(void)pthread_cond_broadcast(&nobody_reads);
+	(void)pthread_mutex_unlock(&lock);
 }
 
 /* Maps the owner's object, as far as the block lies in it. */
@@ -191,7 +204,7 @@ int lent_memory_attach(uint64_t file, const struct record_shared *seen, const ch
 	int r;
 
 	*ret_mapping = REGION_NULL;
-	if (find_local(file, ret_memory, ret_size))
+	if (hold_local(file, ret_memory, ret_size))
 		return 0;
 	if (seen->map_begin == 0)
 		return error_set(

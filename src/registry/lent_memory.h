@@ -23,13 +23,19 @@ int lent_memory_record(int fd, uint64_t owner, const void *memory, size_t size,
 
 /* `file`: which record file it is. -EMFILE: LENT_MEMORY_MAX blocks are in use. */
 int lent_memory_add(uint64_t file, void *memory, size_t size);
+
+/* Waits for those who hold it: after this the block is its owner's. */
 void lent_memory_remove(uint64_t file);
-bool lent_memory_has(uint64_t file);
+
+/* Whoever looks into a block that he has not published himself holds it meanwhile, for the length of a
+ * call at most. false: it is no block of this process any more */
+bool lent_memory_hold(uint64_t file);
+void lent_memory_release(uint64_t file);
 
 /*
  * Finds the segment that a record speaks of: *ret_memory and *ret_size; *ret_mapping is what must
- * be closed afterwards, REGION_NULL in the same process. -EPROTO a damaged record; -EACCES,
- * -EOPNOTSUPP with a sentence: nobody else can map it.
+ * be closed afterwards. REGION_NULL: it is of the same process, and held. -EPROTO a damaged record;
+ * -EACCES, -EOPNOTSUPP with a sentence: nobody else can map it.
  */
 int lent_memory_attach(uint64_t file, const struct record_shared *seen, const char *path,
 		       struct region *ret_mapping, unsigned char **ret_memory, size_t *ret_size,

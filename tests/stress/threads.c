@@ -9,6 +9,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include <floe/inspect.h>
 
 #include "api/folder.h"
 #include "api/steps.h"
@@ -168,6 +171,80 @@ static void threads_open_and_close_while_others_work(void)
 	end_company(&company);
 }
 
+/*
+ * Who opens and who looks reads also what lies in blocks of this process
+ */
+
+#define BLOCK_TOPIC "block"
+#define BLOCK_LIVES 300
+
+static const struct floe_attribute block_is = {"lies", "in a block"};
+static const struct floe_type block_type = {.name = "block", .size = 8};
+
+static void look_into_all(struct floe_view *view)
+{
+	struct floe_publisher_info info[2];
+	struct floe_attribute_info attribute;
+	struct floe_loan_info loan;
+	char schema[16];
+
+	(void)floe_view_publishers(view, BLOCK_TOPIC, info, sizeof(info[0]), COUNT(info));
+	(void)floe_view_schema(view, BLOCK_TOPIC, schema, sizeof(schema));
+	for (uint32_t i = 0; i < COUNT(info); i++) {
+		(void)floe_view_attributes(view, BLOCK_TOPIC, i, &attribute, sizeof(attribute), 1);
+		(void)floe_view_loans(view, BLOCK_TOPIC, i, &loan, sizeof(loan), 1);
+	}
+}
+
+static void *looker_thread(void *stop)
+{
+	struct floe_view *view;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	while (!atomic_load((_Atomic bool *)stop)) {
+		struct floe_publisher *pub = publisher(BLOCK_TOPIC, PUBLISHER(.type = &block_type));
+
+		look_into_all(view);
+		floe_publisher_close(pub);
+	}
+	floe_view_close(view);
+	return NULL;
+}
+
+static void lie_in_a_block(void)
+{
+	struct floe_publisher_options options = *PUBLISHER(.type = &block_type, .depth = 4,
+							   .payload_max = 64,
+							   .attributes = &block_is,
+							   .attributes_count = 1);
+	struct floe_publisher *pub;
+
+	options.memory_size = (size_t)floe_publisher_memory_size(&options);
+	options.memory = mmap(NULL, options.memory_size, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect(options.memory != MAP_FAILED);
+	pub = publisher(BLOCK_TOPIC, &options);
+	publish(pub, 8, 1);
+	floe_publisher_close(pub);
+	memset(options.memory, 0xff, options.memory_size);
+	expect_equal(munmap(options.memory, options.memory_size), 0);
+}
+
+static void a_block_is_its_owners_again_whoever_looked_into_it(void)
+{
+	_Atomic bool stop = false;
+	pthread_t looker[2];
+
+	for (size_t i = 0; i < COUNT(looker); i++)
+		looker[i] = start(looker_thread, &stop);
+	for (unsigned i = 0; i < BLOCK_LIVES; i++)
+		lie_in_a_block();
+	atomic_store(&stop, true);
+	for (size_t i = 0; i < COUNT(looker); i++)
+		expect_equal(pthread_join(looker[i], NULL), 0);
+	expect_folder_empty();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -175,6 +252,7 @@ int main(int argc, char **argv)
 		TEST(reliable_threads_are_exact),
 		TEST(threads_that_write_and_read_one_block_are_exact),
 		TEST(threads_open_and_close_while_others_work),
+		TEST(a_block_is_its_owners_again_whoever_looked_into_it),
 	};
 
 	return frame_run(argc, argv, tests, COUNT(tests));
