@@ -277,12 +277,14 @@ static bool read_whole(int fd, unsigned char *to, size_t size, uint64_t offset)
 }
 
 /* Nobody keeps the payload there: if its memory is gone and there is no other, reading it would be
- * a signal. Asking is an error. Before Linux 5.14 nobody can ask. */
+ * a signal. Asking is an error, and fills what was never there, so it is not done for much. Before Linux
+ * 5.14 nobody can ask. */
 static bool is_there(const void *data, size_t data_size)
 {
 	uintptr_t begin = (uintptr_t)data & ~(ELASTIC_PAGE - 1);
 	size_t size = size_align((uintptr_t)data - begin + data_size, ELASTIC_PAGE);
-	int r = data ? os->advise((void *)begin, size, MADV_POPULATE_READ) : 0;
+	int r = size > FEED_NAMELESS_MAX ? -ENOMEM
+					 : os->advise((void *)begin, size, MADV_POPULATE_READ);
 
 	return r == 0 || r == -EINVAL;
 }
@@ -297,17 +299,41 @@ static void note_header(struct observation *o, const struct held *held,
 	o->header_size = header ? size : 0;
 }
 
-/* fd: of its file; negative: it is read where it is mapped. False: it is gone. */
-static bool copy_payload(unsigned char *to, const struct feed *feed, bool elastic, int fd,
-			 const struct floe_sample *sample)
-{
-	const unsigned char *data = sample->data;
+/* Where a message lies. */
+struct whereabouts {
+	const unsigned char *base; /* of what is mapped */
+	bool elastic;              /* its memory may go while we read it */
+	int fd;                    /* its file; negative: it is read where it is mapped */
+};
 
-	if (fd >= 0)
-		return read_whole(fd, to, sample->size, (uint64_t)(data - feed->region.base));
-	if (elastic && !is_there(data, sample->size))
+/* What was relayed is of somebody whom the relay's owner may want to fill: all of it is read from the
+ * file, if that can be had. */
+static struct whereabouts find_whereabouts(const struct observation *o, const struct feed *feed,
+					   const struct origin *origin, size_t size)
+{
+	struct whereabouts where = {.base = feed->region.base, .elastic = feed->elastic, .fd = -1};
+
+	if (origin) {
+		where.base = origin->base;
+		where.elastic = origins_is_elastic(origin);
+	}
+	if (where.elastic && origin)
+		where.fd = origins_open_file(origin, &o->domain, size);
+	else if (where.elastic && size > MUCH)
+		where.fd = feed_open_file(feed, o->topic.path, size);
+	return where;
+}
+
+/* False: it is gone. */
+static bool copy_bytes(unsigned char *to, const struct whereabouts *where, const void *from,
+		       size_t size)
+{
+	if (where->fd >= 0)
+		return read_whole(where->fd, to, size,
+				  (uint64_t)((const unsigned char *)from - where->base));
+	if (where->elastic && !is_there(from, size))
 		return false;
-	memcpy(to, data, sample->size);
+	memcpy(to, from, size);
 	return true;
 }
 
@@ -317,7 +343,7 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 {
 	const struct origin *origin = subscriber_origin_of(&o->subscriber, held);
 	const struct feed *feed = held->feed;
-	bool elastic = origin ? origins_is_elastic(origin) : feed->elastic;
+	struct whereabouts where;
 	floe_cleanup(os_close_fdp) int fd = -1;
 	const void *header;
 	size_t header_size, room;
@@ -326,20 +352,18 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 		sample->data = NULL;
 		return 1;
 	}
-	if (elastic && !origin && sample->size > MUCH)
-		fd = feed_open_file(feed, o->topic.path, sample->size);
-	if (fd == -ENODATA)
+	where = find_whereabouts(o, feed, origin, sample->size);
+	if (where.fd == -ENODATA)
 		return 0;
+	fd = where.fd;
 	header = subscriber_header(&o->subscriber, held, &header_size);
 	room = header ? segment_header_room((uint32_t)header_size) : 0;
 	if (!make_room(o, room + sample->size))
 		return -ENOMEM;
-	if (elastic && !is_there(header, header_size))
+	if (header && !copy_bytes(o->copy, &where, header, header_size))
 		return 0;
-	if (!copy_payload(o->copy + room, feed, elastic, fd, sample))
+	if (!copy_bytes(o->copy + room, &where, sample->data, sample->size))
 		return 0;
-	if (header)
-		memcpy(o->copy, header, header_size);
 	sample->data = o->copy + room;
 	note_header(o, held, sample, header ? o->copy : NULL, header_size);
 	return is_whole(feed, sample->sequence) &&

@@ -890,8 +890,11 @@ int subscriber_take_parts(struct subscriber *sub, struct floe_sample *ret, uint3
 		return r;
 	for (int i = 1; i < r; i++)
 		ret[i].ticket ^= TICKET_POLLED;
-	if (r < 1)
-		sub->calls->settle(sub->user, sub);
+	if (r >= 1)
+		return r;
+	sub->calls->settle(sub->user, sub);
+	if (r == 0 && is_ready(sub))
+		sub->calls->ring_anew(sub->user);
 	return r;
 }
 

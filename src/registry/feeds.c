@@ -17,8 +17,6 @@
 #define MADV_POPULATE_READ 22 /* Linux 5.14 */
 #endif
 
-#define NAMELESS_MAX ((size_t)256 << 20)
-
 /* Memory of an elastic segment comes and goes all over its area: any chunk that a slot names has some,
  * and elsewhere it reads as zeros. So all of the file may be read. */
 static int open_area(struct feed *feed, const struct segment_shared *seen, const char *path,
@@ -193,7 +191,7 @@ static int populate(struct feed *feed, uint64_t end)
 	size_t from = feed->region.reserved & ~(page - 1);
 	int r;
 
-	if (end - from > NAMELESS_MAX)
+	if (end - from > FEED_NAMELESS_MAX)
 		return -EPROTO;
 	r = os->advise(feed->region.base + from, end - from, MADV_POPULATE_READ);
 	/* EFAULT: there is nothing behind it; EINVAL: before Linux 5.14 */

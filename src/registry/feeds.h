@@ -11,6 +11,10 @@
 #include "channel/subscriber.h"
 #include "registry/topic.h"
 
+/* Of a file that lost its name nobody can tell where it has memory without filling it: no more than this
+ * is filled at once. */
+#define FEED_NAMELESS_MAX ((size_t)256 << 20)
+
 /* Publishers that could not be read, so that each is told of once. */
 struct feeds {
 	uint64_t refused[FLOE_PUBLISHERS_MAX]; /* which file it was, 0: none */

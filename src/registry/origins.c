@@ -158,9 +158,22 @@ int origins_find(struct origins *origins, const struct domain *domain, const str
 	return 1;
 }
 
+static const struct mapped_origin *mapped_of(const struct origin *origin)
+{
+	return (const struct mapped_origin *)(const void *)origin;
+}
+
 bool origins_is_elastic(const struct origin *origin)
 {
-	return ((const struct mapped_origin *)(const void *)origin)->feed.elastic;
+	return mapped_of(origin)->feed.elastic;
+}
+
+int origins_open_file(const struct origin *origin, const struct domain *domain, uint64_t size)
+{
+	char folder[DOMAIN_NAME_MAX];
+
+	domain_path(domain, "topics", mapped_of(origin)->topic, folder);
+	return feed_open_file(&mapped_of(origin)->feed, folder, size);
 }
 
 void origins_close(struct origins *origins)

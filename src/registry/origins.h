@@ -37,6 +37,9 @@ int origins_find(struct origins *origins, const struct domain *domain, const str
 /* Memory that nobody holds may go there at any time. */
 bool origins_is_elastic(const struct origin *origin);
 
+/* As feed_open_file, of what is mapped there. */
+int origins_open_file(const struct origin *origin, const struct domain *domain, uint64_t size);
+
 /* Unmaps all; NULL is fine. */
 void origins_close(struct origins *origins);
 

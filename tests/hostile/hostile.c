@@ -28,6 +28,7 @@
 #include "attack.h"
 #include "edge.h"
 #include "channel/accord_layout.h"
+#include "channel/part.h"
 #include "channel/relay_layout.h"
 #include "channel/segment.h"
 #include "channel/segment_layout.h"
@@ -367,18 +368,34 @@ static void a_hint_may_have_any_value(void)
 #define FAR (TEBIBYTE / 2)
 #define HEAD_SIZE 8192
 
-static int open_ring(const char *topic)
+static void find_ring(const char *topic, char *ret_path, size_t size)
 {
 	char pattern[512];
 	glob_t files;
-	int fd;
 
 	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/pub.0", getenv("FLOE_DIR"), topic);
 	expect_equal(glob(pattern, 0, NULL, &files), 0);
-	fd = open(files.gl_pathv[0], O_RDWR | O_CLOEXEC);
-	expect(fd >= 0);
+	(void)snprintf(ret_path, size, "%s", files.gl_pathv[0]);
 	globfree(&files);
+}
+
+static int open_ring(const char *topic)
+{
+	char path[512];
+	int fd;
+
+	find_ring(topic, path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	expect(fd >= 0);
 	return fd;
+}
+
+static void unlink_ring(const char *topic)
+{
+	char path[512];
+
+	find_ring(topic, path, sizeof(path));
+	expect_equal(unlink(path), 0);
 }
 
 static int64_t count_blocks(int fd)
@@ -527,6 +544,107 @@ static void holes_in_an_elastic_ring_that_has_memory_stay_holes(void)
 	close(fd);
 }
 
+/* The same of one whose file has lost its name: nobody can ask what it has, and nobody fills it. */
+static void holes_in_an_elastic_ring_without_a_name_stay_holes(void)
+{
+	struct floe_publisher *pub = publisher(
+		TOPIC,
+		PUBLISHER(.depth = 8, .payload_max = (size_t)1 << 30, .flags = FLOE_ELASTIC));
+	struct floe_observer *observer = NULL;
+	int fd = open_ring(TOPIC);
+	struct segment_shared *segment = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+					      fd, 0);
+	struct floe_view *view = NULL;
+	struct floe_sample sample;
+	int64_t before;
+
+	expect(segment != MAP_FAILED);
+	publish(pub, (size_t)4 << 20, 1);
+	before = count_blocks(fd);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, TOPIC, NULL), 0);
+	unlink_ring(TOPIC);
+	send_from_afar(segment, (uint64_t)1 << 29, (uint64_t)1 << 30);
+	expect(floe_observer_next(observer, 0, &sample) <= 0);
+	expect_equal(count_blocks(fd), before);
+	floe_observer_close(observer);
+	floe_view_close(view);
+	floe_publisher_close(pub);
+	expect_equal(munmap(segment, HEAD_SIZE), 0);
+	close(fd);
+}
+
+/*
+ * Relays that lead into holes of a third party
+ */
+
+#define HOLE ((uint64_t)1 << 29)
+#define RING_SIZE ((size_t)1 << 18)
+
+/* The first that is in use in the ring that is mapped here. */
+static struct relay_shared *find_relay(unsigned char *base)
+{
+	struct segment_shared *segment = (struct segment_shared *)(void *)base;
+	struct relay_shared *relay;
+
+	relay = (struct relay_shared *)(void *)(base + segment->slots_offset +
+						segment->depth * sizeof(struct slot_shared) +
+						segment->loans_max * sizeof(struct loan_shared));
+	while (load_relaxed(&relay->holder) == 0)
+		relay++;
+	return relay;
+}
+
+static void look_at_relayed(struct floe_observer *observer, struct segment_shared *segment,
+			    uint64_t size)
+{
+	struct floe_sample sample;
+
+	send_from_afar(segment, load_relaxed(&first_slot(segment)->what), size);
+	expect_equal(floe_observer_next(observer, 0, &sample), 1);
+	expect_equal(sample.size, size);
+	read_all(&sample);
+}
+
+/* Whoever looks at what it relays reads zeros, and the ring of the third takes not a page more. */
+static void holes_of_others_stay_holes_whatever_is_relayed_of_them(void)
+{
+	struct floe_publisher *source = publisher(
+		QUIET,
+		PUBLISHER(.depth = 8, .payload_max = (size_t)1 << 30, .flags = FLOE_ELASTIC));
+	struct floe_subscriber *in = subscriber(QUIET, NULL);
+	struct floe_publisher *pub = publisher(
+		TOPIC, PUBLISHER(.depth = 16, .payload_max = 4096, .relays_max = 255));
+	int third = open_ring(QUIET), fd = open_ring(TOPIC);
+	unsigned char *base = mmap(NULL, RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct floe_observer *observer = NULL;
+	struct floe_view *view = NULL;
+	struct floe_sample sample;
+	int64_t before;
+
+	expect(base != MAP_FAILED);
+	publish(source, (size_t)4 << 20, 1);
+	publish(source, 4096, 2);
+	receive(in, (size_t)4 << 20, 1);
+	sample = take(in, 4096, 2);
+	expect_equal(floe_republish(pub, in, &sample), 1);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, TOPIC, NULL), 0);
+	store_relaxed(&find_relay(base)->offset, HOLE);
+	before = count_blocks(third);
+	look_at_relayed(observer, (struct segment_shared *)(void *)base, 4096);
+	look_at_relayed(observer, (struct segment_shared *)(void *)base, (uint64_t)3 << 20);
+	expect_equal(count_blocks(third), before);
+	floe_observer_close(observer);
+	floe_view_close(view);
+	floe_publisher_close(pub);
+	floe_subscriber_close(in);
+	floe_publisher_close(source);
+	expect_equal(munmap(base, RING_SIZE), 0);
+	close(fd);
+	close(third);
+}
+
 /*
  * Relays that lead nowhere, more than one call leaves out
  */
@@ -543,23 +661,18 @@ static void relays_that_lead_nowhere_keep_nobody_in_one_call(void)
 		TOPIC, PUBLISHER(.depth = 1024, .payload_max = 4096, .relays_max = 255));
 	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
 	int fd = open_ring(TOPIC);
-	size_t size = 1 << 18;
-	unsigned char *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	unsigned char *base = mmap(NULL, RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	struct segment_shared *segment = (struct segment_shared *)(void *)base;
 	struct relay_shared *relay;
 	struct floe_sample sample;
 	int epoll = edge_epoll(floe_subscriber_fd(sub));
 
 	expect(base != MAP_FAILED);
-	relay = (struct relay_shared *)(void *)(base + segment->slots_offset +
-						segment->depth * sizeof(struct slot_shared) +
-						segment->loans_max * sizeof(struct loan_shared));
 	publish(source, 4096, 1);
 	sample = take(in, 4096, 1);
 	expect_equal(floe_republish(pub, in, &sample), 1);
 	receive(sub, 4096, 1);
-	while (load_relaxed(&relay->holder) == 0)
-		relay++;
+	relay = find_relay(base);
 	store_relaxed(&relay->life, load_relaxed(&relay->life) + 4);
 	for (int i = 0; i < RELAYED; i++)
 		send_from_afar(segment, load_relaxed(&first_slot(segment)->what), 4096);
@@ -576,7 +689,57 @@ static void relays_that_lead_nowhere_keep_nobody_in_one_call(void)
 	floe_publisher_close(pub);
 	floe_subscriber_close(in);
 	floe_publisher_close(source);
-	expect_equal(munmap(base, size), 0);
+	expect_equal(munmap(base, RING_SIZE), 0);
+	close(fd);
+}
+
+/*
+ * Messages in parts whose rest is never there, more than one call gives up
+ */
+
+#define ATTEMPTS 3 /* of one call */
+#define CALLS 4
+
+/* The first part of two; in place of the second there is one of a later round. */
+static void send_half(struct segment_shared *segment, uint64_t next, uint64_t chunk)
+{
+	struct slot_shared *slots = first_slot(segment) - 1;
+	struct slot_shared *first = slots + next % segment->depth;
+
+	store_relaxed(&first->what, chunk | SLOT_PART);
+	store_relaxed(&first->word[SLOT_CHUNK_SIZE], 100);
+	store_relaxed(&first->word[SLOT_CHUNK_MARK], part_mark((struct part){0, 2}));
+	store_relaxed(&slots[(next + 1) % segment->depth].sequence,
+		      2 * (next + 1 + segment->depth));
+	store_release(&first->sequence, 2 * next);
+}
+
+static void halves_of_messages_keep_nobody_in_one_call(void)
+{
+	struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.depth = 64, .payload_max = 4096));
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+	int fd = open_ring(TOPIC);
+	unsigned char *base = mmap(NULL, RING_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct segment_shared *segment = (struct segment_shared *)(void *)base;
+	struct floe_sample sample[2];
+	uint64_t next = 2;
+	int epoll;
+
+	expect(base != MAP_FAILED);
+	publish(pub, 4096, 1);
+	receive(sub, 4096, 1);
+	epoll = edge_epoll(floe_subscriber_fd(sub));
+	for (int i = 0; i < CALLS * ATTEMPTS; i++, next += 2)
+		send_half(segment, next, load_relaxed(&first_slot(segment)->what));
+	for (int i = 0; i < CALLS; i++) {
+		expect_equal(floe_take_parts(sub, sample, COUNT(sample)), 0);
+		edge_await(epoll);
+	}
+	expect_equal(subscriber_counts(sub).lost, next - 2 - 1);
+	close(epoll);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_equal(munmap(base, RING_SIZE), 0);
 	close(fd);
 }
 
@@ -648,7 +811,10 @@ int main(int argc, char **argv)
 		TEST(a_ring_of_a_tebibyte_of_nothing_costs_nothing),
 		TEST(an_elastic_ring_of_holes_costs_nothing),
 		TEST(holes_in_an_elastic_ring_that_has_memory_stay_holes),
+		TEST(holes_in_an_elastic_ring_without_a_name_stay_holes),
+		TEST(holes_of_others_stay_holes_whatever_is_relayed_of_them),
 		TEST(relays_that_lead_nowhere_keep_nobody_in_one_call),
+		TEST(halves_of_messages_keep_nobody_in_one_call),
 		TEST(an_offer_that_nobody_can_make_is_refused),
 	};
 
