@@ -26,6 +26,9 @@ const char *const mutant_names[MUTANTS] = {
 	[TOTAL_BEFORE_COUNT] = "TOTAL_BEFORE_COUNT",
 	[NOTIFY_WITHOUT_FENCE] = "NOTIFY_WITHOUT_FENCE",
 	[LISTEN_WITHOUT_ACQUIRE] = "LISTEN_WITHOUT_ACQUIRE",
+	[MARK_AFTER_SLOT] = "MARK_AFTER_SLOT",
+	[RELAY_WITHOUT_LIFE] = "RELAY_WITHOUT_LIFE",
+	[RELAY_WITHOUT_FENCE] = "RELAY_WITHOUT_FENCE",
 };
 
 enum mutant mutant;
@@ -125,6 +128,8 @@ enum order mutant_order(enum access access, const struct word_name *name, enum o
 	if (mutant == TAKE_WITHOUT_FENCE && order == ORDER_seq_cst && access == ACCESS_LOAD &&
 	    name->word == WORD_SEQUENCE)
 		return ORDER_acquire;
+	if (mutant == RELAY_WITHOUT_FENCE && order == ORDER_seq_cst && is_in(site, "hold_relay"))
+		return access == ACCESS_STORE ? ORDER_release : ORDER_acquire;
 	if (mutant == RECLAIM_WITHOUT_FENCE && order == ORDER_seq_cst && access == ACCESS_FENCE &&
 	    site->line && is_writer())
 		return ORDER_relaxed;
@@ -151,6 +156,9 @@ bool mutant_load(const struct word_name *name, const struct site *site, uint64_t
 	case READ_WITHOUT_SECOND_LOOK:
 		*ret = doing[schedule_number()].sequence;
 		return name->word == WORD_BEGUN && is_in(site, "cell_kept");
+	case RELAY_WITHOUT_LIFE:
+		*ret = 0; /* as it was in the beginning */
+		return name->word == WORD_LIFE && is_in(site, "hold_relay");
 	case TAKEOVER_FORGETS_RING:
 		*ret = SLOT_INLINE;
 		return name->word == WORD_WHAT && is_in(site, "claim_ring");
@@ -209,6 +217,8 @@ static bool is_put_off(const struct word_name *name, uint64_t value, const struc
 		return name->word == WORD_BYTES;
 	case TOTAL_BEFORE_COUNT:
 		return name->word == WORD_COUNT;
+	case MARK_AFTER_SLOT:
+		return name->word == WORD_MARK && is_in(site, "publisher_fill_marked");
 	default:
 		return false;
 	}
@@ -243,6 +253,7 @@ void mutant_stored(const struct word_name *name, uint64_t value)
 	    (mutant == TOTAL_BEFORE_COUNT && name->word == WORD_TOTAL) ||
 	    (mutant == HEAD_FIRST && name->word == WORD_HEAD) ||
 	    (mutant == FIRST_PART_FIRST && name->word == WORD_HEAD) ||
+	    (mutant == MARK_AFTER_SLOT && name->word == WORD_SEQUENCE && value % 2 == 0) ||
 	    (mutant == SLOT_BEFORE_PAYLOAD && name->word == WORD_SEQUENCE && value % 2 == 0))
 		catch_up();
 }

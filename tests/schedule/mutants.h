@@ -31,6 +31,9 @@ enum mutant {
 	TOTAL_BEFORE_COUNT,       /* the sums of an event come before its count */
 	NOTIFY_WITHOUT_FENCE,     /* total and listeners are ordered by release and acquire only */
 	LISTEN_WITHOUT_ACQUIRE,   /* the counts may be read before their sum */
+	MARK_AFTER_SLOT,          /* the message is sent, then it gets its mark */
+	RELAY_WITHOUT_LIFE,  /* who holds a relay does not look whether its port was withdrawn */
+	RELAY_WITHOUT_FENCE, /* hold and that look are ordered by release and acquire only */
 	MUTANTS,
 };
 

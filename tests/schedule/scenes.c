@@ -55,8 +55,15 @@ static struct word_name name_slot(const struct writer *writer, size_t offset)
 					 : word == 1 ? WORD_WHAT
 						     : WORD_OTHER};
 
+	if (index >= writer->plan.depth) {
+		name.word = WORD_OTHER;
+		(void)snprintf(name.text, sizeof(name.text), "receipt or relay +%zu", offset);
+		return name;
+	}
 	if (word >= 2 && writer->kinds == KIND_INLINE)
 		name.word = WORD_INLINE;
+	if (word == 2 + SLOT_CHUNK_MARK && writer->kinds == KIND_CHUNK)
+		name.word = WORD_MARK;
 	(void)snprintf(name.text, sizeof(name.text),
 		       word == 0   ? "slot %zu sequence"
 		       : word == 1 ? "slot %zu what"
@@ -94,6 +101,8 @@ static struct word_name name_port(size_t offset)
 	if (offset >= hold) {
 		name.word = WORD_HOLD;
 		(void)snprintf(name.text, sizeof(name.text), "hold %zu", (offset - hold) / 8);
+	} else if (offset == offsetof(struct port_shared, life)) {
+		name = (struct word_name){WORD_LIFE, "life"};
 	} else {
 		(void)snprintf(name.text, sizeof(name.text), "%s",
 			       offset == offsetof(struct port_shared, sleeping) ? "sleeping"
@@ -103,16 +112,16 @@ static struct word_name name_port(size_t offset)
 	return name;
 }
 
-static struct word_name name_word(const void *address)
+struct word_name scene_name_word(const struct world *of, const void *address)
 {
-	const struct writer *writer = &world->writer[0];
+	const struct writer *writer = &of->writer[0];
 	struct word_name name = {.word = WORD_OTHER};
 
 	if (is_within(address, writer->memory, writer->size))
 		return name_segment(writer,
 				    (size_t)((const unsigned char *)address - writer->memory));
 	for (uint32_t i = 0; i < READERS_MAX; i++) {
-		const struct reader *reader = &world->reader[i];
+		const struct reader *reader = &of->reader[i];
 
 		if (reader->port && is_within(address, reader->port, reader->port->size))
 			return name_port((size_t)((const unsigned char *)address -
@@ -120,12 +129,17 @@ static struct word_name name_word(const void *address)
 		if (address == &reader->present)
 			(void)snprintf(name.text, sizeof(name.text), "name of reader %u", i);
 	}
-	if (is_within(address, &world->hints, sizeof(world->hints)))
+	if (is_within(address, &of->hints, sizeof(of->hints)))
 		(void)snprintf(name.text, sizeof(name.text), "%s",
-			       address == &world->hints.publishers    ? "publishers"
-			       : address == &world->hints.subscribers ? "subscribers"
-								      : "sleepers");
+			       address == &of->hints.publishers    ? "publishers"
+			       : address == &of->hints.subscribers ? "subscribers"
+								   : "sleepers");
 	return name;
+}
+
+static struct word_name name_word(const void *address)
+{
+	return scene_name_word(world, address);
 }
 
 /*
@@ -682,6 +696,10 @@ const struct scene scenes[] = {
 	{"board of the dead", scene_begin_board_of_the_dead, scene_end_board},
 	{"event", scene_begin_event, scene_end_event},
 	{"event of the dead", scene_begin_event_of_the_dead, scene_end_event},
+	{"marks", scene_begin_marks, scene_end_marks},
+	{"service", scene_begin_service, scene_end_service},
+	{"relay", scene_begin_relay, scene_end_relay},
+	{"relay of the dead", scene_begin_relay_of_the_dead, scene_end_relay},
 };
 const unsigned scene_count = FLOE_COUNT(scenes);
 

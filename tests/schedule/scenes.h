@@ -17,6 +17,8 @@
  *     retired, each once; as many messages as there are chunks, and more, find a chunk at once; the
  *     living hold what they were given and nothing else
  *   - nobody sleeps while there is something for him to do
+ *   - what was relayed is whole while it is held, also when who relayed it died and was cleaned away
+ *   - a mark is that of its message, and each request of a client is answered once, with its mark
  *   - a value of a board is whole, never older than the one before, and there after a death; a
  *     notification is told once
  */
@@ -33,6 +35,19 @@ void scene_end_board(void);
 void scene_begin_event(void);
 void scene_begin_event_of_the_dead(void);
 void scene_end_event(void);
+
+/* In pipeline_scenes.c: what goes on to another topic, and services. */
+void scene_begin_relay(void);
+void scene_begin_relay_of_the_dead(void);
+void scene_end_relay(void);
+void scene_begin_marks(void);
+void scene_end_marks(void);
+void scene_begin_service(void);
+void scene_end_service(void);
+
+/* How a word of a topic's is called; without text: it is none of those. */
+struct world;
+struct word_name scene_name_word(const struct world *of, const void *address);
 
 /* NULL: there is none of this name. */
 const struct scene *scene_find(const char *name);

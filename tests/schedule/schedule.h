@@ -107,6 +107,8 @@ enum word {
 	WORD_WHAT,   /* of a slot */
 	WORD_INLINE, /* payload in a slot */
 	WORD_HEAD,
+	WORD_MARK, /* beside a chunk */
+	WORD_LIFE, /* of a port */
 	WORD_PAYLOAD,
 	WORD_BEGUN, /* of a board's value */
 	WORD_DONE,

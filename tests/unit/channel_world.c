@@ -101,6 +101,16 @@ static struct tables make_tables(struct world *w, size_t size)
 	return (struct tables){word, size};
 }
 
+static void make_relays(struct writer *writer, struct publisher_plan *plan)
+{
+	uint32_t max = (uint32_t)writer->plan.relays_max;
+
+	if (!max)
+		return;
+	relays_init(&writer->relays, allocate(writer->world, relays_memory_size(max)), max);
+	plan->relays = &writer->relays;
+}
+
 int writer_adopt(struct writer *writer)
 {
 	struct segment_shared *segment = (struct segment_shared *)(void *)writer->memory;
@@ -116,12 +126,15 @@ int writer_adopt(struct writer *writer)
 	int r;
 
 	plan.memory_size = publisher_memory_size(writer->plan.depth, writer->plan.loans_max,
-						 writer->plan.pool[0].chunk_count_max, READERS_MAX);
+						 writer->plan.pool[0].chunk_count_max +
+							 (uint32_t)writer->plan.relays_max,
+						 READERS_MAX);
 	writer->tables = make_tables(writer->world, manager_size + plan.memory_size);
 	tables = writer->tables.memory;
 	plan.memory = tables + manager_size;
 	r = manager_init(&plan.manager, tables, manager_size, writer->plan.pool, 1);
 	expect_equal(r, 0);
+	make_relays(writer, &plan);
 	r = publisher_init(&writer->publisher, &plan);
 	if (r == 0)
 		writer->sent = writer->publisher.ring.next - 1;
@@ -147,6 +160,7 @@ struct writer *writer_begin(struct world *w, uint32_t i, const struct writer_opt
 				.loans_max = loans_max,
 				.flags = options->flags,
 				.index = i,
+				.relays_max = options->relays,
 				.payload_max = CHUNK_SIZE,
 				.pool_count = 1,
 				.pool[0] =
@@ -227,6 +241,46 @@ int writer_send_parts(struct writer *writer, uint32_t count)
 	return r;
 }
 
+/* Of relays that nobody needs any more. */
+static void give_back_holds(struct writer *writer, struct reader *from)
+{
+	struct relays *relays = &writer->relays;
+
+	for (uint32_t i = relays->idle_count; i-- > 0;)
+		if (subscriber_take_back(&from->subscriber, relays->relay[relays->idle[i]].ticket))
+			relays_settle(relays, i);
+}
+
+int writer_relay(struct writer *writer, struct reader *from, uint32_t i)
+{
+	static const char topic[FLOE_TOPIC_NAME_MAX + 1] = "source";
+	struct floe_sample *sample = &from->held[i];
+	struct held *held = subscriber_find(&from->subscriber, sample);
+	struct relay_plan plan = {
+		.holder = 1,
+		.life = load_relaxed(&from->port->life),
+		.offset = (uint64_t)((const unsigned char *)sample->data - held->feed->base),
+		.file = held->feed->file,
+		.index = held->feed->index,
+		.topic = topic,
+		.ticket = subscriber_next_ticket(held),
+	};
+	int r;
+
+	give_back_holds(writer, from);
+	r = publisher_republish(&writer->publisher, sample->size, &plan);
+	if (r == 0 && writer->relays.idle_count) {
+		give_back_holds(writer, from);
+		r = publisher_republish(&writer->publisher, sample->size, &plan);
+	}
+	if (r != 1)
+		return r;
+	writer->sent++;
+	subscriber_hand_over(&from->subscriber, held, sample);
+	*sample = from->held[--from->held_count];
+	return 1;
+}
+
 void writer_check(const struct writer *writer)
 {
 	const char *wrong = NULL;
@@ -254,6 +308,10 @@ static void add_feed(struct reader *reader, const struct writer *writer)
 
 	feed.region.base = writer->memory;
 	feed.region.size = feed.region.reserved = writer->size;
+	feed.relays_max = (uint32_t)segment->relays_max;
+	feed.relays = (const void *)(writer->memory + segment_relays_offset(segment->slots_offset,
+									    segment->depth,
+									    segment->loans_max));
 	ring_reader_init(&feed.reader, segment, segment->slots_offset, segment->depth);
 	expect_equal(
 		subscriber_add_feed(&reader->subscriber, &feed, reader->joining, reader->history),
@@ -300,10 +358,23 @@ static void detach(void *user, struct feed *feed)
 	reader->world->detached++;
 }
 
+static int find_origin(void *user, struct subscriber *sub, const struct relay_shared *relay,
+		       const struct relay_seen *seen, const struct origin **ret_origin)
+{
+	const struct reader *reader = user;
+
+	(void)sub;
+	(void)relay;
+	(void)seen;
+	*ret_origin = &reader->origin;
+	return reader->origin.base ? 1 : -EPROTO;
+}
+
 static const struct subscriber_calls subscriber_calls = {
 	.refresh = refresh_feeds,
 	.look_again = look_again,
 	.detach = detach,
+	.find_origin = find_origin,
 };
 
 struct reader *reader_join(struct world *w, uint32_t i, const struct reader_options *options)

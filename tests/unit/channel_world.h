@@ -39,6 +39,7 @@ struct writer {
 	size_t size;
 	struct tables tables; /* the manager's come first */
 	struct publisher publisher;
+	struct relays relays;
 	uint64_t sent;  /* that are known to be sent */
 	bool named;     /* subscribers can find it */
 	uint64_t file;  /* which one it is for them */
@@ -71,7 +72,8 @@ struct reader {
 	bool joining;
 	shared_u64 present; /* in the list of members, which is a word that others can see */
 	bool alive;
-	int cannot_look; /* what is said instead of how far a publisher's memory has grown */
+	int cannot_look;      /* what is said instead of how far a publisher's memory has grown */
+	struct origin origin; /* where all lies that is relayed to it; base NULL: nothing is */
 };
 
 struct world {
@@ -92,6 +94,7 @@ struct writer_options {
 	uint32_t holds;
 	uint32_t spare;
 	uint32_t later; /* more chunks, for publisher_grow */
+	uint32_t relays;
 	uint32_t flags;
 	uint32_t kinds; /* KIND_BOTH */
 };
@@ -110,6 +113,9 @@ int writer_send(struct writer *writer);
 void writer_send_many(struct writer *writer, uint32_t count);
 /* One message of `count` parts; each is what a message of that sequence would be. As writer_send. */
 int writer_send_parts(struct writer *writer, uint32_t count);
+/* The i-th sample that this reader of another topic holds goes on, as src/api/relay.c does it: as
+ * writer_send; if it is sent the reader has it no more. */
+int writer_relay(struct writer *writer, struct reader *from, uint32_t i);
 /* Walks all tables. */
 void writer_check(const struct writer *writer);
 
