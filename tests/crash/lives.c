@@ -29,6 +29,7 @@ static struct {
 	size_t jobs;
 	uint64_t seed;
 	bool tap, json;
+	const char *mutant; /* must be found */
 } option = {.label = "", .jobs = 1};
 
 static size_t reported;
@@ -97,11 +98,14 @@ static void note(size_t count)
 static pid_t player[JOBS];
 static int tells[2];
 
+/* Whom they bore dies with them, and is ours then: nobody lives on in a folder that goes. */
 static void end_players(void)
 {
 	for (size_t i = 0; i < JOBS; i++)
 		if (player[i] > 0)
 			(void)kill(player[i], SIGKILL);
+	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+		;
 }
 
 static void tell(size_t deaths)
@@ -170,7 +174,7 @@ static size_t count_deaths(const struct kind *kind, size_t before, size_t count)
 	size_t deaths, here = 0;
 
 	progress_begin(&progress, option.label, kind->name, "deaths", count);
-	progress.silent |= option.tap;
+	progress.silent |= option.tap || option.mutant;
 	while (read(tells[0], &deaths, sizeof(deaths)) == sizeof(deaths)) {
 		here += deaths;
 		note(before + here);
@@ -194,6 +198,8 @@ static bool live(const struct kind *kind, size_t count)
 	here = count_deaths(kind, before, left);
 	close(tells[0]);
 	passed = wait_players() && here == left;
+	if (option.mutant)
+		return passed;
 	if (passed)
 		report(kind, before + here, here, scene_now() - begin);
 	else
@@ -221,6 +227,7 @@ static void print_usage(void)
 	       "  --seed N       repeats the choices of a run, as far as the machine lets it\n"
 	       "  --label TEXT   names the build in the report\n"
 	       "  --tap, --json  the report for programs; JSON has one object a line\n"
+	       "  --mutant NAME  succeeds if something is wrong\n"
 	       "\n"
 	       "Exit status: 0 all is well, 1 something was wrong, 100 wrong usage.\n");
 }
@@ -260,6 +267,9 @@ static void read_option(int letter)
 	case 't':
 		option.tap = true;
 		break;
+	case 'm':
+		option.mutant = optarg;
+		break;
 	case 'j':
 		option.json = true;
 		break;
@@ -274,11 +284,17 @@ static void read_option(int letter)
 static void read_options(int argc, char **argv)
 {
 	static const struct option known[] = {
-		{"heirs", required_argument, NULL, 'e'}, {"wounds", required_argument, NULL, 'w'},
-		{"jobs", required_argument, NULL, 'J'},  {"notes", required_argument, NULL, 'n'},
-		{"seed", required_argument, NULL, 'S'},  {"label", required_argument, NULL, 'l'},
-		{"tap", no_argument, NULL, 't'},         {"json", no_argument, NULL, 'j'},
-		{"help", no_argument, NULL, 'h'},        {0},
+		{"heirs", required_argument, NULL, 'e'},
+		{"wounds", required_argument, NULL, 'w'},
+		{"jobs", required_argument, NULL, 'J'},
+		{"notes", required_argument, NULL, 'n'},
+		{"seed", required_argument, NULL, 'S'},
+		{"label", required_argument, NULL, 'l'},
+		{"tap", no_argument, NULL, 't'},
+		{"json", no_argument, NULL, 'j'},
+		{"help", no_argument, NULL, 'h'},
+		{"mutant", required_argument, NULL, 'm'},
+		{0},
 	};
 	int letter;
 
@@ -295,17 +311,27 @@ static void read_options(int argc, char **argv)
 	exit(WRONG_USAGE);
 }
 
+/* In TAP. */
+static int end_mutant(bool passed)
+{
+	printf("%s 1 - the mutant %s is found\n1..1\n", passed ? "not ok" : "ok", option.mutant);
+	return passed;
+}
+
 int main(int argc, char **argv)
 {
 	bool passed = true;
 
 	read_options(argc, argv);
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	scene_begin(end_players);
 	if (option.heirs)
 		passed &= live(&kinds[0], option.heirs);
 	if (option.wounds)
 		passed &= live(&kinds[1], option.wounds);
 	scene_end();
+	if (option.mutant)
+		return end_mutant(passed);
 	if (option.tap)
 		printf("1..%zu\n", reported);
 	return passed ? 0 : 1;
