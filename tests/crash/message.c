@@ -30,6 +30,33 @@ uint64_t message_read(const struct floe_sample *sample)
 	return whose;
 }
 
+static uint64_t header_word(uint64_t sequence)
+{
+	return word('H', sequence, 0);
+}
+
+void message_write_header(struct floe_publisher *pub, const struct floe_loan *loan,
+			  uint64_t sequence)
+{
+	uint64_t *header = stage && stage->headed ? floe_loan_header(pub, loan) : NULL;
+
+	if (header)
+		*header = header_word(sequence);
+}
+
+void message_read_header(struct floe_subscriber *sub, const struct floe_sample *sample)
+{
+	const uint64_t *header;
+	size_t size;
+
+	if (!stage || !stage->headed)
+		return;
+	header = floe_sample_header(sub, sample, &size);
+	expect(header);
+	expect_equal(size, MESSAGE_HEADER);
+	expect(*header == header_word(sample->sequence));
+}
+
 void account_add(struct account *account, const struct floe_sample *sample)
 {
 	uint64_t whose = message_read(sample);
@@ -57,6 +84,7 @@ int message_publish(struct floe_publisher *pub, size_t size, uint64_t whose)
 	if (r < 1)
 		return r;
 	message_write(loan.data, size, whose, message_published(pub) + 1);
+	message_write_header(pub, &loan, message_published(pub) + 1);
 	r = floe_publish(pub, &loan);
 	if (r < 1)
 		floe_discard(pub, &loan);

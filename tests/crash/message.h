@@ -14,6 +14,7 @@
 #include <floe/floe.h>
 
 #define MESSAGE_INLINE 40
+#define MESSAGE_HEADER 8 /* both fit into a slot */
 #define MESSAGE_CHUNK 200
 #define MESSAGE_LARGE 70000 /* more than stays without a reason: ELASTIC_IDLE_MAX */
 
@@ -23,6 +24,11 @@
 #define MESSAGE_VISITOR 'N'
 
 void message_write(void *data, size_t size, uint64_t whose, uint64_t sequence);
+
+/* The header beside it, where there are any: it is that of this sequence. */
+void message_write_header(struct floe_publisher *pub, const struct floe_loan *loan,
+			  uint64_t sequence);
+void message_read_header(struct floe_subscriber *sub, const struct floe_sample *sample);
 
 /* Whose it is; or the test has failed: it is not whole, or not the one with this sequence. */
 uint64_t message_read(const struct floe_sample *sample);

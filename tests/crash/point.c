@@ -97,6 +97,7 @@ static void start_anew(struct traced *victim)
 static bool open_world(const struct script *script)
 {
 	*stage = (struct stage){.stamped = script->ring == RING_STAMPED,
+				.headed = script->ring == RING_HEADED,
 				.relayed = script->ring == RING_RELAY,
 				.pattern = script->pattern};
 	if (!start_actors())

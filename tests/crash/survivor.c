@@ -47,10 +47,9 @@ static void open_all(uint32_t policy)
 	expect_equal(floe_subscriber_open(&self.sub, WORLD_TOPIC,
 					  SUBSCRIBER(.holds_max = WORLD_HOLDS, .policy = policy)),
 		     0);
-	expect_equal(floe_publisher_open(&self.pub, WORLD_TOPIC,
-					 PUBLISHER(.depth = WORLD_DEPTH,
-						   .loans_max = WORLD_SURVIVOR_POOL + 1,
-						   .pools = &pool, .pools_count = 1)),
+	expect_equal(world_open_as(&self.pub, PUBLISHER(.depth = WORLD_DEPTH,
+							.loans_max = WORLD_SURVIVOR_POOL + 1,
+							.pools = &pool, .pools_count = 1)),
 		     0);
 	expect_equal(message_published(self.pub), 0);
 	self.policy = policy;
@@ -75,6 +74,7 @@ static int take_one(struct floe_sample *ret)
 	whom = floe_sample_publisher(self.sub, ret);
 	expect(whom >= 0 && whom < FLOE_PUBLISHERS_MAX);
 	account_add(&self.account[whom], ret);
+	message_read_header(self.sub, ret);
 	return 1;
 }
 
@@ -106,6 +106,7 @@ static void let_go(void)
 		struct floe_sample *sample = &self.held[--self.held_count];
 
 		(void)message_read(sample);
+		message_read_header(self.sub, sample);
 		floe_release(self.sub, sample);
 	}
 }

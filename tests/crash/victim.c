@@ -104,8 +104,10 @@ static void loan_large(void)
 
 static void fill(void)
 {
-	if (self.loan.data)
-		message_write(self.loan.data, self.loan.size, MESSAGE_VICTIM, self.published + 1);
+	if (!self.loan.data)
+		return;
+	message_write(self.loan.data, self.loan.size, MESSAGE_VICTIM, self.published + 1);
+	message_write_header(self.pub, &self.loan, self.published + 1);
 }
 
 static int publish_loan(void)
@@ -229,6 +231,17 @@ static void open_reliable(void)
 	open_subscriber_as(FLOE_POLICY_RELIABLE);
 }
 
+/* All that it reads has the header and the attribute. */
+static void open_wishing(void)
+{
+	expect_equal(floe_subscriber_open(
+			     &self.sub, WORLD_TOPIC,
+			     SUBSCRIBER(.holds_max = WORLD_HOLDS, .history = WORLD_DEPTH,
+					.spin_ns = 1, .header = &world_header,
+					.attributes = &world_attribute, .attributes_count = 1)),
+		     0);
+}
+
 static int take_one(void)
 {
 	struct floe_sample *sample = &self.sample[self.sample_count];
@@ -274,8 +287,10 @@ static void release(void)
 /* What it holds is what it was. */
 static void look(void)
 {
-	for (uint32_t i = 0; i < self.sample_count; i++)
+	for (uint32_t i = 0; i < self.sample_count; i++) {
 		(void)message_read(&self.sample[i]);
+		message_read_header(self.sub, &self.sample[i]);
+	}
 }
 
 static void release_all(void)
@@ -514,6 +529,52 @@ const struct script scripts[] = {
 			{NULL, fill},
 			{"publish-wake", publish, SURVIVOR_NAP},
 			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "headed",
+		.ring = RING_HEADED,
+		.steps = {
+			{"open", open_publisher},
+			{"loan-chunk", loan_chunk},
+			{NULL, fill},
+			{"publish-chunk", publish},
+			{NULL, loan_inline},
+			{NULL, fill},
+			{"publish-inline", publish, SURVIVOR_HOLD},
+			{NULL, use_up_chunks, SURVIVOR_TAKE},
+			{"loan-reclaim", loan_chunk},
+			{NULL, fill},
+			{"publish-wake", publish, SURVIVOR_NAP},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "headed-heir",
+		.ring = RING_HEADED,
+		.predecessors = {{"headed", "publish-chunk"}},
+		.steps = {
+			{"adopt", open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "wishing",
+		.ring = RING_HEADED,
+		.steps = {
+			{"open", open_wishing, SURVIVOR_PUBLISH, WORLD_DEPTH},
+			{"take-chunk", take},
+			{"take-inline", take},
+			{NULL, look},
+			{"release-inline", release},
+			{"release-chunk", release},
+			{NULL, take_all},
+			{"take-lapped", take, SURVIVOR_PUBLISH, 3 * WORLD_DEPTH},
+			{NULL, look},
+			{"close", close_subscriber},
 		},
 	},
 	{

@@ -49,6 +49,7 @@ static void take_all(void)
 			begin_account(account, &sample);
 		self.known[whom] = true;
 		account_add(account, &sample);
+		message_read_header(self.sub, &sample);
 		self.index = whom;
 		floe_release(self.sub, &sample);
 	}

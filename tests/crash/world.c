@@ -77,8 +77,23 @@ void world_forbid_sleep(void)
 
 bool world_is_fixed(enum ring_kind kind)
 {
-	return kind == RING_FIXED || kind == RING_STAMPED || kind == RING_BLOCK ||
-	       kind == RING_RELAY;
+	return kind == RING_FIXED || kind == RING_STAMPED || kind == RING_HEADED ||
+	       kind == RING_BLOCK || kind == RING_RELAY;
+}
+
+const struct floe_type world_header = {.name = "crash.header", .size = MESSAGE_HEADER};
+const struct floe_attribute world_attribute = {"crash", "at any instruction"};
+
+int world_open_as(struct floe_publisher **ret, const struct floe_publisher_options *options)
+{
+	struct floe_publisher_options with = *options;
+
+	if (stage && stage->headed) {
+		with.header = &world_header;
+		with.attributes = &world_attribute;
+		with.attributes_count = 1;
+	}
+	return floe_publisher_open(ret, WORLD_TOPIC, &with);
 }
 
 /* Shared, so that root may map it in other processes. One is enough for each process. */
@@ -101,24 +116,21 @@ int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind)
 	static const struct floe_pool pool = {MESSAGE_CHUNK, WORLD_POOL};
 
 	if (kind == RING_GROWING)
-		return floe_publisher_open(ret, WORLD_TOPIC,
-					   PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
-						     .payload_max = MESSAGE_CHUNK));
+		return world_open_as(ret, PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
+						    .payload_max = MESSAGE_CHUNK));
 	if (kind == RING_ELASTIC)
-		return floe_publisher_open(ret, WORLD_TOPIC,
-					   PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
-						     .payload_max = MESSAGE_LARGE,
-						     .flags = FLOE_ELASTIC));
+		return world_open_as(ret, PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
+						    .payload_max = MESSAGE_LARGE,
+						    .flags = FLOE_ELASTIC));
 	if (kind == RING_BLOCK)
 		return open_in_a_block(ret,
 				       PUBLISHER(.depth = WORLD_DEPTH, .loans_max = WORLD_POOL + 1,
 						 .pools = &pool, .pools_count = 1));
-	return floe_publisher_open(ret, WORLD_TOPIC,
-				   PUBLISHER(.depth = WORLD_DEPTH + (kind == RING_VISITOR),
-					     .loans_max = WORLD_POOL + 1, .pools = &pool,
-					     .flags = kind == RING_STAMPED ? FLOE_TIMESTAMPS : 0,
-					     .relays_max = kind == RING_RELAY ? WORLD_RELAYS : 0,
-					     .pools_count = 1));
+	return world_open_as(ret, PUBLISHER(.depth = WORLD_DEPTH + (kind == RING_VISITOR),
+					    .loans_max = WORLD_POOL + 1, .pools = &pool,
+					    .flags = kind == RING_STAMPED ? FLOE_TIMESTAMPS : 0,
+					    .relays_max = kind == RING_RELAY ? WORLD_RELAYS : 0,
+					    .pools_count = 1));
 }
 
 /* A chunk for each message that can be in a ring or held, and no more. */

@@ -44,6 +44,7 @@ struct stage {
 	_Atomic uint32_t met;    /* others have stepped in: its steps may end differently */
 	_Atomic uint32_t stands; /* it is stopped somewhere just now */
 	bool stamped;            /* messages of its ring have a time */
+	bool headed;             /* all publishers have a header and an attribute */
 
 	/* Of a script that is about another pattern than messages; NULL: it is about messages. */
 	const struct pattern *pattern;
@@ -71,6 +72,7 @@ void world_seed(const char *name);
 enum ring_kind {
 	RING_FIXED,
 	RING_STAMPED, /* fixed, with timestamps */
+	RING_HEADED,  /* fixed, with a header beside each payload, and an attribute */
 	RING_BLOCK,   /* fixed, in a block of its process, which ends with it: adopted by nobody */
 	RING_GROWING,
 	RING_ELASTIC,
@@ -78,6 +80,10 @@ enum ring_kind {
 	RING_VISITOR
 };
 int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind);
+/* Any other ring on WORLD_TOPIC; it has a header and an attribute as all of them. */
+int world_open_as(struct floe_publisher **ret, const struct floe_publisher_options *options);
+extern const struct floe_type world_header;
+extern const struct floe_attribute world_attribute;
 int world_open_source(struct floe_publisher **ret);
 /* It has WORLD_POOL chunks, and no more. */
 bool world_is_fixed(enum ring_kind kind);
