@@ -12,16 +12,18 @@
  * By turns newcomers come first and who cleans comes first. `floe doctor` looks, and somebody cleans,
  * while the victim stands at its point; and it is `floe doctor` and `floe clean` that look and clean
  * after the kill. FLOE_SWEEP_EVERY=1 kills at each point, and both ways, and does all of this;
- * without it some fifteen points of each life are tried, with one of it. FLOE, if it is set, is the
- * command line.
+ * without it some fifteen points of each life are tried, with one of it. FLOE and FLOED, if they are
+ * set, are the command line and the coordinator.
  */
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -64,7 +66,9 @@ static struct {
 	uint64_t slept;
 } sweep;
 
-static int tool = -1; /* the command line, open: an ordinary user may not find it */
+/* Both open: an ordinary user may not find them. */
+static int tool = -1;        /* the command line */
+static int coordinator = -1; /* floed */
 
 /* The n-th point is bad: said, and counted by the caller. */
 static bool complain(const char *what, int r)
@@ -262,31 +266,40 @@ static void live_as_onlooker(void)
 }
 
 /* A reader of its output there must not be; a sanitizer cannot look for leaks while it is traced. */
-static void execute_tool(const char *command)
+static void execute(int program, const char *const *arguments)
 {
-	char *arguments[] = {(char[]){"floe"}, NULL, NULL};
 	int nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	arguments[1] = (char *)(uintptr_t)command;
 	(void)dup2(nowhere, STDOUT_FILENO);
 	(void)dup2(nowhere, STDERR_FILENO);
 	(void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
-	(void)fexecve(tool, arguments, environ);
+	(void)fexecve(program, (char *const *)arguments, environ);
 	_exit(errno);
 }
 
+static void execute_tool(const char *command)
+{
+	execute(tool, (const char *const[]){"floe", command, NULL});
+}
+
 /* Its exit status; 128 and more: a signal. */
-static int run_tool(const char *command)
+static int wait_for(pid_t pid)
 {
 	int status;
-	pid_t pid = fork();
 
 	expect(pid >= 0);
-	if (pid == 0)
-		execute_tool(command);
 	while (waitpid(pid, &status, 0) < 0)
 		expect_equal(errno, EINTR);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static int run_tool(const char *command)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		execute_tool(command);
+	return wait_for(pid);
 }
 
 static void live_as_floe_clean(void)
@@ -297,6 +310,25 @@ static void live_as_floe_clean(void)
 static void live_as_floe_doctor(void)
 {
 	execute_tool("doctor");
+}
+
+static const char laid_down[] = "[floed]\nlinger = 0\n"
+				"[topic laid]\ndepth = 3\npayload = 100\nreserve = 1\n";
+
+/* All of its life: it has been told to end before it begins, and reads that when it is ready. */
+static void live_as_floed(void)
+{
+	int file = memfd_create("floed.conf", 0);
+	char path[64];
+	sigset_t end;
+
+	(void)!write(file, laid_down, sizeof(laid_down) - 1);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	(void)sigemptyset(&end);
+	(void)sigaddset(&end, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &end, NULL);
+	(void)raise(SIGTERM);
+	execute(coordinator, (const char *const[]){"floed", "--config", path, NULL});
 }
 
 /*
@@ -392,6 +424,18 @@ static bool open_and_talk(void)
 	floe_publisher_close(pub);
 	floe_subscriber_close(sub);
 	return good;
+}
+
+/* The next one takes office at once, and everybody else does without one. */
+static const char *floed_newcome(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		live_as_floed();
+	if (wait_for(pid) != 0)
+		return "the next floed does not come to its end";
+	return open_and_talk() ? NULL : "a newcomer cannot do without a floed";
 }
 
 static bool newcome(void)
@@ -611,18 +655,35 @@ static const struct life lives[] = {
 	{"an event alone", event_live, NULL, NULL, event_newcome, false},
 	{"a service alone", service_live, NULL, NULL, service_newcome, false},
 	{"a republisher", live_as_relay, NULL, NULL, NULL, false},
+	{"floed", live_as_floed, leave_the_dead, live_beside, floed_newcome, false},
 };
+
+static int open_program(const char *variable)
+{
+	const char *path = getenv(variable);
+	int fd = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+
+	expect(!path || fd >= 0);
+	return fd;
+}
 
 static void run_as(size_t i, bool as_user)
 {
-	const char *path = getenv("FLOE");
-
-	tool = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
-	expect(!path || tool >= 0);
+	tool = open_program("FLOE");
+	coordinator = open_program("FLOED");
 	ground_lay(as_user);
 	run(&lives[i], as_user);
 	if (tool >= 0)
 		close(tool);
+	if (coordinator >= 0)
+		close(coordinator);
+}
+
+static void run_floed_as(size_t i, bool as_user)
+{
+	if (!getenv("FLOED"))
+		skip("floed was not built");
+	run_as(i, as_user);
 }
 
 static void run_tool_as(size_t i, bool as_user)
@@ -662,6 +723,7 @@ RUN(a_board_alone, run_as, 16)
 RUN(an_event_alone, run_as, 17)
 RUN(a_service_alone, run_as, 18)
 RUN(a_republisher, run_as, 19)
+RUN(floed, run_floed_as, 20)
 
 #define BOTH(name) \
 	TEST(name##_may_die_at_any_system_call), TEST(name##_may_die_at_any_system_call_as_a_user)
@@ -681,6 +743,7 @@ int main(int argc, char **argv)
 		BOTH(who_looks),
 		BOTH(floe_clean),
 		BOTH(floe_doctor),
+		BOTH(floed),
 		BOTH(a_publisher_of_any_size),
 		BOTH(who_lays_down_terms),
 		BOTH(boards),
