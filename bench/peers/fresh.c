@@ -75,16 +75,23 @@ static struct child start_child(const struct task *task, const char *work)
 	return child;
 }
 
-/* The number that a child says when it is done. */
-static int64_t read_number(const struct child *child)
+/* What a child says when it is done: when it came to its own code, when its end was open, and when the
+ * first message was sent, or there. */
+struct moments {
+	int64_t begun_ns, open_ns, done_ns;
+};
+
+static struct moments read_moments(const struct child *child)
 {
-	char text[32];
+	struct moments moments;
+	char text[96];
 	ssize_t size = read(child->out, text, sizeof(text) - 1);
 
-	if (size <= 0)
+	text[size > 0 ? size : 0] = '\0';
+	if (sscanf(text, "%" SCNd64 " %" SCNd64 " %" SCNd64, &moments.begun_ns, &moments.open_ns,
+		   &moments.done_ns) != 3)
 		fail("a process ended before its time");
-	text[size] = '\0';
-	return strtoll(text, NULL, 10);
+	return moments;
 }
 
 static void end_child(struct child *child)
@@ -99,11 +106,18 @@ void work_first(const struct task *task)
 	int64_t start_ns = now_ns();
 	struct child receiver = start_child(task, "receive");
 	struct child sender = start_child(task, "send");
-	int64_t there_ns = read_number(&receiver);
+	int64_t started_ns = now_ns();
+	struct moments there = read_moments(&receiver);
+	struct moments sent = read_moments(&sender);
 
 	end_child(&receiver);
 	end_child(&sender);
-	printf("{\"value\": %" PRId64 ", \"unit\": \"ns\"}\n", there_ns - start_ns);
+	printf("{\"value\": %" PRId64 ", \"unit\": \"ns\", \"started\": %" PRId64
+	       ", \"begun\": %" PRId64 ", \"receiver_open\": %" PRId64 ", \"sender_open\": %" PRId64
+	       ", \"sent\": %" PRId64 "}\n",
+	       there.done_ns - start_ns, started_ns - start_ns, sent.begun_ns - start_ns,
+	       there.open_ns - there.begun_ns, sent.open_ns - sent.begun_ns,
+	       sent.done_ns - start_ns);
 }
 
 /* Until standard input ends. The two may be killed meanwhile. */
@@ -113,8 +127,8 @@ void work_stay(const struct task *task)
 	struct child sender = start_child(task, "send");
 	char unused;
 
-	read_number(&receiver);
-	read_number(&sender);
+	read_moments(&receiver);
+	read_moments(&sender);
 	printf("{\"pids\": [%d, %d]}\n", (int)sender.pid, (int)receiver.pid);
 	fflush(stdout);
 	while (read(0, &unused, 1) > 0)
@@ -127,11 +141,12 @@ void work_stay(const struct task *task)
  * The two. Each says when it is done, and stays until its standard input ends.
  */
 
-static void stay(int64_t ns)
+static void stay(const struct moments *moments)
 {
 	char unused;
 
-	printf("%" PRId64 "\n", ns);
+	printf("%" PRId64 " %" PRId64 " %" PRId64 "\n", moments->begun_ns, moments->open_ns,
+	       moments->done_ns);
 	fflush(stdout);
 	while (read(0, &unused, 1) > 0)
 		;
@@ -139,25 +154,29 @@ static void stay(int64_t ns)
 
 void work_send(const struct task *task)
 {
+	struct moments moments = {.begun_ns = now_ns()};
 	struct peer_sender *sender;
 
 	peer_enter("sender");
 	sender = peer_sender_open(&task->channel, 0);
+	moments.open_ns = now_ns();
 	peer_sender_meet(sender);
 	for (uint64_t number = 1; number <= task->count; number++)
 		send_number(sender, task, task->from + number);
-	stay(now_ns());
+	moments.done_ns = now_ns();
+	stay(&moments);
 	peer_sender_close(sender);
 	peer_leave();
 }
 
 void work_receive(const struct task *task)
 {
+	struct moments moments = {.begun_ns = now_ns()};
 	struct peer_receiver *receiver;
-	int64_t first_ns = 0;
 
 	peer_enter("receiver");
 	receiver = peer_receiver_open(&task->channel, 0);
+	moments.open_ns = now_ns();
 	peer_receiver_meet(receiver);
 	for (uint64_t next = task->from + 1; next <= task->from + task->count;) {
 		uint64_t number = receive_number(receiver, task);
@@ -166,9 +185,9 @@ void work_receive(const struct task *task)
 			continue;
 		if (number != next++)
 			fail("another message came than the next");
-		first_ns = first_ns ? first_ns : now_ns();
+		moments.done_ns = moments.done_ns ? moments.done_ns : now_ns();
 	}
-	stay(first_ns);
+	stay(&moments);
 	peer_receiver_close(receiver);
 	peer_leave();
 }
