@@ -15,6 +15,11 @@
 #include "../machine.h"
 #include "ends.h"
 
+static void work_cores(const struct task *task)
+{
+	printf("%d,%d\n", task->cores[0], task->cores[1]);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(const struct task *task);
@@ -26,6 +31,7 @@ static const struct {
 	{"memcpy", work_memcpy, true},   {"first", work_first, false},
 	{"stay", work_stay, false},      {"alone", work_alone, false},
 	{"send", work_send, false},      {"receive", work_receive, false},
+	{"cores", work_cores, true},
 };
 
 static const char help[] =

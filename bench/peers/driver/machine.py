@@ -59,10 +59,23 @@ def look():
     }
 
 
-def versions():
+def versions(programs):
     """Of the packages that the peers come from."""
+    return {**debian_versions(), **mcap_versions(programs)}
+
+
+def mcap_versions(programs):
+    """As mcap/build wrote them down."""
+    try:
+        with open(os.path.join(programs, "mcap-versions"), encoding="utf-8") as file:
+            return dict(line.split() for line in file if len(line.split()) == 2)
+    except OSError:
+        return {}
+
+
+def debian_versions():
     names = ["libiceoryx-binding-c2", "cyclonedds-dev", "libzmq5", "libnng1", "libc6",
-             "gstreamer1.0-plugins-bad", "valgrind"]
+             "gstreamer1.0-plugins-bad", "liburing2", "valgrind"]
     try:
         said = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names],
                               capture_output=True, text=True, check=False).stdout

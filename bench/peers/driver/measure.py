@@ -13,6 +13,10 @@ import subprocess
 import tempfile
 
 
+from .plan import PINNED
+from .transcript import Transcript
+
+
 class LeftOut(Exception):
     """Why there is no figure, as a sentence."""
 
@@ -29,8 +33,9 @@ TOO_LONG_MAX, TOO_LONG_MAX_QUICK = 6, 2
 class Bench:
     """Where the programs are, and how long they may take."""
 
-    def __init__(self, programs, quick, cores=None, realtime=False, limit_s=None):
-        self.programs = programs
+    def __init__(self, programs, root, quick, cores=None, realtime=False, limit_s=None):
+        self.programs = os.path.abspath(programs)
+        self.transcript = Transcript(os.path.abspath(root))
         self.quick = quick
         self.limit_s = limit_s or (LIMIT_QUICK_S if quick else LIMIT_S)
         self.too_long = {}  # peer: times
@@ -38,8 +43,9 @@ class Bench:
         self.cores = cores
         self.before = ["chrt", "-f", "50"] if realtime else []
 
-    def program(self, peer):
-        path = os.path.join(self.programs, f"peer-{peer.name}")
+    def program(self, peer, case):
+        name = peer.name if peer.name.startswith(f"{case.program}-") else f"{case.program}-{peer.name}"
+        path = os.path.join(self.programs, name)
         if not os.access(path, os.X_OK):
             raise LeftOut(f"not built, for want of {peer.package}" if peer.package else "not built")
         return path
@@ -57,11 +63,13 @@ class Bench:
         budget = self.budget_ms(case)
         if self.before and not peer.realtime:
             raise LeftOut("it has more busy threads than there may be cores, so not with --realtime")
-        command = [*self.before, self.program(peer), case.work, "--payload", case.payload, "--dir", folder,
-                   "--budget", budget, *case.arguments, *arguments]
+        command = [*self.before, self.program(peer, case), case.work]
+        if case.program == "peer":
+            command += ["--payload", case.payload, "--dir", folder]
+        command += ["--budget", budget, *case.arguments, *arguments]
         if case.sleeps or peer.sleeps:
             command.append("--sleep")
-        if self.cores:
+        if self.cores and case.work in PINNED:
             command += ["--cores", self.cores]
         return [str(word) for word in command]
 
@@ -73,8 +81,9 @@ def said_first(text):
     return re.sub(r"^(peer-[\w-]+|exe): ", "", (own or lines)[0])
 
 
-def run(command, seconds):
+def run(bench, command, seconds):
     """Standard output; a failure is a sentence, the first that it said."""
+    bench.transcript.command(command)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                start_new_session=True)
     try:
@@ -102,7 +111,7 @@ def list_tops():
 class Daemon:
     """iox-roudi with one pool of chunks that the case needs. Only one can be on a machine."""
 
-    def __init__(self, case, folder):
+    def __init__(self, case, folder, transcript):
         if not shutil.which("iox-roudi"):
             raise LeftOut("there is no iox-roudi")
         if subprocess.run(["pgrep", "-x", "iox-roudi"], capture_output=True, check=False).stdout:
@@ -112,11 +121,14 @@ class Daemon:
         size = (case.payload + 256 + 63) // 64 * 64
         count = max(16, min(4096, (256 << 20) // (size)))
         self.config = os.path.join(folder, "roudi.toml")
+        text = f"[general]\nversion = 1\n[[segment]]\n[[segment.mempool]]\nsize = {size}\ncount = {count}\n"
         with open(self.config, "w", encoding="ascii") as file:
-            file.write("[general]\nversion = 1\n[[segment]]\n")
-            file.write(f"[[segment.mempool]]\nsize = {size}\ncount = {count}\n")
-        self.process = subprocess.Popen(["iox-roudi", "-c", self.config], stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True, start_new_session=True)
+            file.write(text)
+        command = ["iox-roudi", "-c", self.config]
+        transcript.file(self.config, text)
+        transcript.command(command, background=True)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                        start_new_session=True)
         if not self.becomes_ready():
             self.stop()
             raise LeftOut("iox-roudi does not start")
@@ -186,9 +198,10 @@ def count_threads(pid):
 
 def stay(bench, peer, case, folder):
     """Two processes that have talked and stay, and their ids."""
-    process = subprocess.Popen(bench.command(peer, case, folder), stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               start_new_session=True)
+    command = bench.command(peer, case, folder)
+    bench.transcript.command(command)
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               text=True, start_new_session=True)
     try:
         is_there = select.select([process.stdout], [], [], bench.limit_s)[0]
     except BaseException:
@@ -217,6 +230,8 @@ def end_stay(process):
 
 def measure_memory(bench, peer, case, folder, daemon):
     process, pids = stay(bench, peer, case, folder)
+    bench.transcript.note("while they stay: Pss in /proc/PID/smaps_rollup of the pids that it prints"
+                          + (" and of iox-roudi" if daemon else ""))
     try:
         looked = pids + ([daemon.process.pid] if daemon else [])
         shared = {}
@@ -267,12 +282,13 @@ def measure_kill(bench, peer, case, folder, daemon):
     process, pids = stay(bench, peer, case, folder)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
+    bench.transcript.note("kill -KILL the pids that it prints; what is in DIR, /dev/shm and /tmp now was left")
     end_stay(process)
     left = leftovers(folder, before)
-    again = [bench.program(peer), "first", "--payload", str(case.payload), "--dir", folder, "--sleep",
+    again = [bench.program(peer, case), "first", "--payload", str(case.payload), "--dir", folder, "--sleep",
              "--from", "1000000"]
     try:
-        run(again, bench.limit_s)
+        run(bench, again, bench.limit_s)
         restart = "works"
     except LeftOut as reason:
         restart = f"fails: {reason}"
@@ -290,9 +306,12 @@ STRACE = ["strace", "-f", "-c"]
 def count_for_each(bench, peer, case, folder, counter, pattern):
     """What `counter` says is done for one message: two runs, the second with a thousand more."""
     counts = []
+    bench.transcript.note("each with a DIR of its own; a thousandth of the difference")
     for messages in (200, 1200):
         inner = tempfile.mkdtemp(prefix=os.path.basename(folder) + ".", dir=folder)
         command = bench.command(peer, case, inner, ["--count", messages])[len(bench.before):]
+        bench.transcript.folder = inner
+        bench.transcript.command([*counter, *command])
         said = subprocess.run([*counter, *command], text=True, capture_output=True, timeout=180, check=False)
         found = re.search(pattern, said.stderr)
         if said.returncode or not found:
@@ -314,6 +333,31 @@ def count_instructions(bench, peer, case, folder):
     return result
 
 
+def count_recorded(bench, path):
+    """Messages, by the file's own summary."""
+    command = [os.path.join(bench.programs, "../../tools/floe"), "bag", "info", path, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode:
+        raise LeftOut(f"its recording cannot be read: {said_first(done.stderr)}")
+    return json.loads(done.stdout)["messages"]
+
+
+def measure_mcap(bench, peer, case, folder):
+    """One recording, which is looked at and removed."""
+    arguments = case.quick_arguments if bench.quick and case.quick_arguments else case.arguments
+    size, count = arguments[:2]
+    path = os.path.join(bench.programs if case.kind == "mcap-disk" else folder, "recording.mcap")
+    try:
+        said = json.loads(run(bench, [str(word) for word in [bench.program(peer, case), path, *arguments]],
+                              bench.limit_s))
+        if count_recorded(bench, path) != count:
+            raise LeftOut("there are not as many messages in its recording as it should have")
+    finally:
+        remove(path)
+    return {"value": said["value"], "unit": "1/s", "bytes_s": size * said["value"],
+            "cpu_each": said["cpu_s"] * 1e9 / count, "cpu_gb": said["cpu_s"] * 1e9 / (size * count)}
+
+
 def measure(bench, peer, case):
     """The figures, or LeftOut."""
     try:
@@ -324,26 +368,30 @@ def measure(bench, peer, case):
 
 
 def measure_once(bench, peer, case):
+    bench.transcript.begin("")
     bench.check_patience(peer)
     if peer.name in case.left_out:
         raise LeftOut(case.left_out[peer.name])
     if peer.name == "memcpy":
         return measure_memcpy(bench, case)
-    bench.program(peer)
+    bench.program(peer, case)
     before = list_tops()
     folder = tempfile.mkdtemp(prefix="floe-peers-", dir="/dev/shm")
+    bench.transcript.begin(folder)
     daemon = None
     try:
         if peer.daemon:
-            daemon = Daemon(case, folder)
+            daemon = Daemon(case, folder, bench.transcript)
         if case.kind == "memory":
             return measure_memory(bench, peer, case, folder, daemon)
         if case.kind == "kill":
             return measure_kill(bench, peer, case, folder, daemon)
+        if case.program == "mcap":
+            return measure_mcap(bench, peer, case, folder)
         if case.kind == "instructions":
             return count_instructions(bench, peer, case, folder)
         before_s = daemon.cpu_s() if daemon else 0
-        result = json.loads(run(bench.command(peer, case, folder),
+        result = json.loads(run(bench, bench.command(peer, case, folder),
                                 bench.limit_s + bench.budget_ms(case) / 1000))
         if daemon and case.kind == "video":
             result["daemon"] = daemon.cpu_s() - before_s
@@ -361,4 +409,6 @@ def measure_once(bench, peer, case):
 def measure_memcpy(bench, case):
     command = [os.path.join(bench.programs, "peer-line"), "memcpy", "--payload", str(case.payload),
                "--budget", str(bench.budget_ms(case)), *map(str, case.arguments)]
-    return json.loads(run(command, bench.limit_s))
+    if bench.cores:
+        command += ["--cores", bench.cores]
+    return json.loads(run(bench, command, bench.limit_s))

@@ -19,6 +19,10 @@ class Peer:
     realtime: bool = True  # may run so, if asked for; not with more busy threads than cores
 
 
+# Kinds of cases that only floe and those are for who name them.
+RING_KINDS = ("ring", "ring-memory", "ring-nop")
+MCAP_KINDS = ("mcap", "mcap-disk")
+
 PEERS = [
     Peer("line", "bare cache lines", "a ring in shared memory that is never unmapped, one word to look "
          "at for each message; nobody is checked, nobody may die", "bare.c", floor=True, lends=True,
@@ -30,8 +34,10 @@ PEERS = [
     Peer("empty", "two empty programs", "two processes that open nothing", "empty.c", floor=True,
          works=("memory",)),
     Peer("floe", "floe", "linked with libfloe.a; reliable subscribers, so that nothing is lost; one loan "
-         "at a time, from 64 KiB on chunks for one hold; floe_wait does not spin (spin_ns = 1)",
-         "man/floe_publisher.3, man/floe_subscriber.3", lends=True),
+         "at a time, from 64 KiB on chunks for one hold; floe_wait does not spin (spin_ns = 1); rings: "
+         "floe_uring_init_mem in one block that is the caller's, floe_uring_exit with FLOE_URING_SAFE; recordings: "
+         "floe record --crc all, of what another process publishes",
+         "man/floe_publisher.3, man/floe_subscriber.3, man/floe_uring.3, floe-record(1)", lends=True),
     Peer("iceoryx2", "iceoryx2 0.10", "release build with LTO; services sized for the channel; no "
          "overflow, RetryUntilDelivered; who sleeps has an event service beside the data",
          "its documentation of the service builder, examples/rust/event_based_communication",
@@ -72,6 +78,19 @@ PEERS = [
          "tryClaim where the payload fits, else offer; nobody is pinned; one second of warm-up",
          "its wiki: Best Practices Guide, Configuration Options",
          works=("latency", "rate"), realtime=False, package="a JDK and mvn (io.aeron:aeron-all)"),
+    Peer("ring-liburing", "liburing", "io_uring_queue_init and io_uring_queue_exit: the kernel's memory, mapped "
+         "into the process", "io_uring_queue_init(3)", package="liburing-dev", works=RING_KINDS),
+    Peer("ring-liburing-mem", "liburing, rings in memory", "io_uring_queue_init_mem: the caller's memory, used "
+         "again at once, which the kernel may still write to", "io_uring_queue_init_mem(3)",
+         package="liburing 2.5 or newer: the one here has no io_uring_queue_init_mem", works=RING_KINDS),
+    Peer("mcap-rust", "crate mcap", "release build with LTO, BufWriter of 1 MiB; from its own memory; CRC of "
+         "chunks, not once more of the whole file", "its documentation of WriteOptions",
+         package="cargo (crate mcap)", works=MCAP_KINDS),
+    Peer("mcap-node", "npm @mcap/core", "from its own memory, writes without waiting (writeSync); CRC of chunks and "
+         "of the whole file, without a choice", "its types McapWriterOptions, IWritable",
+         package="node and npm (@mcap/core)", works=MCAP_KINDS),
+    Peer("mcap-python", "PyPI mcap", "from its own memory; CRC of chunks, not once more of the whole file",
+         "its documentation of Writer", package="python3 and pip (mcap)", works=MCAP_KINDS),
 ]
 
 
@@ -91,6 +110,8 @@ class Case:
     payload: int = 8
     rounds_max: int = 1000
     left_out: dict = field(default_factory=dict)  # peer: sentence
+    program: str = "peer"  # how the names of its programs begin
+    quick_arguments: list = None
 
 
 def size_text(size):
@@ -102,6 +123,8 @@ def size_text(size):
 
 FRAME = 1920 * 1080 * 3 // 2
 SIZES = [8, 64, 256, 1024, 4096, 16384, 65536, 262144, 1 << 20, 8 << 20]
+PINNED = {"latency", "request", "rate", "publish", "wake", "video", "memcpy",  # works that pin themselves
+          "ring", "hold", "nop"}
 KEEP_LAST = {"cyclone-shm": "its shared memory keeps the last samples only and loses the others"}
 
 
@@ -142,7 +165,7 @@ def plan():
                       "both sleep", "ns", "futex", payload=64, sleeps=True, quick=True))
     cases.append(Case("video", "video", "video", "1080p60, CPU time of all processes", "s", "futex",
                       ["--depth", 4], payload=FRAME, sleeps=True, budget_ms=10000, quick=True,
-                      rounds_max=3))
+                      rounds_max=2))
     cases.append(Case("first", "first", "first", "two fresh processes until the first message", "ns",
                       "line", payload=4096, sleeps=True, quick=True))
     cases.append(Case("memory", "memory", "stay", "resident memory of both sides, 4 KiB messages, room "
@@ -153,10 +176,41 @@ def plan():
     cases.append(Case("instructions", "instructions", "alone", "instructions for one message of 64 bytes, "
                       "all threads, without those of the kernel", "", "", payload=64, sleeps=True,
                       rounds_max=1))
+    return cases + ring_cases() + mcap_cases()
+
+
+def ring_cases():
+    cases = []
+    for count in (1, 100):
+        rings = "an io_uring of 64 entries" if count == 1 else f"each of {count} io_urings of 64 entries"
+        cases.append(Case(f"ring/{count}", "ring", "ring", f"set up and torn down, {rings}", "ns", "",
+                          ["--rings", count], program="ring", quick=count == 1, rounds_max=5))
+    for count in (1, 100):
+        rings = "an io_uring" if count == 1 else f"{count} io_urings"
+        cases.append(Case(f"ring-memory/{count}", "ring-memory", "hold", f"address space of {rings} of 64 entries",
+                          "B", "", ["--rings", count], program="ring", quick=count == 1, rounds_max=1))
+    cases.append(Case("ring-nop", "ring-nop", "nop", "a request to an io_uring that does nothing, until its "
+                      "completion was seen", "ns", "", program="ring", quick=True, rounds_max=5))
     return cases
+
+
+CHUNK = 1 << 20
+
+
+def mcap_cases():
+    return [
+        Case("mcap/256", "mcap", "mcap", "messages of 256 bytes recorded to memory (tmpfs), CRC of all", "1/s", "",
+             [256, 1_000_000, CHUNK], more_is_better=True, program="mcap", rounds_max=3, quick=True,
+             quick_arguments=[256, 100_000, CHUNK]),
+        Case("mcap/1M", "mcap", "mcap", "messages of 1 MiB recorded to memory (tmpfs), CRC of all", "1/s", "",
+             [1 << 20, 512, CHUNK], more_is_better=True, program="mcap", rounds_max=3),
+        Case("mcap-disk/1M", "mcap-disk", "mcap", "messages of 1 MiB recorded to disk until it has them (fsync), "
+             "CRC of all", "1/s", "", [1 << 20, 512, CHUNK, "--sync"], more_is_better=True, program="mcap",
+             rounds_max=2),
+    ]
 
 
 def takes_part(peer, case):
     if peer.works:
         return case.kind in peer.works
-    return True
+    return peer.name == "floe" or case.program == "peer"

@@ -12,7 +12,9 @@ STYLE = {
     "cyclone-shm": ("#2ca02c", "-"), "cyclone": ("#2ca02c", ":"), "zeromq": ("#9467bd", "-"),
     "zeromq-inproc": ("#9467bd", ":"), "nng": ("#8c564b", "-"), "mq": ("#e377c2", "-"),
     "socket": ("#ff7f0e", "-"), "pipe": ("#bcbd22", "-"), "gstreamer": ("#7f7f7f", "-"),
-    "aeron": ("#1a55ff", ":"),
+    "aeron": ("#1a55ff", ":"), "ring-liburing": ("#1f77b4", "-"), "ring-liburing-mem": ("#1f77b4", ":"),
+    "mcap-rust": ("#1f77b4", "-"), "mcap-node": ("#2ca02c", "-"),
+    "mcap-python": ("#9467bd", "-"),
 }
 
 
@@ -99,7 +101,7 @@ def draw(results, output):
                 drawn.append((f"{kind}.svg", title))
         for result in results:
             if result.case.kind not in ("rate", "wake", "request", "request-sleep", "video", "first",
-                                        "memory"):
+                                        "memory", "ring", "mcap", "mcap-disk"):
                 continue
             name = result.case.name.replace("/", "-").replace(":", "-") + ".svg"
             if draw_bars(pyplot, result, os.path.join(output, name)):

@@ -6,9 +6,11 @@ import math
 import os
 import re
 import statistics
+from dataclasses import dataclass
 
 from . import plan, plots
-from .reasons import UNKNOWN, reason_of
+from .reasons import reason_of
+from .transcript import FRESH_FOLDER
 
 
 def scaled(value, steps, digits=3):
@@ -30,6 +32,8 @@ def text(value, unit):
         return scaled(value, ((1e6, "M/s"), (1e3, "k/s"), (1, "/s")))
     if unit == "B":
         return scaled(value, ((1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")))
+    if unit == "B/s":
+        return scaled(value, ((1e9, "GB/s"), (1e6, "MB/s")))
     if unit == "s":
         return f"{value:.3f} s"
     return f"{value:.0f}"
@@ -47,12 +51,16 @@ class Row:
         self.least, self.most = (min(values), max(values)) if values else (None, None)
         self.extra = {}
         for key in ("p50", "p99", "p999", "max", "lost", "frames", "camera", "viewer", "daemon", "shared",
-                    "descriptors", "threads", "bytes", "after", "calls"):
+                    "descriptors", "threads", "bytes", "after", "calls", "open", "close", "resident", "mappings",
+                    "bytes_s", "cpu_each", "cpu_gb",
+                    "started", "begun", "receiver_open", "sender_open", "sent"):
             found = list(store.values(case, peer, key).values())
             if found:
                 self.extra[key] = statistics.median(found)
         restart = list(store.values(case, peer, "restart").values())
         self.restart = restart[-1] if restart else None
+        commands = list(store.values(case, peer, "commands").values())
+        self.commands = commands[-1] if commands else []
 
     def ratio(self, other):
         """Median of the ratios within the rounds."""
@@ -86,17 +94,20 @@ class Result:
         self.floor = next((row for row in self.measured if row.peer.name == case.floor), None)
 
     def rivals(self):
-        """Peers that are ahead of floe, by however little; floors are none."""
+        """Peers that are ahead of floe, by however little, and those less than a tenth behind it of whom the
+        rounds do not tell whether they are; floors are none. (row, ratio, sure)"""
         if not self.floe or self.case.kind == "kill":
             return []
-        ahead = []
+        found = []
         for row in self.measured:
             ratio = row.ratio(self.floe)
             if row.peer.floor or row is self.floe or not ratio:
                 continue
-            if (ratio > 1) if self.case.more_is_better else (ratio < 1):
-                ahead.append((row, ratio))
-        return ahead
+            sure = row.surely_differs(self.floe)
+            times = 1 / ratio if self.case.more_is_better else ratio
+            if times < 1 or (not sure and times < 1.1):
+                found.append((row, ratio, sure))
+        return found
 
 
 def ratio_text(ratio):
@@ -115,12 +126,21 @@ HEADS = {
     "memory": ["shared", "daemon", "descriptors", "threads"],
     "kill": ["bytes", "after"],
     "instructions": ["calls"],
+    "first": ["started", "begun", "receiver_open", "sender_open", "sent"],
+    "ring": ["open", "close"],
+    "ring-memory": ["resident", "descriptors", "mappings"],
+    "mcap": ["bytes_s", "cpu_each", "cpu_gb"],
+    "mcap-disk": ["bytes_s", "cpu_each", "cpu_gb"],
 }
 NAMES = {"p999": "p99.9", "p50": "p50", "after": "left after a restart and an orderly end",
          "daemon": "of it the daemon", "calls": "system calls", "shared": "shared files", "camera": "sender",
-         "viewer": "receiver", "p50_video": "p50 delay"}
+         "viewer": "receiver", "p50_video": "p50 delay", "started": "both started at", "begun": "sender's main at",
+         "receiver_open": "receiver opens in", "sender_open": "sender opens in", "sent": "sent at", "open": "set up", "close": "torn down",
+         "resident": "of it in memory", "bytes_s": "payload", "cpu_each": "CPU for each", "cpu_gb": "CPU for 1 GB"}
 UNITS = {"p50": "ns", "p99": "ns", "p999": "ns", "max": "ns", "camera": "s", "viewer": "s",
-         "shared": "B", "bytes": "B"}
+         "shared": "B", "bytes": "B", "open": "ns", "close": "ns", "resident": "B", "bytes_s": "B/s",
+         "cpu_each": "ns", "cpu_gb": "s", "started": "ns", "begun": "ns", "receiver_open": "ns",
+         "sender_open": "ns", "sent": "ns"}
 
 
 def extra_text(row, key):
@@ -166,26 +186,30 @@ def markdown_table(heads, lines):
     return "\n".join(out) + "\n"
 
 
-SPREAD = "Now the one is ahead, now the other: this run cannot tell."
+@dataclass
+class Behind:
+    """A peer that is ahead of floe in a case, or even with it."""
+    result: Result
+    row: Row
+    ratio: float
+    sure: bool
+    reason: str
+
+    def who(self):
+        does = "does {:.2f} times as much" if self.result.case.more_is_better else "takes {:.2f} of it"
+        unit = self.result.case.unit
+        return (f"{self.row.peer.title} {does.format(self.ratio)}: {text(self.row.median, unit)}, "
+                f"floe {text(self.result.floe.median, unit)}")
 
 
 def behind(results):
-    """(case, who is ahead, ratio, reason) wherever floe is not first."""
-    found = []
-    for result in results:
-        for row, ratio in result.rivals():
-            surely = row.surely_differs(result.floe)
-            reason = reason_of(result.case, row.peer)
-            if not surely:
-                reason = SPREAD + (f" {reason}" if reason != UNKNOWN else "")
-            found.append((result.case, row, ratio, reason))
-    return found
+    """Wherever floe is not first, or only perhaps; what is sure comes first."""
+    found = [Behind(result, row, ratio, sure, reason_of(result.case, row.peer))
+             for result in results for row, ratio, sure in result.rivals()]
+    return sorted(found, key=lambda line: not line.sure)
 
 
-def say_behind(case, row, ratio):
-    if case.more_is_better:
-        return f"{row.peer.title} does {ratio:.2f} times as much"
-    return f"{row.peer.title} takes {ratio:.2f} of it"
+EVEN = "Now the one is ahead, now the other: this run cannot tell. "
 
 
 def print_all(results, lines_behind):
@@ -200,8 +224,8 @@ def print_all(results, lines_behind):
     print("\nWhere floe is not first")
     if not lines_behind:
         print("  nowhere")
-    for case, row, ratio, reason in lines_behind:
-        print(f"  {case.title}: {say_behind(case, row, ratio)}. {reason}")
+    for line in lines_behind:
+        print(f"  {line.result.case.title}: {line.who()}. {'' if line.sure else EVEN}{line.reason}")
 
 
 def machine_text(head):
@@ -256,15 +280,48 @@ def at_a_glance(results):
     return markdown_table(["case", "floe", "best of the others", "its figure", "x floe", "floe x floor"], lines)
 
 
+OTHERS = {"heap": "Allocators", "record": "Recording"}  # benches with tables of their own
+
+
+def done_others(store, output):
+    """{name: command} of those that ran, in this run or in the one that it goes on with."""
+    return {name: store.head.get("others", {}).get(name) for name in OTHERS
+            if os.path.exists(os.path.join(output, f"{name}.txt"))}
+
+
+def command_lines(store, results, output):
+    """How each figure can be had again by hand, a list for each case that opens."""
+    set_there = [f"`{name}={value}`" for name, value in store.head.get("environment", {}).items()]
+    out = ["## Commands", "",
+           "What was run, in the root of the sources; `./run bench peers` builds the programs. Before each "
+           f"command that names it, `{FRESH_FOLDER}`; the run removes the folder afterwards. Who is pinned is "
+           "told by `--cores`; `bench/peers/README.md` says what the others do. Of the variables that floe, the "
+           "peers and their languages look at, " + ("these were set: " + ", ".join(set_there) + "."
+                                                    if set_there else "none was set.") +
+           " What a program prints as `value` is the figure of one round, unless a comment says another.", ""]
+    for result in results:
+        rows = [row for row in result.rows if row.commands]
+        if not rows:
+            continue
+        out += [f"<details><summary>{result.case.title} ({result.case.name})</summary>", "", "```sh"]
+        for row in rows:
+            out += [f"# {row.peer.title}" + ("" if row.by_round else ": left out"), *row.commands]
+        out += ["```", "", "</details>", ""]
+    for name, command in done_others(store, output).items():
+        out += [f"<details><summary>./run bench {name}</summary>", "", "```sh", command or "", "```", "",
+                "</details>", ""]
+    return out
+
+
 def write_markdown(store, results, lines_behind, drawn, path):
     out = preface(store)
-    out += ["## Where floe is not first", ""]
-    if lines_behind:
-        out += [markdown_table(["case", "ahead", "reason"],
-                               [[case.title, say_behind(case, row, ratio), reason]
-                                for case, row, ratio, reason in lines_behind])]
-    else:
-        out += ["Nowhere in this run.", ""]
+    for title, is_sure, none in (("Where floe is not first", True, "Nowhere in this run."),
+                                 ("Where it is even with another", False, "Nowhere: each row tells who is ahead.")):
+        lines = [[line.result.case.title, line.who(), line.reason] for line in lines_behind if line.sure == is_sure]
+        out += [f"## {title}", ""]
+        out += ["" if is_sure else "Now the one is ahead, now the other: this run cannot tell. The ratio is the median "
+                "of those within the rounds, the figures are medians.", ""]
+        out += [markdown_table(["case", "who, by how much", "reason"], lines)] if lines else [none, ""]
     out += ["## At a glance", "", "Medians of the rounds.", "", at_a_glance(results)]
     out += ["`x floe` and `x floor` are medians of the ratios within the rounds. Floors are no peers: "
             "they keep no promise to anybody.", ""]
@@ -278,13 +335,13 @@ def write_markdown(store, results, lines_behind, drawn, path):
             out += [markdown_table(*table(result))]
         out += [f"- {row.peer.title}: left out, {row.reason}." for row in result.left_out]
         out += [""] if result.left_out else []
-    for name, title in (("heap", "Allocators"), ("record", "Recording")):
-        text_path = os.path.join(os.path.dirname(path), f"{name}.txt")
-        if os.path.exists(text_path):
-            with open(text_path, encoding="utf-8") as file:
-                out += [f"## {title}: ./run bench {name}", "", "```", file.read().rstrip(), "```", ""]
+    output = os.path.dirname(path)
+    for name in done_others(store, output):
+        with open(os.path.join(output, f"{name}.txt"), encoding="utf-8") as file:
+            out += [f"## {OTHERS[name]}: ./run bench {name}", "", "```", file.read().rstrip(), "```", ""]
     out += ["## Settings", "", markdown_table(["peer", "settings", "after"],
             [[peer.title, peer.settings, peer.source] for peer in plan.PEERS])]
+    out += command_lines(store, results, output)
     with open(path, "w", encoding="utf-8") as file:
         file.write("\n".join(out).replace("\n\n\n", "\n\n"))
 
@@ -296,11 +353,12 @@ def write_json(store, results, lines_behind, path):
             rows.append({"case": result.case.name, "peer": row.peer.name, "unit": result.case.unit,
                          "left_out": row.reason, "rounds": row.by_round, "least": row.least,
                          "median": row.median, "most": row.most, "ratio_floe": row.ratio(result.floe),
-                         "ratio_floor": row.ratio(result.floor), **row.extra})
+                         "ratio_floor": row.ratio(result.floor), "commands": row.commands, **row.extra})
     with open(path, "w", encoding="utf-8") as file:
-        json.dump({"head": store.head, "rows": rows,
-                   "behind": [{"case": case.name, "peer": row.peer.name, "ratio": ratio}
-                              for case, row, ratio, _ in lines_behind]}, file, indent=1)
+        json.dump({"head": store.head, "commands": done_others(store, os.path.dirname(path)), "rows": rows,
+                   "behind": [{"case": line.result.case.name, "peer": line.row.peer.name, "ratio": line.ratio,
+                               "sure": line.sure, "reason": line.reason} for line in lines_behind]},
+                  file, indent=1)
 
 
 def write(store, cases, peers, output):
