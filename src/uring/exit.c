@@ -54,9 +54,13 @@ static int detach_block(void *base, size_t size)
 
 static int detach(struct io_uring *ring, const struct layout *l)
 {
-	int r = detach_block(ring->sq.sqes, l->sqes_size);
+	struct block blocks[2];
+	unsigned count = layout_blocks(blocks, l, ring);
+	int r = 0;
 
-	return r < 0 ? r : detach_block(ring->sq.ring_ptr, l->rings_size);
+	for (unsigned i = 0; i < count && r == 0; i++)
+		r = detach_block(blocks[i].base, blocks[i].size);
+	return r;
 }
 
 /* The smallest ring there is takes the place of this one; then the old one is nobody's. */
@@ -90,10 +94,12 @@ static int resize(struct io_uring *ring)
 /* The pages are a child's again, as all others. */
 static void close_ring(struct io_uring *ring, const struct layout *l)
 {
+	struct block blocks[2];
+	unsigned count = layout_blocks(blocks, l, ring);
 	int tombstone = tombstone_take(ring);
 
-	(void)os->advise(ring->sq.sqes, l->sqes_size, MADV_DOFORK);
-	(void)os->advise(ring->sq.ring_ptr, l->rings_size, MADV_DOFORK);
+	for (unsigned i = 0; i < count; i++)
+		(void)os->advise(blocks[i].base, blocks[i].size, MADV_DOFORK);
 	os->close(ring->ring_fd);
 	os_close_fdp(&tombstone);
 	memset(ring, 0, sizeof(*ring));

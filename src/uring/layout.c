@@ -86,3 +86,16 @@ void layout_of(struct layout *ret_layout, const struct io_uring *ring)
 	*ret_layout = (struct layout){.sq = ring->sq.ring_entries, .cq = ring->cq.ring_entries};
 	measure(ret_layout, ring->flags);
 }
+
+unsigned layout_blocks(struct block ret[2], const struct layout *l, const struct io_uring *ring)
+{
+	unsigned char *sqes = (unsigned char *)ring->sq.sqes;
+	unsigned char *rings = ring->sq.ring_ptr;
+
+	ret[0] = (struct block){sqes, l->sqes_size};
+	ret[1] = (struct block){rings, l->rings_size};
+	if (sqes + l->sqes_size != rings)
+		return 2;
+	ret[0].size += l->rings_size;
+	return 1;
+}

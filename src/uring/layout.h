@@ -40,4 +40,14 @@ int layout_plan(struct layout *ret_layout, unsigned entries, const struct io_uri
 /* Of a ring that is there. */
 void layout_of(struct layout *ret_layout, const struct io_uring *ring);
 
+/* Memory of a ring that is one piece. */
+struct block {
+	unsigned char *base;
+	size_t size;
+};
+
+/* One where the two blocks adjoin, as in memory of floe_uring_init_mem, else two; how many. */
+unsigned layout_blocks(struct block ret_blocks[2], const struct layout *layout,
+		       const struct io_uring *ring);
+
 #endif

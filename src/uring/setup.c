@@ -28,11 +28,6 @@ static_assert(sizeof(struct io_uring) == 216, "liburing 2.3 to 2.15");
 /* The last member of both is the address; it had another name in liburing 2.3. */
 #define USER_ADDRESS 32
 
-struct block {
-	unsigned char *base;
-	size_t size;
-};
-
 FLOE_PUBLIC int floe_uring_memory_sizes(unsigned entries, const struct io_uring_params *params,
 					size_t *ret_sqes_size, size_t *ret_rings_size)
 {
@@ -194,6 +189,16 @@ static void fill(struct io_uring *ring, int fd, const struct io_uring_params *p,
 	ring->enter_ring_fd = fd;
 }
 
+/* A child of private memory would see a copy, one of shared memory would drive the ring. */
+static void keep_from_children(const struct io_uring *ring, const struct layout *l)
+{
+	struct block blocks[2];
+	unsigned count = layout_blocks(blocks, l, ring);
+
+	for (unsigned i = 0; i < count; i++)
+		(void)os->advise(blocks[i].base, blocks[i].size, MADV_DONTFORK);
+}
+
 static int init(unsigned entries, struct io_uring *ring, struct io_uring_params *params,
 		const struct block *sqes, const struct block *rings, const struct layout *l)
 {
@@ -209,10 +214,8 @@ static int init(unsigned entries, struct io_uring *ring, struct io_uring_params 
 		os->close(fd);
 		return -EPROTO;
 	}
-	/* A child of private memory would see a copy, one of shared memory would drive the ring. */
-	(void)os->advise(sqes->base, l->sqes_size, MADV_DONTFORK);
-	(void)os->advise(rings->base, l->rings_size, MADV_DONTFORK);
 	fill(ring, fd, &p, sqes, rings);
+	keep_from_children(ring, l);
 	*params = p;
 	return (int)(l->sqes_size + l->rings_size);
 }

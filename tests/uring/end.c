@@ -132,6 +132,46 @@ static void by_default_memory_is_safe_at_once(void)
 	expect_quiet_after(FLOE_URING_SAFE, KINDS, 0);
 }
 
+/* Entries in one kind of memory, the rest in another right behind it: what lets go of one kind does not of
+ * the other. */
+static unsigned char *make_both_kinds(bool is_private_first)
+{
+	unsigned char *base = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	expect(base != MAP_FAILED);
+	expect(mmap(base + (is_private_first ? PAGE : 0), PAGE, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED);
+	return base;
+}
+
+static void blocks_of_two_kinds_side_by_side_are_both_safe(void)
+{
+	unsigned char *bases[8];
+	struct io_uring ring;
+
+	need_rings();
+	expect_equal(pipe2(never, O_CLOEXEC), 0);
+	for (size_t i = 0; i < TEST_COUNT(bases); i++) {
+		struct io_uring_params params = with(0);
+
+		bases[i] = make_both_kinds(i % 2);
+		expect(floe_uring_init_split(8, &ring, &params, bases[i], PAGE, bases[i] + PAGE,
+					     PAGE) > 0);
+		begin(&ring, READS);
+		expect_equal(floe_uring_exit(&ring, FLOE_URING_SAFE), 0);
+		memset(bases[i], MARK, 2 * PAGE);
+	}
+	sleep_ms(QUIET_MS);
+	for (size_t i = 0; i < TEST_COUNT(bases); i++) {
+		for (size_t at = 0; at < 2 * PAGE; at++)
+			expect_equal(bases[i][at], MARK);
+		munmap(bases[i], 2 * PAGE);
+	}
+	close(never[0]);
+	close(never[1]);
+}
+
 static void detached_memory_is_safe_at_once(void)
 {
 	need_rings();
@@ -434,6 +474,7 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		TEST(a_ring_that_is_only_closed_goes_on_writing),
 		TEST(by_default_memory_is_safe_at_once),
+		TEST(blocks_of_two_kinds_side_by_side_are_both_safe),
 		TEST(detached_memory_is_safe_at_once),
 		TEST(a_ring_that_moved_away_leaves_safe_memory),
 		TEST(memory_is_safe_when_the_kernel_was_waited_for),
