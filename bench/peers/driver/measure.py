@@ -25,7 +25,7 @@ class TooLong(LeftOut):
     """It was ended."""
 
 
-LIMIT_S, LIMIT_QUICK_S = 20, 6  # beside the budget
+LIMIT_S, LIMIT_QUICK_S = 12, 6  # beside the budget
 # Times; a peer that does not come to an end is not waited for in each case.
 TOO_LONG_MAX, TOO_LONG_MAX_QUICK = 6, 2
 
