@@ -348,8 +348,8 @@ def measure_mcap(bench, peer, case, folder):
     size, count = arguments[:2]
     path = os.path.join(bench.programs if case.kind == "mcap-disk" else folder, "recording.mcap")
     try:
-        said = json.loads(run(bench, [str(word) for word in [bench.program(peer, case), path, *arguments]],
-                              bench.limit_s))
+        command = [bench.program(peer, case), path, *arguments, *(["--dir", folder] if peer.name == "floe" else [])]
+        said = json.loads(run(bench, [str(word) for word in command], bench.limit_s))
         if count_recorded(bench, path) != count:
             raise LeftOut("there are not as many messages in its recording as it should have")
     finally:

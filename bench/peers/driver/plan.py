@@ -203,9 +203,9 @@ def mcap_cases():
              [256, 300_000, CHUNK], more_is_better=True, program="mcap", rounds_max=3, quick=True,
              quick_arguments=[256, 100_000, CHUNK]),
         Case("mcap/1M", "mcap", "mcap", "messages of 1 MiB recorded to memory (tmpfs), CRC of all", "1/s", "",
-             [1 << 20, 256, CHUNK], more_is_better=True, program="mcap", rounds_max=3),
+             [1 << 20, 512, CHUNK], more_is_better=True, program="mcap", rounds_max=3),
         Case("mcap-disk/1M", "mcap-disk", "mcap", "messages of 1 MiB recorded to disk until it has them (fsync), "
-             "CRC of all", "1/s", "", [1 << 20, 256, CHUNK, "--sync"], more_is_better=True, program="mcap",
+             "CRC of all", "1/s", "", [1 << 20, 512, CHUNK, "--sync"], more_is_better=True, program="mcap",
              rounds_max=2),
     ]
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Usage: mcap-floe FILE SIZE COUNT CHUNK [--sync]. COUNT messages of SIZE bytes by floe record, in chunks of
+"""Usage: mcap-floe FILE SIZE COUNT CHUNK [--sync] [--dir DIR]. COUNT messages of SIZE bytes by floe record, in chunks of
 CHUNK bytes, without compression, with the CRC of all. They come from another process (bench/source), which
 is never more than half a ring ahead of what is written; CPU time is that of the recorder's process, from its
 start to its end."""
@@ -19,9 +19,9 @@ PATIENCE_S = 20
 
 
 def holds_ring(pid, folder):
-    """It has mapped what the source publishes, so nothing is lost from now on."""
+    """It has mapped what the source publishes: the time that it takes to start is not measured."""
     with open(f"/proc/{pid}/maps", encoding="ascii", errors="replace") as file:
-        return any(folder in line and "/bench" in line for line in file)
+        return any(folder in line and "/bench/pub." in line for line in file)
 
 
 def wait_for_ring(recorder, folder):
@@ -44,7 +44,7 @@ def record(folder, path, size, count, chunk, sync):
     if not source.stdout.readline():
         sys.exit("mcap-floe: the source did not start")
     recorder = start(["tools/floe-record", "-o", path, "bench", "--count", count, "--chunk", chunk, "--crc", "all",
-                      "--json", "--quiet"], env=environment)
+                      "--history", depth, "--json", "--quiet"], env=environment)
     wait_for_ring(recorder, folder)
     print(recorder.pid, file=source.stdin, flush=True)
     began = float(source.stdout.readline())
@@ -59,7 +59,8 @@ def record(folder, path, size, count, chunk, sync):
     return {"value": count / seconds, "seconds": seconds, "cpu_s": said["cpu_seconds"]}
 
 
-where = tempfile.mkdtemp(prefix="floe-mcap-", dir="/dev/shm")
+where = tempfile.mkdtemp(prefix="domains-", dir=sys.argv[sys.argv.index("--dir") + 1] if "--dir" in sys.argv
+                         else "/dev/shm")
 try:
     print(json.dumps(record(where, sys.argv[1], *map(int, sys.argv[2:5]), "--sync" in sys.argv)))
 finally:
