@@ -526,6 +526,27 @@ FLOE_PUBLIC int floe_shared_sample_unref(struct floe_shared_sample *shared);
  */
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub);
 
+/* As struct futex_waitv of futex_waitv(2), which io_uring's IORING_OP_FUTEX_WAITV takes as well. */
+struct floe_word {
+	uint64_t value; /* wait while it is this */
+	uint64_t address;
+	uint32_t flags;
+	uint32_t reserved;
+};
+
+/*
+ * For who waits in a way of his own: the words of which one changes and is woken when floe_take has
+ * something to say, 2 to 128 of them. Wait once until any is woken or is not its value any more, which
+ * the kernel sees if it happened before; then take until nothing is there, and ask for the words again.
+ * The list is the subscriber's, until the next call or its end, which wakes who waits. Unlike with a
+ * descriptor takes and releases stay as fast as they are, and publishers, after each call, make
+ * one or two system calls more. floe_uring_prep_topic does all this for a ring.
+ *   how many; 0 do not wait: there is something; -EINVAL; -ENOMEM; -EOPNOTSUPP membarrier(2) is
+ *   missing, and so publishers could miss that somebody waits: floe_subscriber_fd serves
+ */
+FLOE_PUBLIC int floe_subscriber_words(struct floe_subscriber *sub,
+				      const struct floe_word **ret_words);
+
 /*
  * Pipeline
  */

@@ -111,9 +111,14 @@ FLOE_PUBLIC int floe_uring_tombstone(struct io_uring *ring, unsigned files);
 
 /*
  * Prepares a request that completes when floe_take has something to say: topics, sockets, files and
- * timers in one io_uring_wait_cqe(3). It is a poll of floe_subscriber_fd, for any ring; set the user
- * data afterwards. When it has completed take until nothing is there, and prepare it again.
- *   0; < 0: what floe_subscriber_fd says, and the request completes at once
+ * timers in one io_uring_wait_cqe(3), of any ring. It waits on the futex words of all publishers of
+ * the topic (IORING_OP_FUTEX_WAITV, Linux 6.7) and takes no descriptor; elsewhere it is a poll of
+ * floe_subscriber_fd. Set the user data afterwards, and submit it before the next one of this
+ * subscriber is prepared; one at a time is enough.
+ *
+ * When it has completed, with whatever result, take until nothing is there and prepare it again.
+ * Closing the subscriber completes it: then do not. Cancelled like any request.
+ *   0; < 0: what floe_subscriber_words and floe_subscriber_fd say, and the request completes at once
  */
 FLOE_PUBLIC int floe_uring_prep_topic(struct io_uring_sqe *sqe, struct floe_subscriber *sub);
 

@@ -213,6 +213,7 @@ static void close_shares(struct subscriber *sub)
 /* Undoes what was done so far, in reverse. */
 static void end(struct subscription *s)
 {
+	words_close(s->words);
 	descriptor_close(s->descriptor);
 	if (s->tables) {
 		close_shares(&s->subscriber);
@@ -304,6 +305,8 @@ void subscription_close(struct subscription *s)
 	if (!s)
 		return;
 	if (atomic_load_explicit(&s->owners, memory_order_relaxed) > 1) {
+		words_close(s->words);
+		s->words = NULL;
 		descriptor_close(s->descriptor);
 		s->descriptor = NULL;
 		subscriber_retire(&s->subscriber);
@@ -495,6 +498,32 @@ FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
 		return subscription_get_fd(s);
 	r = refuse(sub);
 	return r < 0 ? r : floe_subscriber_fd(sub);
+}
+
+static int list_words(struct subscription *s, const struct floe_word **ret)
+{
+	int r = s->words ? 0 : words_open(&s->words);
+
+	if (r == 0)
+		r = words_list(s->words, &s->subscriber);
+	if (r > 0)
+		*ret = s->words->list;
+	return r;
+}
+
+FLOE_PUBLIC int floe_subscriber_words(struct floe_subscriber *sub, const struct floe_word **ret)
+{
+	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+	int r = ret ? 1 : -EINVAL;
+
+	if (safe)
+		return safe_leave(safe, floe_subscriber_words(safe->port, ret));
+	if (r > 0 && !s)
+		r = refuse(sub);
+	if (r < 0)
+		return r;
+	return s ? list_words(s, ret) : floe_subscriber_words(sub, ret);
 }
 
 FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,

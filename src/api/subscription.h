@@ -8,6 +8,7 @@
 
 #include "api/descriptor.h"
 #include "api/safe.h"
+#include "api/words.h"
 #include "channel/subscriber.h"
 #include "registry/feeds.h"
 #include "registry/node.h"
@@ -26,6 +27,7 @@ struct subscription {
 	void *tables;
 	struct origins *origins;       /* NULL until something relayed was met */
 	struct descriptor *descriptor; /* NULL until somebody asked for it */
+	struct words *words;           /* the same */
 	uint64_t history;
 	bool joining;
 	struct floe_error *error;    /* while opening */

@@ -1047,8 +1047,8 @@ static int sleep_once(struct subscriber *sub, int64_t until_ns)
 		os->sleep_ns(SLICE_NS / 10); /* before Linux 5.16, and more than one word */
 		r = 0;
 	}
-	/* Who waits by a descriptor, or in another thread, sleeps on. */
-	store_relaxed(&sub->port->sleeping, --sub->asleep || sub->polled);
+	/* Who waits by a descriptor, by himself, or in another thread, sleeps on. */
+	store_relaxed(&sub->port->sleeping, --sub->asleep || sub->polled || sub->awaited);
 	if (r == -ETIMEDOUT && sub->look_ns < LOOK_NS)
 		sub->look_ns *= 2;
 	note_omens(sub);

@@ -165,6 +165,7 @@ struct subscriber {
 
 	uint32_t parts_max; /* so many are wanted at once, or none; 0: one after the other */
 	bool within;        /* a message was taken in part: its feed is the next to be asked */
+	bool awaited;       /* its program waits by itself, or did: it is as if asleep */
 	struct part_taken *parts; /* [holds_max] */
 
 	struct share *shares; /* [holds_max], channel/share.h */

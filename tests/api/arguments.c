@@ -61,6 +61,7 @@ static void refuse_subscriber(void *bad)
 {
 	struct floe_subscriber *sub = bad;
 	struct floe_subscriber_counts counts;
+	const struct floe_word *words;
 	struct floe_sample sample;
 
 	mark(&sample, sizeof(sample));
@@ -69,6 +70,7 @@ static void refuse_subscriber(void *bad)
 	floe_release(sub, &sample);
 	expect_equal(floe_wait(sub, -1), -EINVAL);
 	expect_equal(floe_subscriber_fd(sub), -EINVAL);
+	expect_equal(floe_subscriber_words(sub, &words), -EINVAL);
 	expect_equal(floe_subscriber_count(sub, &counts, sizeof(counts)), -EINVAL);
 	expect_equal(floe_sample_publisher(sub, &sample), -EINVAL);
 	floe_subscriber_close(sub);

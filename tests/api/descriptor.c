@@ -8,15 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -25,6 +21,7 @@
 #include <unistd.h>
 
 #include "asleep.h"
+#include "forbidden.h"
 #include "peer.h"
 #include "steps.h"
 
@@ -734,29 +731,13 @@ static void closing_closes_it(void)
  * Without io_uring
  */
 
-/* From here on this process's io_uring_setup(2) says so. */
-static void forbid_io_uring(uint32_t error)
-{
-	struct sock_filter program[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = {COUNT(program), program};
-
-	expect_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
-		skip("this kernel has no seccomp filters");
-}
-
 static void expect_a_timer_that_serves(uint32_t error)
 {
 	struct floe_publisher *pub = publisher("fd", NULL);
 	struct floe_subscriber *sub = subscriber("fd", NULL);
 	int fd;
 
-	forbid_io_uring(error);
+	forbid(SYS_io_uring_setup, error);
 	publish(pub, 8, 0);
 	fd = floe_subscriber_fd(sub);
 	expect(fd >= 0);
@@ -794,7 +775,7 @@ static void the_timer_sleeps_between_two_looks(void)
 	int64_t begin;
 	int fd;
 
-	forbid_io_uring(EPERM);
+	forbid(SYS_io_uring_setup, EPERM);
 	/* Before the timer begins: a process that stands still behind that finds its first look due. */
 	begin = now_ns();
 	fd = floe_subscriber_fd(sub);

@@ -7,20 +7,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
 #include <linux/magic.h>
-#include <linux/seccomp.h>
 #include <signal.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "api/forbidden.h"
 #include "uring/place.h"
 
 #define SIZE (4 * PAGE)
@@ -135,27 +132,11 @@ static void blocks_that_overlap_are_refused(void)
 	place_end(&place);
 }
 
-/* From here on this process's io_uring_setup(2) says so. */
-static void answer_setup_with(uint32_t error)
-{
-	struct sock_filter program[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog filter = {TEST_COUNT(program), program};
-
-	expect_equal(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
-		skip("this kernel has no seccomp filters");
-}
-
 static void too_little_memory_is_found_without_asking_the_kernel(void)
 {
 	struct place place = place_make(PRIVATE, SIZE);
 
-	answer_setup_with(EPERM);
+	forbid(SYS_io_uring_setup, EPERM);
 	expect_equal(refuse(64, 0, place.base, 2 * PAGE - 1), -ENOMEM);
 	expect_equal(refuse(256, 0, place.base, SIZE), -ENOMEM);
 	expect_equal(refuse(64, FLOE_URING_NO_SQARRAY, place.base, 2 * PAGE - 1), -ENOMEM);
@@ -169,7 +150,7 @@ static void the_kernels_own_lack_of_memory_is_told_apart(void)
 {
 	struct place place = place_make(PRIVATE, SIZE);
 
-	answer_setup_with(ENOMEM);
+	forbid(SYS_io_uring_setup, ENOMEM);
 	expect_equal(refuse(64, 0, place.base, SIZE), -EDQUOT);
 	expect(place_is(&place, 0xab));
 	place_end(&place);
@@ -179,7 +160,7 @@ static void a_kernel_that_is_too_old_is_named(void)
 {
 	struct place place = place_make(PRIVATE, SIZE);
 
-	answer_setup_with(EINVAL);
+	forbid(SYS_io_uring_setup, EINVAL);
 	expect_equal(refuse(64, 0, place.base, SIZE), -EOPNOTSUPP);
 	expect(strstr(floe_uring_explain(-EOPNOTSUPP), "Linux 6.5"));
 	expect(place_is(&place, 0xab));
@@ -190,7 +171,7 @@ static void without_io_uring_that_is_said(void)
 {
 	struct place place = place_make(PRIVATE, SIZE);
 
-	answer_setup_with(ENOSYS);
+	forbid(SYS_io_uring_setup, ENOSYS);
 	expect_equal(refuse(64, 0, place.base, SIZE), -ENOSYS);
 	expect(place_is(&place, 0xab));
 	place_end(&place);
