@@ -286,6 +286,14 @@ const struct bench_case plan[] = {
 	 .payload = 8,
 	 .floor = "wake/futex",
 	 .ratio_max = FD_RATIO},
+#ifdef BENCH_RING
+	{.name = "wake/ring",
+	 .what = "publish to a ring of the program, 8 bytes",
+	 .kind = &wake_ring,
+	 .payload = 8,
+	 .floor = "wake/futex",
+	 .ratio_max = FD_RATIO},
+#endif
 	{.name = "wake/event",
 	 .what = "notify to floe_listener_wait, taken",
 	 .kind = &wake_event,

@@ -14,6 +14,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifdef BENCH_RING
+#include <floe/uring.h>
+#endif
+
 #include "pair.h"
 #include "series.h"
 #include "session.h"
@@ -36,6 +40,7 @@ enum way {
 	WAY_FLOE,
 	WAY_FD,
 	WAY_FD_TAKE,
+	WAY_RING,
 	WAY_EVENT
 };
 
@@ -47,6 +52,9 @@ struct wake {
 	struct floe_subscriber *sub;
 	struct floe_notifier *notifier;
 	struct floe_listener *listener;
+#ifdef BENCH_RING
+	struct io_uring ring; /* of the second process */
+#endif
 	int state_fd; /* /proc/<pid>/stat of the second process */
 	struct pair pair;
 	struct series events;
@@ -78,6 +86,30 @@ static void sleep_fd(struct wake *w)
 	if (result != 1)
 		fail("poll: %s", result ? strerror(errno) : "nothing came");
 }
+
+#ifdef BENCH_RING
+static void open_queue(struct wake *w)
+{
+	int r = io_uring_queue_init(8, &w->ring,
+				    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+
+	if (r < 0)
+		fail("io_uring: %s", strerror(-r));
+}
+
+/* In one call: the request is prepared when the last message has been taken. */
+static void sleep_ring(struct wake *w)
+{
+	struct io_uring_cqe *cqe;
+	int r = floe_uring_prep_topic(io_uring_get_sqe(&w->ring), w->sub);
+
+	if (r == 0)
+		r = io_uring_submit_and_wait(&w->ring, 1);
+	if (r < 0 || io_uring_peek_cqe(&w->ring, &cqe) < 0)
+		fail("io_uring: %s", r < 0 ? strerror(-r) : "nothing came");
+	io_uring_cqe_seen(&w->ring, cqe);
+}
+#endif
 
 /* Until a notification is in hand; before the first one it hears that there is a notifier. */
 static void sleep_event(struct wake *w)
@@ -121,12 +153,16 @@ static void serve_second(void *state)
 			sleep_floe(w);
 		else if (w->way == WAY_EVENT)
 			sleep_event(w);
+#ifdef BENCH_RING
+		else if (w->way == WAY_RING)
+			sleep_ring(w);
+#endif
 		else
 			sleep_fd(w);
 		awake_ns = now_ns();
 		if (w->way == WAY_FLOE || w->way == WAY_FD_TAKE)
 			awake_ns = take_one(w);
-		else if (w->way == WAY_FD)
+		else if (w->way == WAY_FD || w->way == WAY_RING)
 			(void)take_one(w);
 		atomic_store(&w->shared->awake_ns, awake_ns);
 	}
@@ -141,6 +177,10 @@ static void *open_second(void *argument)
 	else if (w->way != WAY_FUTEX)
 		w->sub = topic_subscriber(w->c->name, "wake",
 					  &(struct floe_subscriber_options){.spin_ns = 1});
+#ifdef BENCH_RING
+	if (w->way == WAY_RING)
+		open_queue(w);
+#endif
 	return w;
 }
 
@@ -150,6 +190,10 @@ static void close_second(void *state)
 
 	floe_subscriber_close(w->sub);
 	floe_listener_close(w->listener);
+#ifdef BENCH_RING
+	if (w->way == WAY_RING)
+		io_uring_queue_exit(&w->ring);
+#endif
 }
 
 static const struct pair_role role_second = {open_second, serve_second, close_second};
@@ -208,6 +252,13 @@ static void *open_fd_take(const struct bench_case *c, const struct bench_setup *
 {
 	return open_wake(c, setup, WAY_FD_TAKE);
 }
+
+#ifdef BENCH_RING
+static void *open_ring(const struct bench_case *c, const struct bench_setup *setup)
+{
+	return open_wake(c, setup, WAY_RING);
+}
+#endif
 
 static bool is_asleep(struct wake *w)
 {
@@ -312,3 +363,6 @@ KIND(floe);
 KIND(fd);
 KIND(fd_take);
 KIND(event);
+#ifdef BENCH_RING
+KIND(ring);
+#endif

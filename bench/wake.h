@@ -20,6 +20,10 @@ extern const struct bench_kind wake_floe;
 extern const struct bench_kind wake_fd;
 extern const struct bench_kind wake_fd_take;
 
+/* The same to a process in io_uring_submit_and_wait, with floe_uring_prep_topic. Where there is
+ * liburing (BENCH_RING). */
+extern const struct bench_kind wake_ring;
+
 /* floe_notify to a process in floe_listener_wait, until it is awake. */
 extern const struct bench_kind wake_event;
 
