@@ -338,7 +338,10 @@ int output_patch(struct output *output, uint64_t position, const void *bytes, si
 	block = aligned_alloc(OUTPUT_ALIGN_MAX, 2 * (size_t)OUTPUT_ALIGN_MAX);
 	if (!block)
 		return -ENOMEM;
-	r = read_all(output->fd, block, end - begin, begin);
+	/* Whole blocks need not be read before. */
+	r = begin < position || end > position + size
+		    ? read_all(output->fd, block, end - begin, begin)
+		    : 0;
 	if (r == 0) {
 		memcpy(block + (position - begin), bytes, size);
 		r = write_all(output->fd, block, end - begin, begin);

@@ -8,6 +8,9 @@
 #include "crc.h"
 #include "mcap_layout.h"
 
+/* Longer than any file, and no number that another one makes overflow. */
+#define GUARD_LENGTH (UINT64_C(1) << 62)
+
 static int write_header(struct writer *writer)
 {
 	static const char library[] = "floe " FLOE_VERSION;
@@ -222,6 +225,39 @@ static uint32_t find_crc(const struct writer *writer, const struct chunk *chunk)
 	return chunk->payload ? crc_add(crc, chunk->payload, chunk->payload_size) : crc;
 }
 
+/* A record of one block, so that it can be written again without being read. */
+static size_t guard_size(const struct writer *writer)
+{
+	uint32_t align = writer->output.align;
+
+	return align < MCAP_RECORD_SIZE ? MCAP_RECORD_SIZE : align;
+}
+
+static int raise_guard(struct writer *writer)
+{
+	unsigned char guard[OUTPUT_ALIGN_MAX] = {0};
+	int r = output_fill(&writer->output, 0);
+
+	if (r < 0)
+		return r;
+	(void)put_record(guard, MCAP_VOID, GUARD_LENGTH);
+	writer->guard = writer->output.position;
+	return output_put(&writer->output, guard, guard_size(writer));
+}
+
+/* What it hid has been checked. On a full disk it may have been cut off. */
+static int lift_guard(struct writer *writer)
+{
+	unsigned char guard[OUTPUT_ALIGN_MAX] = {0};
+	uint64_t position = writer->guard;
+
+	writer->guard = 0;
+	if (position == 0 || position >= writer->output.position)
+		return 0;
+	(void)put_record(guard, MCAP_VOID, guard_size(writer) - MCAP_RECORD_SIZE);
+	return output_patch(&writer->output, position, guard, guard_size(writer));
+}
+
 /* Large parts are written from where they lie, in front of them goes what is small. */
 static int write_plain(struct writer *writer, struct chunk *chunk, struct catalog_chunk *ret)
 {
@@ -230,8 +266,10 @@ static int write_plain(struct writer *writer, struct chunk *chunk, struct catalo
 	size_t ahead = head.size + (chunk->payload ? chunk->size : 0);
 	const void *large = chunk->payload ? chunk->payload : chunk->bytes;
 	size_t size = chunk->payload ? chunk->payload_size : chunk->size;
-	int r = output_fill(output, ahead);
+	int r = chunk->is_whole && !writer->guard ? raise_guard(writer) : 0;
 
+	if (r == 0)
+		r = output_fill(output, ahead);
 	ret->offset = output->position;
 	if (r == 0)
 		r = output_put(output, head.bytes, head.size);
@@ -331,7 +369,7 @@ static int check_written(struct writer *writer)
 	for (struct chunk *chunk = writer->written; chunk && r == 0; chunk = chunk->next)
 		if (chunk->is_whole && !chunk->is_whole(writer->user, chunk))
 			r = make_void(writer, chunk);
-	return r;
+	return r < 0 ? r : lift_guard(writer);
 }
 
 static int flush(struct writer *writer)

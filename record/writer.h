@@ -7,6 +7,11 @@
  *
  * What was flushed is whole: a process that is killed leaves a file that repair can end. When the
  * disk is full the file is ended with what fits.
+ *
+ * A payload that lies elsewhere may change while it is written, has no CRC, and is looked at afterwards.
+ * So the first one since the last flush has a guard in front of it, a record that says to be longer
+ * than any file; repair ends the file there. When all were found whole, or made void, the guard says
+ * how long it is. That is one more small write for each flush.
  */
 
 #include <stdint.h>
@@ -40,6 +45,8 @@ struct writer {
 	size_t parts_max;
 	struct chunk *written; /* in order, until they are flushed */
 	struct chunk **written_end;
+	/* Where the record is that hides what follows until it has been checked; 0: nothing is hidden. */
+	uint64_t guard;
 	uint64_t lost; /* messages that were not whole when they were written, or had no room */
 	int error;     /* the first failure of a write: from then on the file can only be ended */
 	void (*release)(void *user, struct chunk *chunk);

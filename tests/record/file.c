@@ -161,6 +161,7 @@ static void a_reader_begins_and_ends_where_it_is_told(void)
  */
 
 #define LARGE (100000u)
+#define ROOM (32 * OUTPUT_ALIGN_MAX)
 
 static uint64_t torn;
 
@@ -171,7 +172,8 @@ static bool ask(void *user, struct chunk *chunk)
 }
 
 /* At an offset that O_DIRECT can write from, and at one that it cannot. */
-static void refer(struct writer *writer, const unsigned char *payload, uint64_t at)
+static void refer_and_ask(struct writer *writer, const unsigned char *payload, uint64_t at,
+			  bool (*is_whole)(void *user, struct chunk *chunk))
 {
 	struct chunk *chunk = chunk_open(4096);
 	struct chunk_message message = {
@@ -185,9 +187,14 @@ static void refer(struct writer *writer, const unsigned char *payload, uint64_t 
 
 	expect(chunk);
 	expect_equal(chunk_refer(chunk, &message), 0);
-	chunk->is_whole = ask;
+	chunk->is_whole = is_whole;
 	chunk->sequence = at;
 	expect_equal(writer_add_chunk(writer, chunk), 0);
+}
+
+static void refer(struct writer *writer, const unsigned char *payload, uint64_t at)
+{
+	refer_and_ask(writer, payload, at, ask);
 }
 
 static uint64_t read_large(int fd, const unsigned char *payload)
@@ -247,6 +254,73 @@ static void a_payload_that_was_overwritten_is_not_in_the_file(void)
 		write_large(open_tmpfs_file(), which[i]);
 		write_large(open_disk_file(), which[i]);
 	}
+}
+
+/* What a recorder leaves that is killed right now, once it was repaired. */
+static uint64_t count_after_repair(int fd)
+{
+	int copy = copy_of(fd, size_of(fd));
+	struct repair repair;
+
+	expect_equal(repair_run(&repair, copy, READER_MEMORY_MAX, false), 0);
+	expect_equal(count_faults(copy, NULL), 0);
+	close(copy);
+	return repair.messages;
+}
+
+static int watched; /* the file */
+static uint64_t asked;
+
+/* All that was flushed before is there, and nothing of what has just been written. */
+static bool ask_and_look(void *user, struct chunk *chunk)
+{
+	(void)user;
+	(void)chunk;
+	expect_equal(count_after_repair(watched), asked - asked % 4);
+	asked++;
+	return true;
+}
+
+/* As any other program opens it: not around the page cache. */
+static int open_again(int fd)
+{
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void kill_and_repair(int fd)
+{
+	unsigned char *payload = aligned_alloc(OUTPUT_ALIGN_MAX, ROOM);
+	struct writer writer;
+	bool is_whole;
+
+	expect(payload != NULL);
+	fill_payload(payload, ROOM, 5);
+	watched = open_again(fd);
+	expect(watched >= 0);
+	asked = 0;
+	open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
+	define_channels(&writer);
+	for (uint64_t at = 0; at < 12; at++) {
+		refer_and_ask(&writer, payload, at, ask_and_look);
+		if (at % 4 == 3) {
+			expect_equal(writer_flush(&writer), 0);
+			expect_equal(count_after_repair(watched), at + 1);
+		}
+	}
+	expect_equal(asked, 12);
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+	expect_equal(count_faults(watched, NULL), 0);
+	close(watched);
+	free(payload);
+}
+
+static void what_was_not_checked_yet_is_not_repaired(void)
+{
+	kill_and_repair(open_tmpfs_file());
+	kill_and_repair(open_disk_file());
 }
 
 /* Calls of this process that read, this one's own among them. */
@@ -309,6 +383,7 @@ int main(int argc, char **argv)
 		TEST(a_reader_begins_and_ends_where_it_is_told),
 		TEST(large_payloads_are_written_from_where_they_lie),
 		TEST(a_payload_that_was_overwritten_is_not_in_the_file),
+		TEST(what_was_not_checked_yet_is_not_repaired),
 		TEST(what_was_read_ahead_is_not_read_again),
 	};
 
