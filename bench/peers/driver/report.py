@@ -9,7 +9,7 @@ import statistics
 from dataclasses import dataclass
 
 from . import plan, plots
-from .reasons import reason_of
+from .reasons import TABLES, reason_of
 from .transcript import FRESH_FOLDER
 
 
@@ -333,6 +333,9 @@ def write_markdown(store, results, lines_behind, drawn, path):
         out += [f"## {result.case.title[0].upper()}{result.case.title[1:]}", ""]
         if result.measured:
             out += [markdown_table(*table(result))]
+        if result.case.kind in TABLES and result.floe:
+            title, heads, lines = TABLES[result.case.kind]
+            out += [f"{title}:", "", markdown_table(heads, lines)]
         out += [f"- {row.peer.title}: left out, {row.reason}." for row in result.left_out]
         out += [""] if result.left_out else []
     output = os.path.dirname(path)
