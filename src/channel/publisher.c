@@ -149,6 +149,7 @@ static int take_up(struct publisher *pub, const struct segment_shared *seen)
 	store_relaxed(&segment->discarded, 0);
 	store_relaxed(&segment->lent, last);
 	store_relaxed(&segment->loans_limit, pub->loans_table);
+	store_relaxed(&segment->parts_end, 0);
 	for (uint32_t i = 0; i < pub->loans_table; i++)
 		receipt_erase(&pub->receipts[i]);
 	store_release(&segment->head, last);
@@ -1157,6 +1158,34 @@ static int send_parts(struct publisher *pub, struct floe_loan *loans, uint32_t c
 	return 1;
 }
 
+/*
+ * Who is reliable and joins is waited for as soon as he is seen, but what was asked before is sent all the
+ * same. Of one message he knows; of more he is told here, before any slot changes. false: somebody came
+ * or went, perhaps before he could see it. Dying after the store: who joins gets less of what was before,
+ * until somebody adopts the ring.
+ */
+static bool begin_parts(struct publisher *pub, uint32_t count)
+{
+	/* Pairs with the load in ring_reader_oldest: either it finds this end, or the next load
+	 * finds its addition. */
+	store_seq_cst(&pub->ring.segment->parts_end, last_of(pub, count));
+	return load_seq_cst(&pub->hints->subscribers) == pub->subscribers_seen;
+}
+
+/* As ask; with 1 the message is begun. -EINVAL the program was asked, and gave one away */
+static int ask_for_parts(struct publisher *pub, const struct floe_loan *loans, uint32_t count)
+{
+	int r;
+
+	do {
+		store_relaxed(&pub->ring.segment->parts_end, 0);
+		r = ask(pub, count);
+		if (!are_ours(pub, loans, count))
+			return -EINVAL;
+	} while (r == 1 && !begin_parts(pub, count));
+	return r;
+}
+
 int publisher_publish_parts(struct publisher *pub, struct floe_loan *loans, uint32_t count)
 {
 	uint64_t message = pub->blocked_count + 1;
@@ -1166,11 +1195,11 @@ int publisher_publish_parts(struct publisher *pub, struct floe_loan *loans, uint
 		return -EINVAL;
 	if (count > pub->ring.depth)
 		return -EMSGSIZE;
-	r = ask(pub, count);
-	if (!are_ours(pub, loans, count))
-		return -EINVAL; /* the program was asked, and gave one away */
-	if (r > 0 && r != FLOE_DROP)
+	r = ask_for_parts(pub, loans, count);
+	if (r == 1)
 		return send_parts(pub, loans, count);
+	if (r == -EINVAL)
+		return r;
 	for (uint32_t i = 0; i < count; i++) {
 		if (r == FLOE_DROP)
 			(void)drop(pub, &loans[i]);

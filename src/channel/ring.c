@@ -166,3 +166,19 @@ uint64_t ring_reader_start(const struct ring_reader *r, uint64_t history)
 		kept = head;
 	return head + 1 - kept;
 }
+
+/* A message in parts that was begun ends at parts_end, another one is the next. The end is read before the
+ * head, which had got to where it began. */
+uint64_t ring_reader_oldest(const struct ring_reader *r)
+{
+	/* Pairs with the store in the publisher's begin_parts. */
+	uint64_t end = load_seq_cst(&r->segment->parts_end);
+	uint64_t head = ring_reader_head(r);
+
+	/* Nonsense: the slots will tell. */
+	if (head > SEQUENCE_MAX)
+		return 1;
+	if (end - head - 1 >= r->depth)
+		end = head + 1;
+	return end < r->depth ? 1 : end + 1 - r->depth;
+}

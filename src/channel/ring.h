@@ -200,6 +200,9 @@ floe_inline uint64_t ring_reader_head(const struct ring_reader *r)
 	return load_acquire(&r->segment->head);
 }
 
+/* The oldest message that is still there when all of what is being sent is, whoever joined meanwhile. */
+uint64_t ring_reader_oldest(const struct ring_reader *r);
+
 /* A slot that was lapped must hold a message that belongs there: -EPROTO otherwise. */
 int ring_reader_check(const struct ring_reader *r);
 

@@ -10,6 +10,7 @@
  *   +80     sender, quota, relays, header, accord
  *                                  written before the segment can be seen, never again
  *   +128    head                   last published sequence; a futex word
+ *   +136    parts_end              last sequence of the message in parts that was begun; for who joins
  *   +192    counters               for people
  *   +256    sleeping               the publisher waits for a reliable subscriber
  *   +264    unwanted               bit r: the client does not want request r answered any more
@@ -41,7 +42,9 @@
  * A message in n parts, s to s+n-1, is written from its last part to its first: the even word of
  * slot s sends all of it. Each of the other slots is 2s-1 while it is being written, and 2(s+i) when it
  * is; who reads in order looks at none of them before slot s. Whoever adopts a ring where slot s never
- * turned even sets those that did back to 2s-1: the one case in which a sequence becomes less.
+ * turned even sets those that did back to 2s-1: the one case in which a sequence becomes less. Before the
+ * first of these stores parts_end says where the message will end: who joins and must not lose anything
+ * begins behind what it overwrites. It means nothing when head has got there.
  */
 
 #include <stddef.h>
@@ -139,6 +142,7 @@ struct segment_shared {
 	uint32_t reserved0;
 
 	FLOE_CACHELINE_ALIGNED shared_u64 head;
+	shared_u64 parts_end;
 
 	FLOE_CACHELINE_ALIGNED shared_u64 lent; /* counted on from head: segment_loans */
 	shared_u64 loans_high;
@@ -164,6 +168,7 @@ static_assert(offsetof(struct segment_shared, owner) == 64, "layout");
 static_assert(offsetof(struct segment_shared, sender) == 80, "layout");
 static_assert(offsetof(struct segment_shared, header_size) == 104, "layout");
 static_assert(offsetof(struct segment_shared, head) == 128, "layout");
+static_assert(offsetof(struct segment_shared, parts_end) == 136, "layout");
 static_assert(offsetof(struct segment_shared, lent) == 192, "layout");
 static_assert(offsetof(struct segment_shared, sleeping) == 256, "layout");
 static_assert(offsetof(struct segment_shared, unwanted) == 264, "layout");

@@ -105,24 +105,25 @@ static void look_for_straight(struct subscriber *sub)
 		look_at_nothing(&sub->feeds[0]);
 }
 
-/* The oldest message in the ring may be overwritten before our cursor can be seen: who must not
- * lose any does not start with it. */
-static uint64_t history_to_keep(const struct subscriber *sub, const struct feed *feed,
-				uint64_t history)
+/*
+ * The first message that it takes. Until our cursor can be seen the oldest ones may be overwritten by what is
+ * being sent: who must not lose any does not start with them. Who would start in the middle of a message in
+ * parts begins with its first, and where that may be gone with the message behind it: nothing of it was lost,
+ * for it began before.
+ */
+static uint64_t choose_start(const struct subscriber *sub, const struct feed *feed,
+			     uint64_t history)
 {
-	uint64_t most = feed->reader.depth - 1;
+	const struct ring_reader *reader = &feed->reader;
+	uint64_t oldest = sub->reliable ? ring_reader_oldest(reader)
+					: ring_reader_start(reader, reader->depth);
+	uint64_t start = ring_reader_start(reader, history);
+	struct part part;
 
-	return sub->reliable && history > most ? most : history;
-}
-
-/* Who joins in the middle of a message in parts begins with its first, and where that may be gone with
- * the message behind it: nothing of it was lost, for it began before. */
-static uint64_t begin_whole(const struct subscriber *sub, const struct feed *feed, uint64_t start)
-{
-	struct part part = ring_reader_part(&feed->reader, start);
-	uint64_t kept = history_to_keep(sub, feed, feed->reader.depth);
-
-	if (start - part.index + kept <= ring_reader_head(&feed->reader))
+	if (start < oldest)
+		start = oldest;
+	part = ring_reader_part(reader, start);
+	if (start - part.index < oldest)
 		return start + part.count - part.index;
 	return start - part.index;
 }
@@ -145,14 +146,13 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 	added->keeps_few = sub->depth < feed->reader.depth;
 	/* A publisher that came after us is read from its first message on: what is no longer there
 	 * when we come to look was lost. */
-	start = joining ? ring_reader_start(&added->reader, history_to_keep(sub, added, history))
-			: 1;
-	if (joining)
-		start = begin_whole(sub, added, start);
+	start = joining ? choose_start(sub, added, history) : 1;
 	ring_reader_seek(&added->reader, start);
 	bump(&sub->port->received, -start);
 	/* From here on a reliable subscriber is waited for. */
 	store_seq_cst(added->cursor, start);
+	if (sub->reliable)
+		(void)subscriber_wake_publisher(sub, added);
 	sub->feed_count++;
 	look_for_straight(sub);
 	return 0;

@@ -18,6 +18,7 @@ const char *const mutant_names[MUTANTS] = {
 	[RELEASE_FORGETS_HOLD] = "RELEASE_FORGETS_HOLD",
 	[SLOT_BEFORE_PAYLOAD] = "SLOT_BEFORE_PAYLOAD",
 	[FIRST_PART_FIRST] = "FIRST_PART_FIRST",
+	[PARTS_UNTOLD] = "PARTS_UNTOLD",
 	[TAKE_WITHOUT_FENCE] = "TAKE_WITHOUT_FENCE",
 	[RECLAIM_WITHOUT_FENCE] = "RECLAIM_WITHOUT_FENCE",
 	[VALUE_BEFORE_BYTES] = "VALUE_BEFORE_BYTES",
@@ -233,6 +234,8 @@ bool mutant_store(const struct word_name *name, void *word, unsigned size, uint6
 		return true;
 	if (mutant == JOIN_DOES_NOT_CLEAN && name->word == WORD_HOLD &&
 	    is_in(site, "subscriber_deinit"))
+		return true;
+	if (mutant == PARTS_UNTOLD && is_in(site, "begin_parts"))
 		return true;
 	if (!is_put_off(name, value, site))
 		return false;

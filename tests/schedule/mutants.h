@@ -23,6 +23,7 @@ enum mutant {
 	RELEASE_FORGETS_HOLD,      /* release leaves the hold */
 	SLOT_BEFORE_PAYLOAD,       /* the message is sent, then filled */
 	FIRST_PART_FIRST,          /* the others are there when head says so */
+	PARTS_UNTOLD,              /* who joins is not told how far they will go */
 	TAKE_WITHOUT_FENCE,       /* hold and second look are ordered by release and acquire only */
 	RECLAIM_WITHOUT_FENCE,    /* no fence before the scan of the holds */
 	VALUE_BEFORE_BYTES,       /* a board's value is done, then filled */

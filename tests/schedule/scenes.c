@@ -153,7 +153,7 @@ static void send_until(struct writer *writer, uint64_t goal, uint32_t parts)
 
 		expect(r >= 0);
 		if (r == 0)
-			expect_equal(publisher_wait(&writer->publisher, 1, -1), 1);
+			expect_equal(publisher_wait(&writer->publisher, parts, -1), 1);
 	}
 }
 
@@ -581,6 +581,20 @@ static void begin_succession_of_parts(void)
 	    DUTY(.reader = &world->reader[0], .takes = 2), NULL);
 }
 
+/* Whoever begins while a message of two parts is sent over what he asks for. */
+static void begin_reliable_joining_of_parts(void)
+{
+	begin(WRITER(.depth = 3, .loans_max = 2, .holds = 1, .kinds = KIND_CHUNK));
+	send_before(3);
+	at_once = 2;
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 7), NULL);
+	add("joiner", ROLE_READER, play_joiner, NULL,
+	    DUTY(.reader = &world->reader[0],
+		 .options = {.policy = FLOE_POLICY_RELIABLE, .holds_max = 1, .history = 2},
+		 .goal = 7),
+	    NULL);
+}
+
 static void begin_cleaning(void)
 {
 	const struct actor *dead;
@@ -687,6 +701,7 @@ const struct scene scenes[] = {
 	{"cleaning", begin_cleaning, end},
 	{"joining", begin_joining, end},
 	{"reliable joining", begin_reliable_joining, end},
+	{"reliable joining of parts", begin_reliable_joining_of_parts, end},
 	{"waiting", begin_waiting, end},
 	{"waiting together", begin_waiting_together, end},
 	{"waiting for the dead", begin_waiting_for_the_dead, end},

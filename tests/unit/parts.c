@@ -396,6 +396,148 @@ static void a_history_of_one_is_the_last_message(void)
 	world_end(&world);
 }
 
+/* As many whole messages as asked for, where the ring has them in slots that stay. */
+static void join_reliably(void *user)
+{
+	(void)user;
+	reader_join(&world, 0,
+		    READER(.holds_max = DEPTH_MAX, .history = DEPTH_MAX,
+			   .policy = FLOE_POLICY_RELIABLE));
+}
+
+/* It has lost nothing, neither of what was there nor of what comes; what was sent last comes in any case. */
+static void expect_reliable(struct reader *reader, uint32_t depth, uint32_t count)
+{
+	uint32_t lasting = depth - count;
+
+	reader_drain_parts(reader);
+	expect_equal(reader->account[0].lost, 0);
+	expect(reader->account[0].received >= (lasting < writer->sent ? lasting : writer->sent));
+	send_as(count);
+	reader_drain_parts(reader);
+	send_as(1);
+	reader_drain_parts(reader);
+	expect_equal(reader->account[0].lost, 0);
+	end_world(reader);
+}
+
+/* Whoever joins at one access of sending, or the other way round. */
+static bool join_at(uint32_t depth, uint32_t count, uint32_t sent, bool turned, uint64_t at)
+{
+	bool reached;
+
+	begin_writer(depth, KIND_BOTH);
+	send_mixed(sent, 1);
+	parts = count;
+	reached = turned ? world_at(at, send_parts, join_reliably, NULL)
+			 : world_at(at, join_reliably, send_parts, NULL);
+	if (!reached && !world.reader[0].present)
+		join_reliably(NULL);
+	/* What is not sent after all is not begun. */
+	if (writer->sent == sent)
+		expect_equal(load_relaxed(&writer->publisher.ring.segment->parts_end), 0);
+	expect_reliable(&world.reader[0], depth, count);
+	world_end(&world);
+	return reached;
+}
+
+static void who_is_reliable_joins_at_any_point_of_sending_and_loses_nothing(void)
+{
+	for (uint32_t depth = 2; depth <= DEPTH_MAX; depth++)
+		for (uint32_t count = 2; count <= depth; count++)
+			for (uint32_t sent = 0; sent <= 2 * depth; sent++)
+				for (int turned = 0; turned < 2; turned++)
+					for (uint64_t at = 1;
+					     join_at(depth, count, sent, turned, at); at++)
+						;
+}
+
+/* The publisher gets as far as `begun` accesses, the subscriber as far as `joined`; then the publisher ends
+ * his step, then the subscriber. */
+static bool join_and_overtake(uint32_t depth, uint32_t count, uint32_t sent, uint32_t begun,
+			      uint32_t joined)
+{
+	bool reached;
+
+	actors_begin(1);
+	begin_writer(depth, KIND_BOTH);
+	send_mixed(sent, 1);
+	parts = count;
+	(void)actor_add(send_parts, NULL);
+	(void)actor_add(join_reliably, NULL);
+	reached = actor_run_until(0, begun);
+	reached |= actor_run_until(1, joined);
+	(void)actor_run_until(0, UINT32_MAX);
+	(void)actor_run_until(1, UINT32_MAX);
+	expect_reliable(&world.reader[0], depth, count);
+	world_end(&world);
+	actors_end();
+	return reached;
+}
+
+static void a_message_in_parts_and_a_join_that_overtake_each_other_lose_nothing(void)
+{
+	for (uint32_t depth = 3; depth <= 4; depth++)
+		for (uint32_t count = 2; count <= depth; count++)
+			for (uint32_t begun = 1;
+			     join_and_overtake(depth, count, 2 * depth, begun, UINT32_MAX); begun++)
+				for (uint32_t joined = 1; joined <= 60; joined++)
+					(void)join_and_overtake(depth, count, 2 * depth, begun,
+								joined);
+}
+
+/* Nothing is about to be sent any more: a history is as long as ever. */
+static void what_was_not_sent_takes_no_history(void)
+{
+	struct reader *reader;
+
+	begin_writer(4, KIND_BOTH);
+	send_mixed(4, 1);
+	reader = reader_join(&world, 0, READER(.history = 4, .policy = FLOE_POLICY_RELIABLE));
+	expect_equal(writer_send_parts(writer, 3), 0);
+	reader_join(&world, 1, READER(.history = 4, .policy = FLOE_POLICY_RELIABLE));
+	reader_drain(&world.reader[1]);
+	expect_equal(world.reader[1].account[0].received, 3);
+	reader_drain(reader);
+	world_end(&world);
+}
+
+/* Whatever a publisher says of itself: at most the history is shorter. */
+static void an_end_that_is_none_costs_history_at_most(void)
+{
+	static const uint64_t ends[] = {1, 4, 5, 6, 8, 9, 260, SEQUENCE_MAX, UINT64_MAX};
+
+	for (uint32_t i = 0; i < TEST_COUNT(ends); i++) {
+		struct reader *reader;
+
+		begin_writer(4, KIND_BOTH);
+		send_mixed(4, 1);
+		store_relaxed(&writer->publisher.ring.segment->parts_end, ends[i]);
+		reader = reader_join(&world, 0,
+				     READER(.history = 4, .policy = FLOE_POLICY_RELIABLE));
+		reader_drain(reader);
+		expect(reader->account[0].received <= 3);
+		send_as(1);
+		reader_drain(reader);
+		expect_equal(reader->account[0].lost, 0);
+		end_world(reader);
+		world_end(&world);
+	}
+}
+
+/* Who adopts has begun none. */
+static void what_the_dead_had_begun_takes_no_history_from_who_joins_his_successor(void)
+{
+	begin_writer(4, KIND_BOTH);
+	send_mixed(4, 1);
+	store_relaxed(&writer->publisher.ring.segment->parts_end, 7);
+	expect_equal(writer_adopt(writer), 0);
+	reader_join(&world, 0, READER(.history = 4, .policy = FLOE_POLICY_RELIABLE));
+	reader_drain(&world.reader[0]);
+	expect_equal(world.reader[0].account[0].received, 3);
+	world_end(&world);
+}
+
 /*
  * Waited for
  */
@@ -827,6 +969,11 @@ int main(int argc, char **argv)
 		TEST(parts_are_lent_for_any_size),
 		TEST(who_joins_in_the_middle_begins_with_a_whole_message),
 		TEST(a_history_of_one_is_the_last_message),
+		TEST(who_is_reliable_joins_at_any_point_of_sending_and_loses_nothing),
+		TEST(a_message_in_parts_and_a_join_that_overtake_each_other_lose_nothing),
+		TEST(what_was_not_sent_takes_no_history),
+		TEST(an_end_that_is_none_costs_history_at_most),
+		TEST(what_the_dead_had_begun_takes_no_history_from_who_joins_his_successor),
 		TEST(who_is_reliable_is_waited_for_until_all_parts_fit),
 		TEST(a_blocked_message_is_taken_back_as_a_whole),
 		TEST(a_publisher_that_dies_anywhere_has_sent_all_or_nothing),
