@@ -68,10 +68,18 @@ static bool is_header_sane(const struct type_shared *header)
 	       is_text(header->name, sizeof(header->name) - 1);
 }
 
-static bool is_attribute_sane(const struct attribute_shared *attribute)
+/* What options.c refuses from our own program. */
+static bool is_attribute_sane(const struct accord_shared *accord, uint64_t i)
 {
-	return attribute->key[0] && is_text(attribute->key, FLOE_ATTRIBUTE_KEY_MAX) &&
-	       is_text(attribute->value, FLOE_ATTRIBUTE_VALUE_MAX);
+	const struct attribute_shared *attribute = &accord->attribute[i];
+
+	if (name_check(attribute->key, "", FLOE_ATTRIBUTE_KEY_MAX, NULL) < 0 ||
+	    strchr(attribute->key, '=') || !is_text(attribute->value, FLOE_ATTRIBUTE_VALUE_MAX))
+		return false;
+	for (uint64_t k = 0; k < i; k++)
+		if (!strcmp(accord->attribute[k].key, attribute->key))
+			return false;
+	return true;
 }
 
 int accord_read(struct accord_shared *ret_accord, const void *from, size_t size)
@@ -86,7 +94,7 @@ int accord_read(struct accord_shared *ret_accord, const void *from, size_t size)
 	    !is_header_sane(&ret_accord->header))
 		return -EPROTO;
 	for (uint64_t i = 0; i < ret_accord->count; i++)
-		if (!is_attribute_sane(&ret_accord->attribute[i]))
+		if (!is_attribute_sane(ret_accord, i))
 			return -EPROTO;
 	return 0;
 }

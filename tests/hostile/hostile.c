@@ -767,12 +767,43 @@ static void call_a_header_so(struct accord_shared *offer)
 	memcpy(offer->header.name, "\n", 2);
 }
 
+static void call_a_key_a_path(struct accord_shared *offer)
+{
+	memcpy(offer->attribute[1].key, "a/b", 4);
+}
+
+static void call_a_key_a_folder(struct accord_shared *offer)
+{
+	memcpy(offer->attribute[1].key, "..", 3);
+}
+
+static void give_a_key_a_value(struct accord_shared *offer)
+{
+	memcpy(offer->attribute[1].key, "a=b", 4);
+}
+
+static void give_a_key_no_name(struct accord_shared *offer)
+{
+	offer->attribute[1].key[0] = 0;
+}
+
+static void never_end_a_key(struct accord_shared *offer)
+{
+	memset(offer->attribute[1].key, 'k', sizeof(offer->attribute[1].key));
+}
+
+/* Which of the two would it be? */
+static void say_it_twice(struct accord_shared *offer)
+{
+	memcpy(offer->attribute[1].key, offer->attribute[0].key, sizeof(offer->attribute[0].key));
+}
+
 static void expect_refused(void (*spoil)(struct accord_shared *offer))
 {
-	static const struct floe_attribute map = {"frame", "map"};
+	static const struct floe_attribute map[] = {{"frame", "map"}, {"unit", "m"}};
 	static const struct floe_attribute odom = {"frame", "odom"};
-	struct floe_publisher *pub = publisher(
-		TOPIC, PUBLISHER(.attributes = &map, .attributes_count = 1));
+	struct floe_publisher *pub = publisher(TOPIC,
+					       PUBLISHER(.attributes = map, .attributes_count = 2));
 	int fd = open_ring(TOPIC);
 	unsigned char *base = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	struct floe_attribute_info info;
@@ -797,6 +828,43 @@ static void an_offer_that_nobody_can_make_is_refused(void)
 	expect_refused(steer_terminals);
 	expect_refused(say_no_text);
 	expect_refused(call_a_header_so);
+	expect_refused(call_a_key_a_path);
+	expect_refused(call_a_key_a_folder);
+	expect_refused(give_a_key_a_value);
+	expect_refused(give_a_key_no_name);
+	expect_refused(never_end_a_key);
+	expect_refused(say_it_twice);
+}
+
+/* A header that has no room in a slot, and a payload that all the same says that it lies there. */
+static void who_says_that_nothing_travels_inline_and_sends_it_so_has_no_header(void)
+{
+	static const struct floe_type header = {.size = 64};
+	struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.header = &header, .depth = 1));
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+	int fd = open_ring(TOPIC);
+	unsigned char *base = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct segment_shared *segment = (void *)base;
+	struct floe_sample sample;
+	size_t size;
+
+	expect(base != MAP_FAILED);
+	expect_equal(segment->header_inline, 0);
+	publish(pub, 200, 1);
+	sample = take(sub, 200, 1);
+	expect(floe_sample_header(sub, &sample, NULL) != NULL);
+	floe_release(sub, &sample);
+	publish(pub, 200, 2);
+	store_release(&((struct slot_shared *)(void *)(base + segment->slots_offset))->what,
+		      SLOT_INLINE | 8);
+	expect_equal(floe_take(sub, &sample), 1);
+	expect_equal(sample.size, 8);
+	expect(!floe_sample_header(sub, &sample, &size));
+	floe_release(sub, &sample);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_equal(munmap(base, HEAD_SIZE), 0);
+	close(fd);
 }
 
 int main(int argc, char **argv)
@@ -816,6 +884,7 @@ int main(int argc, char **argv)
 		TEST(relays_that_lead_nowhere_keep_nobody_in_one_call),
 		TEST(halves_of_messages_keep_nobody_in_one_call),
 		TEST(an_offer_that_nobody_can_make_is_refused),
+		TEST(who_says_that_nothing_travels_inline_and_sends_it_so_has_no_header),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
