@@ -131,12 +131,14 @@ json_t *object_publisher(const struct floe_publisher_info *publisher)
 	set(object, "chunks", publisher->chunks);
 	set(object, "loans", publisher->loans);
 	set(object, "loans_max", publisher->loans_max);
+	set(object, "loans_ceiling", publisher->loans_ceiling);
 	set(object, "loans_refused", publisher->loans_refused);
 	set(object, "would_block", publisher->would_block);
 	set(object, "wakes", publisher->wakes);
 	set(object, "spilled", publisher->spilled);
 	set(object, "solid", publisher->solid);
 	set(object, "quota", publisher->quota);
+	set(object, "quota_ceiling", publisher->quota_ceiling);
 	set(object, "memory", publisher->memory);
 	set(object, "generation", publisher->generation);
 	set_text(object, "type", publisher->type);
@@ -161,6 +163,7 @@ json_t *object_subscriber(const struct floe_subscriber_info *subscriber)
 	set(object, "lost", subscriber->lost);
 	set(object, "held", subscriber->held);
 	set(object, "holds_max", subscriber->holds_max);
+	set(object, "holds_ceiling", subscriber->holds_ceiling);
 	set(object, "behind", subscriber->behind);
 	set_text(object, "type", subscriber->type);
 	set(object, "header_size_wanted", subscriber->header_size);

@@ -201,6 +201,12 @@ struct floe_publisher_options {
 	 * Publishers of a topic that have the same key must have the same value. */
 	const struct floe_attribute *attributes;
 	size_t attributes_count;
+	/* Up to where floe_publisher_limit_loans may raise loans_max while it is open; default loans_max.
+	 * Each takes 64 bytes of the ring; its chunk gets memory when it is allowed, but for pools of
+	 * yours, which have what they have, and a block of yours, which has it from the beginning. */
+	size_t loans_ceiling;
+	/* The same for floe_publisher_limit_memory and the quota; default quota. It takes addresses. */
+	size_t quota_ceiling;
 };
 
 /* floe_subscriber_options.policy: what happens when this subscriber lags a whole ring behind */
@@ -241,6 +247,9 @@ struct floe_subscriber_options {
 	const struct floe_type *header;
 	const struct floe_attribute *attributes;
 	size_t attributes_count;
+	/* Up to where floe_subscriber_limit_holds may raise holds_max while it is open; default holds_max.
+	 * Each takes 8 bytes, at which publishers look too; they reserve chunks for what is allowed. */
+	size_t holds_ceiling;
 };
 
 struct floe_publisher;
@@ -284,8 +293,10 @@ FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *top
  * observer that reads it. Loans that are still out are lost with it. NULL is fine. */
 FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub);
 
-/* Exact bytes that a caller's block needs for these options; -EINVAL, -E2BIG as open. With
- * FLOE_ELASTIC: bytes of memory that the ring takes at most, which are its fixed part and the quota. */
+/* Exact bytes that a caller's block needs for these options, with all that loans_ceiling allows; -EINVAL,
+ * -E2BIG as open. With FLOE_ELASTIC: bytes of memory that the ring takes at most, which are its fixed part
+ * and quota_ceiling. What a ring takes before anything is raised: the same of options whose ceilings are 0,
+ * and 64 bytes for each loan that may come. */
 FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_options *options);
 
 /*
@@ -364,9 +375,22 @@ struct floe_loan_info {
 FLOE_PUBLIC int floe_publisher_loans(struct floe_publisher *pub, struct floe_loan_info *ret,
 				     size_t size, size_t count);
 
-/* Loans out at the same time from now on: 1 to the loans_max that it was opened with.
- *   0; -EINVAL; -EBUSY more are out now, and nothing is changed */
+/*
+ * Loans out at the same time from now on: 1 to the loans_ceiling that it was opened with. For more than
+ * before memory is taken now (a system call); subscribers need not do anything. Whoever adopts the ring
+ * goes on with what was raised. What floe_publisher_count calls chunks has grown with it.
+ *   0; or nothing is changed: -EINVAL; -EBUSY more are out now; -ENOSPC, -EMFILE and the like: the memory
+ *   cannot be had
+ */
 FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max);
+
+/*
+ * With FLOE_ELASTIC: bytes of memory for all chunks from now on, rounded down to pages: at least what one
+ * message of payload_max takes, at most the quota_ceiling that it was opened with. It is taken when it is
+ * needed, and may be missing then (-ENOSPC). Whoever adopts the ring goes on with what was raised.
+ *   0; or nothing is changed: -EINVAL; -EBUSY more is in use now
+ */
+FLOE_PUBLIC int floe_publisher_limit_memory(struct floe_publisher *pub, size_t quota);
 
 /* floe_loan, and it is told where: what FLOE_TRACE_LOANS makes of floe_loan. Who calls it once is
  * traced from then on. file: NULL or text that need not last. */
@@ -472,6 +496,15 @@ FLOE_PUBLIC int floe_wait(struct floe_subscriber *sub, int64_t deadline_ns);
 
 /* Gives the sample back and empties it. An empty sample is fine. */
 FLOE_PUBLIC FLOE_DIRECT void floe_release(struct floe_subscriber *sub, struct floe_sample *sample);
+
+/* Samples held at the same time from now on: 1 to the holds_ceiling that it was opened with. Publishers
+ * reserve chunks for them by their next floe_loan that finds none free; those with fixed pools or a block
+ * do not. 0; -EINVAL; -EBUSY more are held now, and nothing is changed */
+FLOE_PUBLIC int floe_subscriber_limit_holds(struct floe_subscriber *sub, size_t holds_max);
+
+/* Never more than so many behind from now on, as options.depth; 0: the publisher's depth. Of what it has
+ * not taken yet, the next floe_take leaves out what is older. 0; -EINVAL above FLOE_DEPTH_MAX */
+FLOE_PUBLIC int floe_subscriber_limit_depth(struct floe_subscriber *sub, size_t depth);
 
 /*
  * The header beside a sample's payload, aligned as in the loan; read-only, and good as long as the

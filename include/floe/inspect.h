@@ -80,6 +80,8 @@ struct floe_publisher_info {
 	uint64_t header_size;   /* bytes beside each payload; 0: none */
 	char header[128];       /* the name of their type */
 	uint64_t attributes;    /* how many: floe_view_attributes */
+	uint64_t loans_ceiling; /* up to where loans_max may be raised */
+	uint64_t quota_ceiling; /* the same of quota */
 };
 
 struct floe_subscriber_info {
@@ -97,8 +99,9 @@ struct floe_subscriber_info {
 	uint64_t behind; /* messages published and not yet taken, all publishers */
 	char type[128];
 	char process[64];
-	uint64_t header_size; /* of the header that it wants; 0: none */
-	uint64_t attributes;  /* how many it wants */
+	uint64_t header_size;   /* of the header that it wants; 0: none */
+	uint64_t attributes;    /* how many it wants */
+	uint64_t holds_ceiling; /* up to where holds_max may be raised */
 };
 
 /* Who has the file of a notifier, or of a board's writer. */

@@ -147,6 +147,7 @@ int elastic_init(struct elastic *e, void *memory, size_t memory_size,
 		return -ENOMEM;
 	memset(e, 0, sizeof(*e));
 	e->plan = *plan;
+	e->limit = plan->quota;
 	e->calls = calls;
 	e->user = user;
 	e->class_count = class_of(plan->size_max) + 1;
@@ -387,6 +388,25 @@ static int reserve(struct elastic *e, struct elastic_class *c, uint32_t block)
 	return r;
 }
 
+/* An earlier owner's chunks are claimed, however much that is. */
+static bool is_above(const struct elastic *e, size_t more)
+{
+	return e->solid > e->limit ? more > 0 : more > e->limit - e->solid;
+}
+
+int elastic_limit(struct elastic *e, size_t size)
+{
+	size &= ~(ELASTIC_PAGE - 1);
+	if (size < elastic_block_size(e->plan.size_max) || size > e->plan.quota)
+		return -EINVAL;
+	if (e->solid > size)
+		elastic_drain(e);
+	if (e->solid > size)
+		return -EBUSY;
+	e->limit = size;
+	return 0;
+}
+
 int elastic_grow(struct elastic *e, size_t size)
 {
 	struct elastic_class *c;
@@ -405,9 +425,9 @@ int elastic_grow(struct elastic *e, size_t size)
 		return -EDQUOT;
 	b = &c->block[block];
 	more = b->state == ELASTIC_EMPTY ? c->block_size : 0;
-	if (more > e->plan.quota - e->solid)
+	if (is_above(e, more))
 		elastic_drain(e);
-	if (more > e->plan.quota - e->solid)
+	if (is_above(e, more))
 		return -EDQUOT;
 	r = reserve(e, c, block);
 	if (r < 0)
@@ -619,6 +639,8 @@ int elastic_check(const struct elastic *e)
 	uint64_t offset = e->plan.offset;
 	struct sums sums = {0};
 
+	if (e->limit > e->plan.quota)
+		return -EPROTO;
 	for (uint32_t i = 0; i < e->class_count; i++) {
 		const struct elastic_class *c = &e->class[i];
 

@@ -13,12 +13,12 @@
  *
  *	class[i + 1].offset = class[i].offset + class[i].block_count * class[i].block_size
  *	a block with a taken chunk is not empty
- *	solid = sum of block_size of all blocks that are not empty   <= quota
+ *	solid = sum of block_size of all blocks that are not empty   <= limit <= quota
  *	idle  = the same of those of which nothing is taken
  *	live  = chunks that are taken
  *
  *	=> with live < chunks_max a chunk is to be had as long as the blocks with a taken chunk and one
- *	   more block of its class are not above the quota: no order of sizes makes it run dry
+ *	   more block of its class are not above the limit: no order of sizes makes it run dry
  *
  * The area itself is never touched: it knows offsets, and two calls that put memory behind a range
  * and take it away. Its bookkeeping lies in private memory that the caller supplies as zeros (most of
@@ -43,7 +43,8 @@
 struct elastic_plan {
 	uint64_t offset;     /* of the area: a multiple of ELASTIC_PAGE, not 0 */
 	size_t size_max;     /* of the largest chunk */
-	size_t quota;        /* bytes of memory, all together; at least one block of the largest */
+	size_t quota;        /* bytes of memory, all together; at least one block of the largest.
+			      * The limit begins there and never exceeds it */
 	uint32_t chunks_max; /* taken at the same time */
 };
 
@@ -89,6 +90,7 @@ struct elastic {
 	uint32_t class_count;
 	uint32_t live;
 	uint32_t scan;
+	size_t limit; /* bytes that may have memory now */
 	size_t solid;
 	size_t idle;
 	size_t solid_high;
@@ -124,9 +126,13 @@ int elastic_take(struct elastic *e, size_t size, uint64_t *ret_offset);
 
 /*
  * Puts memory behind one more block for chunks of `size`; what is idle elsewhere goes for it.
- *   1; 0 chunks_max are taken; -EDQUOT the quota; -ENOSPC and what `reserve` says; -EMSGSIZE
+ *   1; 0 chunks_max are taken; -EDQUOT the limit; -ENOSPC and what `reserve` says; -EMSGSIZE
  */
 int elastic_grow(struct elastic *e, size_t size);
+
+/* At most so much memory from now on, in whole pages: 0; -EINVAL less than one block of the largest, or
+ * above the quota; -EBUSY more is in use, and the limit stays, but nothing is idle any more */
+int elastic_limit(struct elastic *e, size_t size);
 
 /* 0; -EINVAL no chunk begins there, or it is not taken. Then nothing is touched. */
 int elastic_give(struct elastic *e, uint64_t offset);

@@ -133,6 +133,7 @@ static int begin(struct observation *o)
 		return r;
 	memset(o->port, 0, port_size(1));
 	o->port->holds_max = 1;
+	store_relaxed(&o->port->holds_limit, 1);
 	o->feeds = (struct feeds){0};
 	plan.hints = o->topic.hints;
 	subscriber_init(&o->subscriber, &plan);

@@ -144,6 +144,18 @@ static int check_range(size_t value, size_t max, const char *what, struct floe_e
 	return 0;
 }
 
+static int check_ceiling(size_t value, size_t ceiling, size_t max, const char *what,
+			 struct floe_error *error)
+{
+	if (ceiling > max)
+		return error_set(error, -EINVAL, "%sceiling is %zu, at most %zu is possible", what,
+				 ceiling, max);
+	if (ceiling < value)
+		return error_set(error, -EINVAL, "%sceiling is %zu, less than %smax: %zu", what,
+				 ceiling, what, value);
+	return 0;
+}
+
 static int check_pools(const struct floe_publisher_options *o)
 {
 	if (!o->pools != !o->pools_count)
@@ -190,7 +202,7 @@ static int check_flags(const struct floe_publisher_options *o)
 	if (o->flags & FLOE_ELASTIC && (o->pools || o->memory))
 		return error_set(o->error, -EINVAL,
 				 "an elastic publisher has no pools and no block of yours");
-	if (o->quota && !(o->flags & FLOE_ELASTIC))
+	if ((o->quota || o->quota_ceiling) && !(o->flags & FLOE_ELASTIC))
 		return error_set(o->error, -EINVAL, "a quota is for FLOE_ELASTIC");
 	if (o->relays_max && (o->flags & FLOE_ELASTIC || o->memory))
 		return error_set(o->error, -EINVAL,
@@ -233,6 +245,7 @@ static int complete_publisher(struct floe_publisher_options *o)
 		return r;
 	set_default(&o->depth, DEPTH_DEFAULT);
 	set_default(&o->loans_max, LOANS_DEFAULT);
+	set_default(&o->loans_ceiling, o->loans_max);
 	set_default(&o->payload_max, o->pools ? largest_pool(o) : PAYLOAD_DEFAULT);
 	set_default(&o->holds_max, default_holds(o->payload_max));
 	o->mode = default_mode(o->mode);
@@ -243,6 +256,9 @@ static int complete_publisher(struct floe_publisher_options *o)
 	r = check_range(o->depth, FLOE_DEPTH_MAX, "depth", o->error);
 	if (r == 0)
 		r = check_range(o->loans_max, FLOE_LOANS_MAX, "loans_max", o->error);
+	if (r == 0)
+		r = check_ceiling(o->loans_max, o->loans_ceiling, FLOE_LOANS_MAX, "loans_",
+				  o->error);
 	if (r == 0)
 		r = check_range(o->payload_max, FLOE_PAYLOAD_MAX, "payload_max", o->error);
 	if (r == 0)
@@ -291,13 +307,16 @@ static void fill_in(struct floe_publisher_options *o, const struct terms_shared 
 static int check_memory_max(const struct floe_publisher_options *o, const char *topic,
 			    const struct terms_shared *terms)
 {
+	struct floe_publisher_options most = *o;
 	struct accord_shared offer;
 	struct segment_plan plan;
 	bool fixed;
 	int r;
 
+	/* What it may raise later counts now. */
+	most.loans_max = o->loans_ceiling;
 	options_offer(o, &offer);
-	r = options_plan(o, &offer, &plan, &fixed);
+	r = options_plan(&most, &offer, &plan, &fixed);
 	if (r < 0 || terms->memory_max == 0)
 		return r;
 	if (segment_lay_out(&plan).size > terms->memory_max)
@@ -341,6 +360,7 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 	if (r < 0)
 		return r;
 	set_default(&o->holds_max, SUBSCRIBER_HOLDS_DEFAULT);
+	set_default(&o->holds_ceiling, o->holds_max);
 	if (o->spin_ns == 0)
 		o->spin_ns = SPIN_DEFAULT_NS;
 	if (o->spin_ns > 1000000000)
@@ -361,6 +381,9 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 		return error_set(o->error, -EINVAL, "a time is more than %d days",
 				 (int)(TIME_NS_MAX / 86400000000000));
 	r = check_range(o->holds_max, FLOE_HOLDS_MAX, "holds_max", o->error);
+	if (r == 0)
+		r = check_ceiling(o->holds_max, o->holds_ceiling, FLOE_HOLDS_MAX, "holds_",
+				  o->error);
 	if (r == 0)
 		r = check_range(o->depth, FLOE_DEPTH_MAX, "depth", o->error);
 	if (r == 0)
@@ -613,8 +636,10 @@ static size_t chunk_alignment(const struct floe_publisher_options *o)
 static void plan_one_pool(const struct floe_publisher_options *o, struct segment_plan *plan)
 {
 	size_t chunk_size = size_align(o->payload_max + header_room(o), chunk_alignment(o));
-	size_t needed = o->depth + o->loans_max + o->holds_max;
-	size_t growth = o->depth + o->loans_max + GROWTH_HOLDS;
+	/* A block has all that there will ever be. */
+	size_t loans = o->memory ? o->loans_ceiling : o->loans_max;
+	size_t needed = o->depth + loans + o->holds_max;
+	size_t growth = o->depth + o->loans_ceiling + GROWTH_HOLDS;
 
 	if (growth > GROWTH_SIZE_MAX / chunk_size)
 		growth = GROWTH_SIZE_MAX / chunk_size;
@@ -636,11 +661,16 @@ static int plan_elastic(const struct floe_publisher_options *o, struct segment_p
 	struct elastic_plan area;
 	size_t size;
 
-	plan->quota = o->quota ? o->quota & ~(ELASTIC_PAGE - 1) : size_mul(messages, largest);
-	if (plan->quota < largest)
+	plan->quota_limit = o->quota ? o->quota & ~(ELASTIC_PAGE - 1) : size_mul(messages, largest);
+	if (plan->quota_limit < largest)
 		return error_set(o->error, -EINVAL,
 				 "the quota is %zu, but one message of payload_max takes %zu",
 				 o->quota, largest);
+	plan->quota = o->quota_ceiling ? o->quota_ceiling & ~(ELASTIC_PAGE - 1) : plan->quota_limit;
+	if (plan->quota < plan->quota_limit)
+		return error_set(o->error, -EINVAL,
+				 "quota_ceiling is %zu, less than the quota: %zu", o->quota_ceiling,
+				 (size_t)plan->quota_limit);
 	plan->pool_count = 1;
 	plan->pool[0].chunk_size = ELASTIC_PAGE;
 	area = segment_elastic(plan);
@@ -679,7 +709,8 @@ int options_plan(const struct floe_publisher_options *options, const struct acco
 
 	*ret_plan = (struct segment_plan){
 		.depth = (uint32_t)options->depth,
-		.loans_max = (uint32_t)options->loans_max,
+		.loans_max = (uint32_t)options->loans_ceiling,
+		.loans_limit = (uint32_t)options->loans_max,
 		.flags = options->flags & ~(FLOE_SPILL | FLOE_DROP_NEWEST | FLOE_THREAD_SAFE),
 		.payload_max = options->payload_max,
 		.relays_max = (uint32_t)options->relays_max,
@@ -701,4 +732,20 @@ int options_plan(const struct floe_publisher_options *options, const struct acco
 		return error_set(options->error, -EINVAL,
 				 "depth and payload_max together are too large");
 	return 0;
+}
+
+ssize_t options_size_at_most(const struct floe_publisher_options *options)
+{
+	struct floe_publisher_options o = *options;
+	struct accord_shared offer;
+	struct segment_plan plan;
+	bool fixed;
+	int r;
+
+	/* The quota of an elastic one does not grow with its loans. */
+	if (!(o.flags & FLOE_ELASTIC))
+		o.loans_max = o.loans_ceiling;
+	options_offer(&o, &offer);
+	r = options_plan(&o, &offer, &plan, &fixed);
+	return r < 0 ? r : (ssize_t)(segment_lay_out(&plan).size + plan.quota);
 }

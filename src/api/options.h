@@ -74,4 +74,7 @@ void options_wish(const struct floe_subscriber_options *o, struct accord_shared 
 int options_plan(const struct floe_publisher_options *options, const struct accord_shared *offer,
 		 struct segment_plan *ret_plan, bool *ret_fixed);
 
+/* Bytes of the segment with all that its ceilings allow, but for what grows with subscribers; -EINVAL */
+ssize_t options_size_at_most(const struct floe_publisher_options *options);
+
 #endif

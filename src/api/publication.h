@@ -24,6 +24,8 @@ struct publication {
 	bool noted;             /* the node has a note for this ring */
 	uint32_t chunks_needed; /* without the holds of members */
 	uint32_t holds_reserved;
+	uint32_t loans_limit; /* at first */
+	uint64_t quota_limit;
 	bool fixed;
 	bool spill;
 	bool chunks_only;

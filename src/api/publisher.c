@@ -204,6 +204,8 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 		.fenced = p->node->fenced,
 		.chunks_only = p->chunks_only,
 		.spill = p->spill,
+		.loans_limit = p->loans_limit,
+		.quota_limit = p->quota_limit,
 		.keeps_blocked = p->many_threads,
 		.header_size = plan->header_size,
 		.header_inline = plan->header_inline,
@@ -326,7 +328,8 @@ static int open_publication(struct publication *p, const char *topic,
 	if (o->memory && o->memory_size < segment_lay_out(&wanted.plan).size)
 		return error_set(o->error, -ENOMEM, "the memory has %zu bytes, %zu are needed",
 				 o->memory_size, segment_lay_out(&wanted.plan).size);
-	p->chunks_needed = wanted.plan.depth + wanted.plan.loans_max;
+	p->loans_limit = wanted.plan.loans_limit;
+	p->quota_limit = wanted.plan.quota_limit;
 	p->holds_reserved = (uint32_t)o->holds_max;
 	p->drops = o->flags & FLOE_DROP_NEWEST;
 	p->would_block = o->would_block;
@@ -342,6 +345,8 @@ static int open_publication(struct publication *p, const char *topic,
 	r = set_up(p, &p->file.plan);
 	if (r == -EPROTO && p->file.adopted)
 		r = start_anew(p, o, &wanted);
+	/* Perhaps more, of the one before us. */
+	p->chunks_needed = p->file.plan.depth + p->publisher.loans_max;
 	if (r == 0 && is_traced())
 		publisher_trace(&p->publisher);
 	topic_settle(&p->topic);
@@ -451,16 +456,9 @@ FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub)
 FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_options *options)
 {
 	struct floe_publisher_options o;
-	struct accord_shared offer;
-	struct segment_plan plan;
-	bool fixed;
 	int r = options_read_publisher(&o, options);
 
-	if (r < 0)
-		return r;
-	options_offer(&o, &offer);
-	r = options_plan(&o, &offer, &plan, &fixed);
-	return r < 0 ? r : (ssize_t)(segment_lay_out(&plan).size + plan.quota);
+	return r < 0 ? r : options_size_at_most(&o);
 }
 
 /* A handle that is not found as usual. 1: it is sound after all, again; -EPROTO memory of it is gone;
@@ -703,9 +701,36 @@ FLOE_PUBLIC void *floe_loan_header(struct floe_publisher *pub, const struct floe
 	return p && loan ? publisher_header(p, loan) : NULL;
 }
 
+/* Chunks for so many loans have memory before the first of them: 0, or why they have not. */
+static int reserve_loans(struct publication *p, uint32_t loans_max)
+{
+	uint32_t before = p->chunks_needed;
+	int shortage = p->publisher.shortage;
+	int r;
+
+	p->chunks_needed = p->file.plan.depth + loans_max;
+	grow(p, &p->publisher);
+	r = p->publisher.shortage;
+	if (r < 0) {
+		p->chunks_needed = before;
+		p->publisher.shortage = shortage;
+	}
+	return r;
+}
+
+static int limit_loans(struct publication *p, size_t loans_max)
+{
+	bool more = loans_max > p->publisher.loans_max && loans_max <= p->publisher.loans_table;
+	int r = more ? reserve_loans(p, (uint32_t)loans_max) : 0;
+
+	if (r == 0)
+		r = publisher_limit_loans(&p->publisher, loans_max);
+	return r;
+}
+
 FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max)
 {
-	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct publication *p = handle_find(pub, HANDLE_PUBLISHER);
 	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
 	int r;
 
@@ -714,7 +739,21 @@ FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t lo
 	r = p ? 1 : refuse(pub);
 	if (r < 0)
 		return r;
-	return p ? publisher_limit_loans(p, loans_max) : floe_publisher_limit_loans(pub, loans_max);
+	return p ? limit_loans(p, loans_max) : floe_publisher_limit_loans(pub, loans_max);
+}
+
+FLOE_PUBLIC int floe_publisher_limit_memory(struct floe_publisher *pub, size_t quota)
+{
+	struct publisher *p = handle_find(pub, HANDLE_PUBLISHER);
+	struct safe *safe = p ? NULL : safe_enter(pub, HANDLE_SAFE_PUBLISHER);
+	int r;
+
+	if (safe)
+		return safe_leave(safe, floe_publisher_limit_memory(safe->port, quota));
+	r = p ? 1 : refuse(pub);
+	if (r < 0)
+		return r;
+	return p ? publisher_limit_memory(p, quota) : floe_publisher_limit_memory(pub, quota);
 }
 
 static int list_loans(const struct publisher *p, struct floe_loan_info *ret, size_t size,
@@ -757,7 +796,7 @@ static void count_elastic(const struct elastic *e, struct floe_publisher_counts 
 	counts->chunks = e->plan.chunks_max;
 	counts->solid = e->solid;
 	counts->solid_high = e->solid_high;
-	counts->quota = e->plan.quota;
+	counts->quota = e->limit;
 }
 
 FLOE_PUBLIC int floe_publisher_count(struct floe_publisher *pub, struct floe_publisher_counts *ret,

@@ -183,10 +183,11 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 		return r;
 	(void)cleanup_places(&s->node->domain, topic, NULL);
 	cleanup_bare_nodes(&s->node->domain);
-	r = node_add_port(s->node, (uint32_t)o->holds_max, (uint32_t)accord_size(s->wish), &s->port,
-			  o->error);
+	r = node_add_port(s->node, (uint32_t)o->holds_ceiling, (uint32_t)accord_size(s->wish),
+			  &s->port, o->error);
 	if (r < 0)
 		return r;
+	store_relaxed(&s->port->holds_limit, o->holds_max);
 	r = place_claim(s->port, &place, s->node, &s->topic, o->error);
 	if (r < 0)
 		return r;
@@ -205,7 +206,7 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 
 static void close_shares(struct subscriber *sub)
 {
-	for (uint32_t i = 0; i < sub->holds_max; i++)
+	for (uint32_t i = 0; i < sub->holds_table; i++)
 		if (sub->shares[i].handle)
 			(void)handle_close(sub->shares[i].handle, HANDLE_SHARED);
 }
@@ -358,7 +359,7 @@ FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_opt
 	if (r < 0)
 		return r;
 	options_wish(&o, &wish);
-	return (ssize_t)(port_size((uint32_t)o.holds_max) + accord_size(&wish));
+	return (ssize_t)(port_size((uint32_t)o.holds_ceiling) + accord_size(&wish));
 }
 
 /* A handle that is not found as usual. 1: it is sound after all, again; -EPROTO memory of it is gone;
@@ -524,6 +525,49 @@ FLOE_PUBLIC int floe_subscriber_words(struct floe_subscriber *sub, const struct 
 	if (r < 0)
 		return r;
 	return s ? list_words(s, ret) : floe_subscriber_words(sub, ret);
+}
+
+/* Publishers look again before they take a chunk for free, and before that nothing more is held. */
+static int limit_holds(struct subscription *s, size_t holds_max)
+{
+	int r = subscriber_limit_holds(&s->subscriber, holds_max);
+
+	if (r == 0)
+		topic_tell_publishers(s->topic.hints);
+	return r;
+}
+
+FLOE_PUBLIC int floe_subscriber_limit_holds(struct floe_subscriber *sub, size_t holds_max)
+{
+	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+	int r;
+
+	if (safe)
+		return safe_leave(safe, floe_subscriber_limit_holds(safe->port, holds_max));
+	r = s ? 1 : refuse(sub);
+	if (r < 0)
+		return r;
+	return s ? limit_holds(s, holds_max) : floe_subscriber_limit_holds(sub, holds_max);
+}
+
+FLOE_PUBLIC int floe_subscriber_limit_depth(struct floe_subscriber *sub, size_t depth)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+	int r;
+
+	if (safe)
+		return safe_leave(safe, floe_subscriber_limit_depth(safe->port, depth));
+	r = s ? 1 : refuse(sub);
+	if (r < 0)
+		return r;
+	if (!s)
+		return floe_subscriber_limit_depth(sub, depth);
+	if (depth > FLOE_DEPTH_MAX)
+		return -EINVAL;
+	subscriber_limit_depth(s, (uint32_t)depth);
+	return 0;
 }
 
 FLOE_PUBLIC int floe_subscriber_count(struct floe_subscriber *sub,

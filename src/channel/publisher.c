@@ -124,6 +124,31 @@ static void retire_rest(struct publisher *pub)
 	}
 }
 
+/* What the one before us had raised stays so, if it is what there is room for. */
+static uint64_t choose_limit(uint64_t before, uint64_t wanted, uint64_t max)
+{
+	if (wanted == 0 || wanted > max)
+		wanted = max;
+	return before > wanted && before <= max ? before : wanted;
+}
+
+static void take_limits(struct publisher *pub, const struct segment_shared *seen,
+			const struct publisher_plan *plan)
+{
+	uint64_t loans = choose_limit(load_relaxed(&seen->loans_limit), plan->loans_limit,
+				      pub->loans_table);
+	uint64_t quota = choose_limit(load_relaxed(&seen->quota_limit), plan->quota_limit,
+				      seen->quota);
+
+	pub->loans_max = (uint32_t)loans;
+	store_relaxed(&pub->ring.segment->loans_limit, loans);
+	if (!pub->stretch)
+		return;
+	quota &= ~(ELASTIC_PAGE - 1);
+	pub->stretch->elastic.limit = quota;
+	store_relaxed(&pub->ring.segment->quota_limit, quota);
+}
+
 /*
  * Dying here leaves a head that is behind its slots, which the next one repairs again, as it does the
  * counts of loans, which are for people. A slot
@@ -148,7 +173,6 @@ static int take_up(struct publisher *pub, const struct segment_shared *seen)
 	start_at(pub, segment, seen, last + 1);
 	store_relaxed(&segment->discarded, 0);
 	store_relaxed(&segment->lent, last);
-	store_relaxed(&segment->loans_limit, pub->loans_table);
 	store_relaxed(&segment->parts_end, 0);
 	for (uint32_t i = 0; i < pub->loans_table; i++)
 		receipt_erase(&pub->receipts[i]);
@@ -274,6 +298,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		pub->lent[i].ticket = TICKET_ALWAYS | i;
 	start_at(pub, segment, &seen, 1);
 	store_relaxed(&segment->sleeping, 0);
+	take_limits(pub, &seen, plan);
 	r = take_up(pub, &seen);
 	pub->first_end = find_first_end(pub);
 	pub->straight_max = choose_straight_max(pub);
@@ -777,8 +802,29 @@ int publisher_limit_loans(struct publisher *pub, size_t loans_max)
 	pub->loans_max = (uint32_t)loans_max;
 	pub->limit_told = false;
 	list_free(pub);
+	/* Its chunks have memory already. Dying before this store: they are there, and whoever adopts has
+	 * the limit as it was; after it, as it is. */
 	store_relaxed(&pub->ring.segment->loans_limit, loans_max);
 	return 0;
+}
+
+int publisher_limit_memory(struct publisher *pub, size_t size)
+{
+	struct elastic *e;
+	int r;
+
+	if (!pub->stretch)
+		return -EINVAL;
+	e = &pub->stretch->elastic;
+	r = elastic_limit(e, size);
+	/* What is retired may be held by nobody any more. */
+	if (r == -EBUSY && reclaim(pub) == 0)
+		r = elastic_limit(e, size);
+	note_solid(pub);
+	/* Dying before this store: whoever adopts has the limit as it was; after it, as it is. Nothing else
+	 * has changed. */
+	store_relaxed(&pub->ring.segment->quota_limit, e->limit);
+	return r;
 }
 
 int publisher_describe_loan(const struct publisher *pub, uint32_t n,

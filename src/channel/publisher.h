@@ -165,6 +165,8 @@ struct publisher_plan {
 	struct stretch *stretch; /* the same, instead of it; or NULL */
 	struct relays *relays;   /* initialised, all free; NULL: the segment has none */
 	bool spill;              /* when the best pool is exhausted, a larger one does */
+	uint32_t loans_limit; /* so many may be out at first, or more, as it was before; 0: all */
+	uint64_t quota_limit; /* the same for the memory of a stretch */
 	uint32_t member_max;
 	bool chunks_only; /* nothing travels inline */
 	bool fenced;
@@ -200,8 +202,12 @@ struct loan_place {
 int publisher_loan_traced(struct publisher *pub, size_t size, struct floe_loan *ret_loan,
 			  const struct loan_place *place);
 
-/* At most so many out from now on: 0; -EINVAL 0, or more than at first; -EBUSY more are out */
+/* At most so many out from now on: 0; -EINVAL 0, or more than there are places for; -EBUSY more are out */
 int publisher_limit_loans(struct publisher *pub, size_t loans_max);
+
+/* At most so much memory for a stretch, rounded down to pages: 0; -EINVAL there is none, less than one
+ * message takes, or more than there are addresses for; -EBUSY more is in use */
+int publisher_limit_memory(struct publisher *pub, size_t size);
 
 /* What is out now, the n-th of the table: 1; 0 nothing is. */
 int publisher_describe_loan(const struct publisher *pub, uint32_t n,

@@ -119,7 +119,9 @@ void segment_format(struct segment_shared *segment, const struct segment_plan *p
 	segment->topic_id = plan->topic_id;
 	segment->depth = plan->depth;
 	segment->loans_max = plan->loans_max;
-	store_relaxed(&segment->loans_limit, plan->loans_max);
+	store_relaxed(&segment->loans_limit,
+		      plan->loans_limit ? plan->loans_limit : plan->loans_max);
+	store_relaxed(&segment->quota_limit, plan->quota_limit ? plan->quota_limit : plan->quota);
 	segment->flags = plan->flags;
 	segment->pool_count = plan->pool_count;
 	segment->payload_max = plan->payload_max;

@@ -16,12 +16,14 @@
 
 struct segment_plan {
 	uint32_t depth;
-	uint32_t loans_max;
+	uint32_t loans_max;   /* that there are places for */
+	uint32_t loans_limit; /* that may be out at first; 0: all */
 	uint32_t flags;
 	uint32_t index;
 	uint64_t topic_id;
 	uint64_t payload_max;
-	uint64_t quota;               /* with FLOE_ELASTIC */
+	uint64_t quota;               /* with FLOE_ELASTIC: that there are addresses for */
+	uint64_t quota_limit;         /* at first; 0: all of it */
 	uint64_t sender;              /* a client or server; 0: none */
 	uint32_t relays_max;          /* chunks of others in the ring or held at the same time */
 	uint64_t alignment;           /* of chunks; 0: that of cache lines */

@@ -11,11 +11,13 @@
  *                                  written before the segment can be seen, never again
  *   +128    head                   last published sequence; a futex word
  *   +136    parts_end              last sequence of the message in parts that was begun; for who joins
+ *   +144    quota_limit            elastic: bytes of the area that may have memory now
  *   +192    counters               for people
  *   +256    sleeping               the publisher waits for a reliable subscriber
  *   +264    unwanted               bit r: the client does not want request r answered any more
  *   +296    dropped                for people
- *   +304    loans_limit, refused   for people
+ *   +304    loans_limit            loans out at the same time, for now; whoever adopts goes on with it
+ *   +312    loans_refused          for people
  *   +320    pools                  where chunks are; chunk_count grows. Elastic: one, the area
  *   +576    type, schema
  *   ...     accord                 accord_layout.h; nothing, where nothing is offered
@@ -134,7 +136,7 @@ struct segment_shared {
 	FLOE_CACHELINE_ALIGNED shared_u64 owner; /* node id; 0: closed */
 	shared_u64 generation;
 	uint64_t sender; /* which client or server it is; 0: an ordinary publisher */
-	uint64_t quota;  /* elastic: bytes of the area that may have memory */
+	uint64_t quota;  /* elastic: bytes of the area that may ever have memory */
 	uint64_t relays_max;
 	uint32_t header_size;   /* beside each payload; 0: none */
 	uint32_t header_inline; /* where in a slot's words; 0: nothing travels inline */
@@ -143,6 +145,7 @@ struct segment_shared {
 
 	FLOE_CACHELINE_ALIGNED shared_u64 head;
 	shared_u64 parts_end;
+	shared_u64 quota_limit; /* at most quota */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 lent; /* counted on from head: segment_loans */
 	shared_u64 loans_high;
@@ -156,7 +159,7 @@ struct segment_shared {
 	FLOE_CACHELINE_ALIGNED shared_u64 sleeping;
 	shared_u64 unwanted[UNWANTED_WORDS];
 	shared_u64 dropped; /* of those that were discarded: because a reliable subscriber lagged */
-	shared_u64 loans_limit;   /* loans out at the same time; at first loans_max */
+	shared_u64 loans_limit;   /* at most loans_max */
 	shared_u64 loans_refused; /* because so many were out */
 
 	FLOE_CACHELINE_ALIGNED struct pool_shared pool[FLOE_POOLS_MAX];
@@ -169,6 +172,7 @@ static_assert(offsetof(struct segment_shared, sender) == 80, "layout");
 static_assert(offsetof(struct segment_shared, header_size) == 104, "layout");
 static_assert(offsetof(struct segment_shared, head) == 128, "layout");
 static_assert(offsetof(struct segment_shared, parts_end) == 136, "layout");
+static_assert(offsetof(struct segment_shared, quota_limit) == 144, "layout");
 static_assert(offsetof(struct segment_shared, lent) == 192, "layout");
 static_assert(offsetof(struct segment_shared, sleeping) == 256, "layout");
 static_assert(offsetof(struct segment_shared, unwanted) == 264, "layout");

@@ -66,7 +66,8 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.depth = port->depth ? port->depth : UINT64_MAX,
 		.turn = (struct feed *)(void *)(memory + t.feeds),
 		.feeds = (struct feed *)(void *)(memory + t.feeds),
-		.holds_max = port->holds_max,
+		.holds_max = (uint32_t)load_relaxed(&port->holds_limit),
+		.holds_table = port->holds_max,
 		.holds_mask = count_round_up(port->holds_max) - 1,
 		.place = (struct held **)(void *)(memory + t.places),
 		.places = (struct held **)(void *)(memory + t.places),
@@ -85,11 +86,12 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.user = plan->user,
 	};
 	/* Tickets of different subscribers differ, so that samples are not mixed up. */
-	for (uint32_t i = 0; i < sub->holds_max; i++) {
+	for (uint32_t i = 0; i < sub->holds_table; i++) {
 		sub->held[i].ticket = plan->serial * PLACE_NEXT_USE | PLACE_ALWAYS | i;
-		sub->places[i] = &sub->held[i];
 		sub->shares[i].subscriber = sub;
 	}
+	for (uint32_t i = 0; i < sub->holds_max; i++)
+		sub->places[i] = &sub->held[i];
 	look_at_nothing(&sub->feeds[0]);
 }
 
@@ -222,14 +224,14 @@ static void drop(struct subscriber *sub, struct feed *feed)
 	look_for_straight(sub);
 	if (feed->leaving)
 		feed->cursor = &feed->nowhere;
-	for (uint32_t i = 0; i < sub->holds_max; i++)
+	for (uint32_t i = 0; i < sub->holds_table; i++)
 		if (sub->held[i].feed == last)
 			sub->held[i].feed = feed;
 }
 
 static bool is_held(const struct subscriber *sub, const struct feed *feed)
 {
-	for (uint32_t i = 0; i < sub->holds_max; i++)
+	for (uint32_t i = 0; i < sub->holds_table; i++)
 		if (sub->held[i].feed == feed)
 			return true;
 	return false;
@@ -334,15 +336,50 @@ const void *subscriber_header(const struct subscriber *sub, const struct held *h
 
 bool subscriber_uses(const struct subscriber *sub, const struct origin *origin)
 {
-	for (uint32_t i = 0; i < sub->holds_max; i++)
+	for (uint32_t i = 0; i < sub->holds_table; i++)
 		if (sub->held[i].feed && subscriber_origin_of(sub, &sub->held[i]) == origin)
 			return true;
 	return false;
 }
 
+/* The places that are free, as many as may be used. */
+static void list_free(struct subscriber *sub)
+{
+	struct held **place = sub->place;
+
+	for (uint32_t i = 0; i < sub->holds_table && place < sub->places + sub->holds_max; i++)
+		if (!sub->held[i].feed)
+			*place++ = &sub->held[i];
+	while (place <= sub->places + sub->holds_table)
+		*place++ = NULL;
+}
+
+/* Publishers look at all holds of the port in any case; the limit says for how many they reserve chunks.
+ * Dying after the store: they reserve more, or less, and soon we are cleaned away. */
+int subscriber_limit_holds(struct subscriber *sub, size_t holds_max)
+{
+	if (holds_max == 0 || holds_max > sub->holds_table)
+		return -EINVAL;
+	subscriber_collect(sub);
+	if (subscriber_held(sub) > holds_max)
+		return -EBUSY;
+	sub->holds_max = (uint32_t)holds_max;
+	list_free(sub);
+	store_release(&sub->port->holds_limit, holds_max);
+	return 0;
+}
+
+void subscriber_limit_depth(struct subscriber *sub, uint32_t depth)
+{
+	sub->depth = depth ? depth : UINT64_MAX;
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		sub->feeds[i].keeps_few = sub->depth < sub->feeds[i].reader.depth;
+	look_for_straight(sub);
+}
+
 void subscriber_deinit(struct subscriber *sub)
 {
-	for (uint32_t i = 0; i < sub->holds_max; i++)
+	for (uint32_t i = 0; i < sub->holds_table; i++)
 		if (!is_relayed(sub, i))
 			store_release(&sub->port->hold[i], HOLD_NONE);
 	while (sub->feed_count)
@@ -648,7 +685,7 @@ static int disconnect(struct subscriber *sub)
 void subscriber_retire(struct subscriber *sub)
 {
 	subscriber_collect(sub);
-	for (uint32_t i = 0; i < sub->holds_max; i++)
+	for (uint32_t i = 0; i < sub->holds_table; i++)
 		if (!share_is_owned(&sub->shares[i]) && !is_relayed(sub, i))
 			store_release(&sub->port->hold[i], HOLD_NONE);
 	(void)disconnect(sub);

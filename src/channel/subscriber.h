@@ -9,6 +9,7 @@
  * process. One thread at a time. It knows no names: which publishers there are is told to it.
  *
  *   samples held + free places = holds_max;  inline samples take a place, but hold no chunk
+ *   holds_max <= holds_table = holds of the port
  *   shared samples are held, and after their last owner until they are collected
  *   a place is free                =>   its feed is NULL
  *   published since its start = received + lost + not yet taken       for each publisher
@@ -133,7 +134,7 @@ struct subscriber {
 	uint32_t leaving_count;
 	uint32_t holds_mask; /* so that any ticket leads into the table */
 	struct held **place; /* the next free one; NULL: none is */
-	struct held *held;   /* [holds_mask + 1]; of these holds_max are used */
+	struct held *held;   /* [holds_mask + 1]; of these holds_table are used */
 	struct port_shared *port;
 	uint64_t copied;
 	uint64_t mark;            /* of the sample that was taken last; 0: it has none */
@@ -148,8 +149,9 @@ struct subscriber {
 	int untold;            /* what refreshing said between two calls: the next one says it */
 	uint32_t feed_changes; /* goes up when feeds or their omens may be others */
 
-	uint32_t holds_max;
-	struct held **places; /* [holds_max + 1]: those in use, those that are free, NULL */
+	uint32_t holds_max;   /* for now */
+	uint32_t holds_table; /* places for holds */
+	struct held **places; /* [holds_table + 1]: those in use, those that are free, NULL */
 	uint64_t depth;       /* UINT64_MAX: as far as the ring goes */
 	uint64_t spin_ns;
 	int64_t look_ns;    /* how long one sleep may be */
@@ -166,9 +168,9 @@ struct subscriber {
 	uint32_t parts_max; /* so many are wanted at once, or none; 0: one after the other */
 	bool within;        /* a message was taken in part: its feed is the next to be asked */
 	bool awaited;       /* its program waits by itself, or did: it is as if asleep */
-	struct part_taken *parts; /* [holds_max] */
+	struct part_taken *parts; /* [holds_table] */
 
-	struct share *shares; /* [holds_max], channel/share.h */
+	struct share *shares; /* [holds_table], channel/share.h */
 	/* A bit for each place whose sample was shared and is held by nobody any more: the one thing
 	 * here that other threads write. */
 	FLOE_CACHELINE_ALIGNED shared_u64 returned[(FLOE_HOLDS_MAX + 63) / 64];
@@ -218,6 +220,13 @@ void subscriber_collect(struct subscriber *sub);
 
 /* Takes nothing any more, and keeps nothing but what is shared: no publisher waits for it. */
 void subscriber_retire(struct subscriber *sub);
+
+/* So many samples may be held from now on: 0; -EINVAL 0, or more than the port has holds; -EBUSY more are
+ * held. Who calls tells the publishers. */
+int subscriber_limit_holds(struct subscriber *sub, size_t holds_max);
+
+/* Never more than so many behind, 0: as far as the ring goes; as the plan's port says at first. */
+void subscriber_limit_depth(struct subscriber *sub, uint32_t depth);
 
 /* Releases everything and lets go of all feeds; the port is the caller's to close. */
 void subscriber_deinit(struct subscriber *sub);

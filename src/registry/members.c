@@ -145,12 +145,20 @@ int members_read(struct members *members, const struct topic *topic)
 	return 0;
 }
 
+/* What it says of itself is never more than it has places for. */
+static uint32_t count_holds(const struct member *member)
+{
+	uint64_t limit = load_acquire(&member->port->holds_limit);
+
+	return limit < member->holds_max ? (uint32_t)limit : member->holds_max;
+}
+
 uint32_t members_count_holds(const struct members *members)
 {
 	uint32_t holds = 0;
 
 	for (uint32_t i = 0; i < members->count; i++)
-		holds += members->member[i].holds_max;
+		holds += count_holds(&members->member[i]);
 	return holds;
 }
 

@@ -292,6 +292,7 @@ static floe_cold void clear(struct port_shared *port)
 	port->policy = 0;
 	memset(&port->depth, 0, port->size - offsetof(struct port_shared, depth));
 	store_relaxed(&port->life, life);
+	store_relaxed(&port->holds_limit, port->holds_max);
 }
 
 int node_add_port(struct node *node, uint32_t holds_max, uint32_t accord_size,

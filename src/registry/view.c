@@ -189,7 +189,9 @@ static void describe_segment(const struct segment_shared *segment, struct floe_p
 	info->wakes = load_relaxed(&segment->wakes);
 	info->spilled = load_relaxed(&segment->spilled);
 	info->solid = load_relaxed(&segment->solid);
-	info->quota = segment->quota;
+	info->quota = load_relaxed(&segment->quota_limit);
+	info->loans_ceiling = segment->loans_max;
+	info->quota_ceiling = segment->quota;
 	for (uint32_t i = 0; i < FLOE_POOLS_MAX; i++)
 		info->chunks += load_relaxed(&segment->pool[i].chunk_count);
 	copy_text(info->type, sizeof(info->type), segment->type.name);
@@ -382,7 +384,8 @@ static void describe_port(const struct port_shared *port, uint32_t holds_max,
 	info->lost = load_relaxed(&port->lost);
 	for (uint32_t i = 0; i < holds_max; i++)
 		info->held += load_relaxed(&port->hold[i]) != HOLD_NONE;
-	info->holds_max = holds_max;
+	info->holds_max = load_relaxed(&port->holds_limit);
+	info->holds_ceiling = holds_max;
 	copy_text(info->type, sizeof(info->type), port->type.name);
 }
 

@@ -98,6 +98,8 @@ static bool open_world(const struct script *script)
 {
 	*stage = (struct stage){.stamped = script->ring == RING_STAMPED,
 				.headed = script->ring == RING_HEADED,
+				.loans_least = WORLD_LOANS,
+				.loans_most = WORLD_LOANS,
 				.relayed = script->ring == RING_RELAY,
 				.pattern = script->pattern};
 	if (!start_actors())
@@ -426,9 +428,18 @@ static bool is_all_there(const struct point *point, int64_t found)
 	return wrong("messages in the ring", found, sent);
 }
 
-static int64_t chunks_of(const struct point *point)
+/* Of a ring that grows it is the limit of its loans, which may have been about to be raised; a fresh one
+ * has its own. */
+static int64_t chunks_of(const struct point *point, bool adopted)
 {
-	return world_is_fixed(point->round->script->ring) ? WORLD_POOL : 4;
+	int64_t least = adopted ? stage->loans_least : WORLD_LOANS, count;
+
+	if (world_is_fixed(point->round->script->ring))
+		return WORLD_POOL;
+	if (!actor_tell(&visitor, VISITOR_COUNT, 0, &count) || count < least ||
+	    count > stage->loans_most)
+		return least;
+	return count;
 }
 
 /* The survivor has got them all, too. */
@@ -461,14 +472,15 @@ static bool adds_up(const struct point *point)
 }
 
 /* With every slot inline, what cannot be lent is held by somebody who lives. */
-static bool count_chunks(const struct point *point, bool lives)
+static bool count_chunks(const struct point *point, bool lives, bool adopted)
 {
-	int64_t held = 0, all = chunks_of(point);
+	int64_t held = 0, all;
 	enum ring_kind ring = point->round->script->ring;
 	bool is_another = !world_is_fixed(ring) || ring == RING_BLOCK;
 
 	if (!visitor_sends(point, VISITOR_FLUSH, WORLD_DEPTH + 1))
 		return false;
+	all = chunks_of(point, adopted);
 	if (!lives)
 		return ask(&visitor, VISITOR_COUNT, 0, all, "chunks that can be lent");
 	if (!tell(&survivor, SURVIVOR_TAKE, 0) || !actor_tell(&survivor, SURVIVOR_HELD, 0, &held))
@@ -503,7 +515,7 @@ static bool visit(const struct point *point, bool lives)
 		return wrong("messages of the visitor", last, found + 2 * WORLD_DEPTH + 1);
 	if (lives && (!has_seen(last) || !adds_up(point)))
 		return false;
-	return count_chunks(point, lives) && tell(&visitor, VISITOR_CLOSE, 0);
+	return count_chunks(point, lives, found > 0) && tell(&visitor, VISITOR_CLOSE, 0);
 }
 
 /* Once is enough. */

@@ -202,6 +202,18 @@ static void wait_blocked(void)
 	expect(r >= 0);
 }
 
+static void raise_loans(void)
+{
+	atomic_store(&stage->loans_most, WORLD_LOANS_RAISED);
+	expect_equal(floe_publisher_limit_loans(self.pub, WORLD_LOANS_RAISED), 0);
+	atomic_store(&stage->loans_least, WORLD_LOANS_RAISED);
+}
+
+static void raise_memory(void)
+{
+	expect_equal(floe_publisher_limit_memory(self.pub, WORLD_MEMORY), 0);
+}
+
 static void close_publisher(void)
 {
 	floe_publisher_close(self.pub);
@@ -251,6 +263,12 @@ static int take_one(void)
 	if (r == 1)
 		self.sample_count++;
 	return r;
+}
+
+static void limit_holds(void)
+{
+	expect_equal(floe_subscriber_limit_holds(self.sub, 1), 0);
+	expect_equal(floe_subscriber_limit_holds(self.sub, WORLD_HOLDS), 0);
 }
 
 static void take(void)
@@ -625,6 +643,33 @@ const struct script scripts[] = {
 		},
 	},
 	{
+		.name = "limits",
+		.ring = RING_GROWING,
+		.steps = {
+			{NULL, open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{NULL, publish},
+			{"raise", raise_loans},
+			{"loan", loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "raised",
+		.ring = RING_GROWING,
+		.predecessors = {{"limits", "raise"}},
+		.steps = {
+			{"adopt", open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
 		.name = "elastic",
 		.ring = RING_ELASTIC,
 		.steps = {
@@ -642,6 +687,7 @@ const struct script scripts[] = {
 			{NULL, loan_large},
 			{"discard", discard},
 			{"loan-drop", loan_chunk},
+			{"raise", raise_memory},
 			{"close", close_publisher},
 		},
 	},
@@ -707,6 +753,7 @@ const struct script scripts[] = {
 		.name = "subscriber",
 		.steps = {
 			{"open", open_subscriber, SURVIVOR_PUBLISH, WORLD_DEPTH},
+			{"limit-holds", limit_holds},
 			{"take-chunk", take},
 			{"take-inline", take},
 			{"release-inline", release},

@@ -116,11 +116,13 @@ int world_open_publisher(struct floe_publisher **ret, enum ring_kind kind)
 	static const struct floe_pool pool = {MESSAGE_CHUNK, WORLD_POOL};
 
 	if (kind == RING_GROWING)
-		return world_open_as(ret, PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
+		return world_open_as(ret, PUBLISHER(.depth = WORLD_DEPTH, .loans_max = WORLD_LOANS,
+						    .loans_ceiling = WORLD_LOANS_RAISED,
 						    .payload_max = MESSAGE_CHUNK));
 	if (kind == RING_ELASTIC)
-		return world_open_as(ret, PUBLISHER(.depth = WORLD_DEPTH, .loans_max = 4,
+		return world_open_as(ret, PUBLISHER(.depth = WORLD_DEPTH, .loans_max = WORLD_LOANS,
 						    .payload_max = MESSAGE_LARGE,
+						    .quota_ceiling = WORLD_MEMORY,
 						    .flags = FLOE_ELASTIC));
 	if (kind == RING_BLOCK)
 		return open_in_a_block(ret,

@@ -22,6 +22,9 @@
 #define WORLD_HOLDS 2
 #define WORLD_PARTS 2 /* of messages that have some */
 #define WORLD_RELAYS 6
+#define WORLD_LOANS 4        /* of rings that grow, at first */
+#define WORLD_LOANS_RAISED 6 /* and at most */
+#define WORLD_MEMORY (4 << 20)
 #define WORLD_SOURCE_POOL (WORLD_RELAYS + 3) /* 1 in its ring, 1 lent, 1 taken and not sent on */
 #define WORLD_POOL 8                         /* chunks of the victim's ring */
 #define WORLD_SURVIVOR_POOL 12 /* and of the survivor's: so that nobody adopts the other's */
@@ -51,6 +54,8 @@ struct stage {
 	_Atomic uint64_t begun[STAGE_THINGS]; /* what its things are, pattern_*.c says: */
 	_Atomic uint64_t made[STAGE_THINGS];  /* those that are certainly there */
 	_Atomic uint64_t deaths;
+	/* Loans that whoever adopts a growing ring may have out: at least, and perhaps. */
+	_Atomic uint32_t loans_least, loans_most;
 	bool relayed; /* they are somebody else's chunks: a dead node may be needed */
 };
 

@@ -401,6 +401,7 @@ struct reader *reader_join(struct world *w, uint32_t i, const struct reader_opti
 	reader->port->size = port_size(holds_max);
 	reader->port->index = i;
 	reader->port->holds_max = holds_max;
+	store_relaxed(&reader->port->holds_limit, holds_max);
 	reader->port->policy = options->policy;
 	reader->port->depth = options->depth;
 	store_release(&reader->port->state, PORT_OPEN);
