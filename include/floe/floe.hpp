@@ -18,6 +18,9 @@
  *
  * s.take().share() is a sample with several owners in any threads, as a std::shared_ptr.
  *
+ * p.loan_parts<8>(count) is a message of T[] that no chunk is large enough for, in up to eight parts, each a
+ * span of T; s.take_parts<8>() is all of one, or nothing.
+ *
  * Threads, blocking, ownership: as the calls of floe.h. A loan or sample belongs to its publisher or
  * subscriber; it may end later, but must not be read or written then.
  */
@@ -140,6 +143,14 @@ template <class T> constexpr floe_type describe() noexcept
  */
 template <class T> inline constexpr floe_type type_of = detail::describe<T>();
 
+/* For options of publishers, subscribers, servers and clients: what it says of itself, or wants. */
+template <class O, std::size_t N>
+void set_attributes(O &options, const floe_attribute (&attributes)[N]) noexcept
+{
+	options.attributes = attributes;
+	options.attributes_count = N;
+}
+
 template <class T> class publisher;
 template <class T> class subscriber;
 template <class T> class sample;
@@ -233,6 +244,87 @@ template <class T> class loan
 	int result_ = 0;
 };
 
+/* A message in parts that is being written, each part in a chunk of its own. All are given back unsent at
+ * its end, unless they were published. */
+template <class T, std::size_t N> class loans
+{
+	using element = typename detail::message<T>::element;
+	static_assert(detail::message<T>::is_array, "a T is one part");
+
+      public:
+	loans() noexcept = default;
+	loans(loans &&other) noexcept
+	{
+		swap(other);
+	}
+	loans &operator=(loans &&other) noexcept
+	{
+		if (this != &other) {
+			discard();
+			swap(other);
+		}
+		return *this;
+	}
+	~loans()
+	{
+		discard();
+	}
+
+	explicit operator bool() const noexcept
+	{
+		return size() > 0;
+	}
+	int result() const noexcept
+	{
+		return result_;
+	} /* of floe_loan_parts */
+	void discard() noexcept
+	{
+		for (std::size_t i = 0; i < count_; i++)
+			floe_discard(pub_, &loan_[i]);
+		count_ = 0;
+	}
+
+	/* How many parts; each is a view of its elements. */
+	std::size_t size() const noexcept
+	{
+		return loan_[0].data ? count_ : 0;
+	}
+	span<element> operator[](std::size_t index) const noexcept
+	{
+		const struct floe_loan &loan = loan_[index];
+
+		return {static_cast<element *>(loan.data), loan.size / sizeof(element)};
+	}
+	template <class H> H *header(std::size_t index) const noexcept
+	{
+		return static_cast<H *>(floe_loan_header(pub_, &loan_[index]));
+	}
+
+      private:
+	friend class publisher<T>;
+	void swap(loans &other) noexcept
+	{
+		std::swap(pub_, other.pub_);
+		std::swap(loan_, other.loan_);
+		std::swap(count_, other.count_);
+		std::swap(result_, other.result_);
+	}
+	/* A part ends where an element does. */
+	bool fits() const noexcept
+	{
+		for (std::size_t i = 0; i < count_; i++)
+			if (loan_[i].size % sizeof(element))
+				return false;
+		return true;
+	}
+
+	floe_publisher *pub_ = nullptr;
+	struct floe_loan loan_[N] = {};
+	std::size_t count_ = 0;
+	int result_ = 0;
+};
+
 template <class T> class publisher
 {
 	using element = typename detail::message<T>::element;
@@ -301,6 +393,35 @@ template <class T> class publisher
 		return floe_publish(pub_, &loan.loan_);
 	}
 
+	/* `count` elements in up to N parts of payload_max, which must be a multiple of their size: -EINVAL. */
+	template <std::size_t N> loans<T, N> loan_parts(std::size_t count) noexcept
+	{
+		loans<T, N> parts;
+
+		parts.pub_ = pub_;
+		parts.result_ = count > SIZE_MAX / sizeof(element)
+					? -EINVAL
+					: floe_loan_parts(pub_, count * sizeof(element),
+							  parts.loan_, N);
+		if (parts.result_ > 0)
+			parts.count_ = static_cast<std::size_t>(parts.result_);
+		if (!parts.fits()) {
+			parts.discard();
+			parts.result_ = -EINVAL;
+		}
+		return parts;
+	}
+
+	/* As floe_publish_parts: what is not sent stays. */
+	template <std::size_t N> int publish(loans<T, N> &parts) noexcept
+	{
+		return floe_publish_parts(pub_, parts.loan_, parts.size());
+	}
+	template <std::size_t N> int publish(loans<T, N> &&parts) noexcept
+	{
+		return publish(parts);
+	}
+
 	/* Copies one message: 1 sent; 0 would block, or no chunk is free; < 0 */
 	int send(const element &message) noexcept
 	{
@@ -320,6 +441,19 @@ template <class T> class publisher
 	int wait_for_subscribers(std::size_t count, clock::time_point deadline = for_ever) noexcept
 	{
 		return floe_publisher_wait_for_subscribers(pub_, count, deadline_ns(deadline));
+	}
+	int wait_for_room(std::size_t count, clock::time_point deadline = for_ever) noexcept
+	{
+		return floe_publisher_wait_for_room(pub_, count, deadline_ns(deadline));
+	}
+	/* Up to the ceilings that it was opened with. */
+	int limit_loans(std::size_t count) noexcept
+	{
+		return floe_publisher_limit_loans(pub_, count);
+	}
+	int limit_memory(std::size_t size) noexcept
+	{
+		return floe_publisher_limit_memory(pub_, size);
 	}
 	floe_publisher_counts counts() const noexcept
 	{
@@ -540,6 +674,95 @@ template <class T> class sample
 	int result_ = 0;
 };
 
+/* All parts of a message that is being read. Released at its end. */
+template <class T, std::size_t N> class samples
+{
+	using element = const typename detail::message<T>::element;
+	static_assert(detail::message<T>::is_array, "a T is one part");
+
+      public:
+	samples() noexcept = default;
+	samples(samples &&other) noexcept
+	{
+		swap(other);
+	}
+	samples &operator=(samples &&other) noexcept
+	{
+		if (this != &other) {
+			release();
+			swap(other);
+		}
+		return *this;
+	}
+	~samples()
+	{
+		release();
+	}
+
+	explicit operator bool() const noexcept
+	{
+		return count_ > 0;
+	}
+	int result() const noexcept
+	{
+		return result_;
+	} /* of floe_take_parts, or -EPROTO */
+	void release() noexcept
+	{
+		for (std::size_t i = 0; i < count_; i++)
+			floe_release(sub_, &sample_[i]);
+		count_ = 0;
+	}
+
+	/* How many parts; each is a view of its elements. */
+	std::size_t size() const noexcept
+	{
+		return count_;
+	}
+	span<element> operator[](std::size_t index) const noexcept
+	{
+		const floe_sample &sample = sample_[index];
+
+		return {static_cast<element *>(sample.data), sample.size / sizeof(element)};
+	}
+	/* nullptr: there is none of that size. */
+	template <class H> const H *header(std::size_t index) const noexcept
+	{
+		std::size_t size = 0;
+		const void *header = floe_sample_header(sub_, &sample_[index], &size);
+
+		return size == sizeof(H) ? static_cast<const H *>(header) : nullptr;
+	}
+	/* Of the first part. */
+	std::uint64_t sequence() const noexcept
+	{
+		return sample_[0].sequence;
+	}
+	std::uint64_t time_ns() const noexcept
+	{
+		return sample_[0].time_ns;
+	}
+	std::uint64_t lost() const noexcept
+	{
+		return sample_[0].lost;
+	}
+
+      private:
+	friend class subscriber<T>;
+	void swap(samples &other) noexcept
+	{
+		std::swap(sub_, other.sub_);
+		std::swap(sample_, other.sample_);
+		std::swap(count_, other.count_);
+		std::swap(result_, other.result_);
+	}
+
+	floe_subscriber *sub_ = nullptr;
+	floe_sample sample_[N] = {};
+	std::size_t count_ = 0;
+	int result_ = 0;
+};
+
 template <class T> class subscriber
 {
 	using element = typename detail::message<T>::element;
@@ -597,6 +820,24 @@ template <class T> class subscriber
 		}
 		return sample;
 	}
+	/* All parts of the next message, or none: one of more than N stays where it is (-EMSGSIZE). One with a
+	 * part that is not of some T is released again: false, and result() says -EPROTO. */
+	template <std::size_t N> samples<T, N> take_parts() noexcept
+	{
+		samples<T, N> parts;
+
+		parts.sub_ = sub_;
+		parts.result_ = floe_take_parts(sub_, parts.sample_, N);
+		if (parts.result_ <= 0)
+			return parts;
+		parts.count_ = static_cast<std::size_t>(parts.result_);
+		for (std::size_t i = 0; i < parts.count_; i++)
+			if (!fits(parts.sample_[i].size))
+				parts.result_ = -EPROTO;
+		if (parts.result_ < 0)
+			parts.release();
+		return parts;
+	}
 	/* 1 ready; 0 deadline; < 0 */
 	int wait(clock::time_point deadline = for_ever) noexcept
 	{
@@ -605,6 +846,15 @@ template <class T> class subscriber
 	int fd() noexcept
 	{
 		return floe_subscriber_fd(sub_);
+	}
+	/* Up to the ceiling that it was opened with. */
+	int limit_holds(std::size_t count) noexcept
+	{
+		return floe_subscriber_limit_holds(sub_, count);
+	}
+	int limit_depth(std::size_t count) noexcept
+	{
+		return floe_subscriber_limit_depth(sub_, count);
 	}
 	floe_subscriber_counts counts() const noexcept
 	{

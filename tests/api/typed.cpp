@@ -295,6 +295,156 @@ void a_message_of_another_size_is_no_message_of_the_type()
 	expect_equal(sub.take().result(), 0);
 }
 
+floe_publisher_options in_parts(const floe_type *header)
+{
+	floe_publisher_options options = {};
+
+	options.payload_max = 10 * sizeof(pose);
+	options.loans_max = 3;
+	options.header = header;
+	return options;
+}
+
+void a_message_in_parts_is_lent_and_taken_as_one()
+{
+	floe::publisher<pose[]> pub;
+	auto sub = open_subscriber<pose[]>("parts");
+
+	expect_equal(pub.open("parts", in_parts(&floe::type_of<stamp>)), 0);
+	expect_equal(pub.loan_parts<2>(25).result(), -EMSGSIZE);
+	expect_equal(pub.loan_parts<3>(SIZE_MAX / 8).result(), -EINVAL);
+
+	auto parts = pub.loan_parts<3>(25);
+
+	expect(parts);
+	expect_equal(parts.result(), 3);
+	expect_equal(parts.size(), 3);
+	expect_equal(parts[2].size(), 5);
+	for (std::size_t i = 0; i < parts.size(); i++) {
+		for (pose &p : parts[i])
+			p = pose{0, 0, 0, i};
+		*parts.header<stamp>(i) = stamp{i + 1, 0.5};
+	}
+	expect_equal(pub.wait_for_room(3), 1);
+	expect_equal(pub.publish(parts), 1);
+	expect(!parts);
+	expect_equal(pub.counts().loans, 0);
+
+	auto few = sub.take_parts<2>();
+
+	expect(!few);
+	expect_equal(few.result(), -EMSGSIZE);
+
+	auto all = sub.take_parts<4>();
+
+	expect(all);
+	expect_equal(all.result(), 3);
+	expect_equal(all.size(), 3);
+	expect_equal(all.sequence(), 1);
+	expect_equal(all.lost(), 0);
+	expect_equal(all[1].size(), 10);
+	expect_equal(all[2][4].number, 2);
+	expect_equal(all.header<stamp>(2)->number, 3);
+	expect(!all.header<pose>(2));
+
+	auto moved = std::move(all);
+
+	expect(!all);
+	expect_equal(sub.counts().held, 3);
+	moved = floe::samples<pose[], 4>();
+	expect_equal(sub.counts().held, 0);
+	expect_equal(sub.take_parts<4>().result(), 0);
+}
+
+void parts_go_back_at_their_end()
+{
+	floe::publisher<pose[]> pub;
+
+	expect_equal(pub.open("back", in_parts(nullptr)), 0);
+	{
+		auto parts = pub.loan_parts<3>(30);
+		auto moved = std::move(parts);
+
+		expect(!parts && moved);
+		expect_equal(pub.counts().loans, 3);
+		expect_equal(pub.loan_parts<3>(30).result(), -ENOBUFS);
+	}
+	expect_equal(pub.counts().loans, 0);
+	expect_equal(pub.publish(pub.loan_parts<3>(11)), 1);
+	expect_equal(pub.publish(floe::loans<pose[], 3>()), -EINVAL);
+	expect_equal(pub.counts().published, 2);
+}
+
+/* payload_max is no multiple of the element, or the sender has other ones. */
+void parts_that_cut_an_element_are_refused()
+{
+	floe::publisher<pose[]> pub;
+	floe::publisher<floe::bytes> raw;
+	auto sub = open_subscriber<pose[]>("cut");
+	auto options = in_parts(nullptr);
+
+	options.payload_max += 8;
+	expect_equal(pub.open("cut", options), 0);
+	expect_equal(pub.loan_parts<3>(25).result(), -EINVAL);
+	expect_equal(pub.counts().loans, 0);
+	pub.close();
+	expect_equal(raw.open("cut", options), 0);
+	expect_equal(raw.publish(raw.loan_parts<3>(800)), 1);
+	expect_equal(sub.take_parts<3>().result(), -EPROTO);
+	expect_equal(sub.counts().held, 0);
+}
+
+void attributes_are_set_at_once()
+{
+	static const floe_attribute map[] = {{"frame", "map"}, {"unit", "m"}};
+	static const floe_attribute odom[] = {{"frame", "odom"}};
+	floe::publisher<pose> pub;
+	floe::subscriber<pose> sub;
+	floe_publisher_options says = {};
+	floe_subscriber_options wants = {};
+
+	floe::set_attributes(says, map);
+	expect_equal(pub.open("attributes", says), 0);
+	floe::set_attributes(wants, odom);
+	expect_equal(sub.open("attributes", wants), -EPROTOTYPE);
+	floe::set_attributes(wants, map);
+	expect_equal(sub.open("attributes", wants), 0);
+}
+
+void limits_are_raised()
+{
+	floe::publisher<picture> pub;
+	floe::subscriber<picture> sub;
+	floe_publisher_options lends = {};
+	floe_subscriber_options keeps = {};
+
+	lends.loans_max = 1;
+	lends.loans_ceiling = 2;
+	keeps.holds_max = 1;
+	keeps.holds_ceiling = 2;
+	expect_equal(pub.open("limits", lends), 0);
+	expect_equal(sub.open("limits", keeps), 0);
+
+	auto first = pub.loan();
+
+	expect_equal(pub.loan().result(), -ENOBUFS);
+	expect_equal(pub.limit_loans(2), 0);
+
+	auto second = pub.loan();
+
+	expect(second);
+	expect_equal(pub.publish(first) + pub.publish(second), 2);
+
+	auto one = sub.take();
+
+	expect_equal(sub.take().result(), -ENOBUFS);
+	expect_equal(sub.limit_holds(2), 0);
+	expect(sub.take());
+	expect_equal(sub.limit_holds(3), -EINVAL);
+	expect_equal(sub.limit_depth(1), 0);
+	expect_equal(pub.limit_memory(1 << 20), -EINVAL);
+}
+
 void what_is_closed_refuses()
 {
 	floe::publisher<pose> pub;
@@ -379,6 +529,11 @@ int main(int argc, char **argv)
 		TEST(many_of_a_type_are_one_message),
 		TEST(types_of_one_name_must_agree),
 		TEST(a_message_of_another_size_is_no_message_of_the_type),
+		TEST(a_message_in_parts_is_lent_and_taken_as_one),
+		TEST(parts_go_back_at_their_end),
+		TEST(parts_that_cut_an_element_are_refused),
+		TEST(attributes_are_set_at_once),
+		TEST(limits_are_raised),
 		TEST(what_is_closed_refuses),
 		TEST(waits_end_at_their_deadline),
 		TEST(a_heap_serves_containers),
