@@ -9,8 +9,8 @@ KERNEL_BUFFERS = ("Its buffers are in the kernel, where resident memory does not
                   "is counted depends on how many programs run.")
 OPENING = ("Until the sender comes to its own code all take the same, 0.8 ms: two processes are started and linked. "
            "Then a floe publisher opens in 0.51 ms, a pipe in 0.04; the subscriber opens meanwhile, and nobody waits "
-           "for it: the message is there 6 us after it was sent. They are 122 system calls beside 11, no one "
-           "of them more than a tenth of the time: see the table of the case. They make a ring that a full file system cannot "
+           "for it: the message is there 6 us after it was sent. They are 122 system calls beside 11, a fifth "
+           "of the time for memory that is reserved, the rest in small pieces: see the table of the case. They make a ring that a full file system cannot "
            "take away, a file by which others see who lives, and they look for what the dead have left; this one "
            "notices no death and cleans up after nobody.")
 KERNEL_WORK = ("Its work is done in the kernel, whose instructions are not counted: see the system calls. "
