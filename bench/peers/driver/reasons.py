@@ -29,8 +29,8 @@ FRAMES = ("The time goes into writing and reading 3 MB: the bare futex, which do
           "about as much as floe (see the floor).")
 LINES = ("With 8 bytes touched what is measured are the cache lines that go from core to core: the bare ring, which checks "
          "nothing, takes about three quarters of what floe does (see the floor).")
-SLEEPING = ("Most of it is the kernel's way from a wake-up to a process that runs: the bare futex takes four fifths of "
-            "what floe does (see the floor).")
+SLEEPING = ("Most of it is the kernel's way from a wake-up to a process that runs: see the floor, which does hardly "
+            "anything else.")
 SAME_RING = ("Both have a page of submission entries and a page of everything else, and the kernel one descriptor for each; "
              "floe's lie side by side in one mapping, liburing makes two for each ring.")
 SAME_CALLS = "The same calls of liburing on rings of the same kernel; only where the ring lies differs."
@@ -59,6 +59,7 @@ REASONS = {
     ("latency-all", None): TRAFFIC,
     ("latency", None): LINES,
     ("wake", None): SLEEPING,
+    ("request-sleep", None): SLEEPING,
     ("video", None): FRAMES,
     ("ring", None): RING_MEMORY,
     ("ring-memory", None): SAME_RING,

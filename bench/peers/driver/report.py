@@ -72,7 +72,10 @@ class Row:
 
     def surely_differs(self, other):
         """Not by chance: no two of their rounds overlap, or within the rounds the same one is ahead so often
-        that a coin would do it less than once in twenty times (eight of nine rounds)."""
+        that a coin would do it less than once in twenty times (eight of nine rounds). One round tells nothing,
+        unless the case has only one, which counts."""
+        if self.case.rounds_max > 1 and min(len(self.by_round), len(other.by_round)) < 2:
+            return False
         if self.most < other.least or other.most < self.least:
             return True
         shared = [n for n in self.by_round if n in other.by_round and self.by_round[n] != other.by_round[n]]
