@@ -24,8 +24,11 @@ static double now(void)
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-/* What a message has in a recording beside its payload: a head, and a place in the index. */
+/* What a message has in a recording beside its payload: a head, and a place in the index; around the
+ * page cache a large one begins at a multiple of 64 KiB. */
 #define IN_FILE 47
+#define IN_FILE_LARGE 65536
+#define LARGE (1u << 20)
 
 /* Bytes that the process has passed to write(2) and its kin; the greatest number once it is gone. */
 static uint64_t read_written(int fd)
@@ -56,6 +59,7 @@ static int send_all(struct floe_publisher *publisher, size_t size, size_t depth,
 {
 	const struct timespec pause = {0, 50000};
 	uint64_t before = read_written(io);
+	uint64_t each = size + (size < LARGE ? IN_FILE : IN_FILE_LARGE);
 	uint64_t most = depth / 2;
 
 	for (uint64_t i = 0; i < count; i++) {
@@ -64,7 +68,7 @@ static int send_all(struct floe_publisher *publisher, size_t size, size_t depth,
 
 			if (written == UINT64_MAX)
 				return -1;
-			most = depth / 2 + (written - before) / (size + IN_FILE);
+			most = depth / 2 + (written - before) / each;
 			if (i == most)
 				(void)nanosleep(&pause, NULL);
 		}

@@ -19,16 +19,18 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#define OUTPUT_STAGE_SIZE (1u << 20)
+/* A large page: what comes from small ones takes a disk longer. */
+#define OUTPUT_STAGE_SIZE (2u << 20)
 /* O_DIRECT wants at most this; headers and fillers in front of a large piece are smaller. */
 #define OUTPUT_ALIGN_MAX 4096u
 /* So many that a batch of the smallest payloads that are not copied is one. */
 #define OUTPUT_PIECES_MAX 520
 /* Written together. */
 #define OUTPUT_BATCH_SIZE (16u << 20)
-/* Batches begin at multiples of this around the page cache: one virtual disk took 10 ms for 16 MiB that
- * began elsewhere, and 6.5 here. */
+/* Around the page cache batches, and what is at least OUTPUT_LARGE, begin at multiples of this in the
+ * file: one virtual disk took 10 ms for 16 MiB that began elsewhere, and 7 here. */
 #define OUTPUT_BATCH_ALIGN 65536u
+#define OUTPUT_LARGE (1u << 20)
 
 struct output {
 	int fd;
@@ -63,9 +65,9 @@ void output_close(struct output *output);
 /* Copies. All calls that write: 0, or -errno of a write; what waited may then be lost. */
 int output_put(struct output *output, const void *bytes, size_t size);
 
-/* Fills up with a record that all skip, so that after `ahead` more bytes the position is a
- * multiple of align. */
-int output_fill(struct output *output, size_t ahead);
+/* Fills up with a record that all skip, so that after `ahead` more bytes there is a good place for
+ * `size`: a multiple of align, or of OUTPUT_BATCH_ALIGN. */
+int output_fill(struct output *output, size_t ahead, size_t size);
 
 /* The same for the next batch to begin where it should. */
 int output_fill_batch(struct output *output);

@@ -24,6 +24,8 @@
 /* Then there is room for more. */
 #define LESS_BACKLOG OUTPUT_BATCH_SIZE
 #define HEAD_CHUNK_SIZE 4096u
+/* How long the last messages may wait for others. */
+#define MORE_NS 1000000
 /* Chunks that are kept for the next ones, so that their memory need not come and go. */
 #define FREE_MAX 32u
 
@@ -57,6 +59,7 @@ struct tape {
 	pthread_cond_t work;
 	pthread_cond_t less; /* that waits */
 	bool is_waited_for;
+	bool was_waited_for; /* since the last look for more */
 	struct chunk *first;
 	struct chunk **last;
 	struct chunk *free;
@@ -456,15 +459,24 @@ static void write_all(struct tape *tape, struct chunk *chunk)
 	}
 }
 
-/* Then the disk need not wait for a small write in between. */
+/* Then the disk need not wait for a small write in between. Who waits for the back-log to become less has
+ * only just been told. */
 static bool is_more_waiting(struct tape *tape)
 {
-	bool has_more;
+	struct timespec until;
+	int r = 0;
 
 	(void)pthread_mutex_lock(&tape->lock);
-	has_more = has_work(tape);
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += MORE_NS;
+	until.tv_sec += until.tv_nsec / SECOND;
+	until.tv_nsec %= SECOND;
+	while (r == 0 && tape->was_waited_for && !has_work(tape))
+		r = pthread_cond_timedwait(&tape->work, &tape->lock, &until);
+	tape->was_waited_for = false;
+	r = has_work(tape);
 	(void)pthread_mutex_unlock(&tape->lock);
-	return has_more;
+	return r;
 }
 
 static void *run(void *user)
@@ -594,6 +606,7 @@ void tape_wait(struct tape *tape, int64_t deadline_ns)
 
 	(void)pthread_mutex_lock(&tape->lock);
 	tape->is_waited_for = true;
+	tape->was_waited_for = true;
 	while (r == 0 && tape->error == 0 && atomic_load(&tape->backlog) > LESS_BACKLOG)
 		r = pthread_cond_timedwait(&tape->less, &tape->lock, &deadline);
 	tape->is_waited_for = false;
@@ -805,7 +818,7 @@ int tape_open(struct tape **ret, const struct tape_plan *plan, struct tape_error
 	init_lending(&tape->lock);
 	init_lending(&tape->watching);
 	init_lending(&tape->next);
-	(void)pthread_cond_init(&tape->work, NULL);
+	init_clocked(&tape->work);
 	init_clocked(&tape->less);
 	tape->path = strdup(plan->path);
 	r = tape->path ? start(tape) : -ENOMEM;

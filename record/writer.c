@@ -10,6 +10,8 @@
 
 /* Longer than any file, and no number that another one makes overflow. */
 #define GUARD_LENGTH (UINT64_C(1) << 62)
+/* So many full batches may be hidden. */
+#define GUARDED_BATCHES 4u
 
 static int write_header(struct writer *writer)
 {
@@ -236,7 +238,7 @@ static size_t guard_size(const struct writer *writer)
 static int raise_guard(struct writer *writer)
 {
 	unsigned char guard[OUTPUT_ALIGN_MAX] = {0};
-	int r = output_fill(&writer->output, 0);
+	int r = output_fill(&writer->output, 0, 0);
 
 	if (r < 0)
 		return r;
@@ -269,7 +271,7 @@ static int write_plain(struct writer *writer, struct chunk *chunk, struct catalo
 	int r = chunk->is_whole && !writer->guard ? raise_guard(writer) : 0;
 
 	if (r == 0)
-		r = output_fill(output, ahead);
+		r = output_fill(output, ahead, size);
 	ret->offset = output->position;
 	if (r == 0)
 		r = output_put(output, head.bytes, head.size);
@@ -369,7 +371,7 @@ static int check_written(struct writer *writer)
 	for (struct chunk *chunk = writer->written; chunk && r == 0; chunk = chunk->next)
 		if (chunk->is_whole && !chunk->is_whole(writer->user, chunk))
 			r = make_void(writer, chunk);
-	return r < 0 ? r : lift_guard(writer);
+	return r;
 }
 
 static int flush(struct writer *writer)
@@ -383,14 +385,28 @@ static int flush(struct writer *writer)
 	return r;
 }
 
+/* A small write after each batch would take a twentieth of the time. */
+static int flush_batch(struct writer *writer)
+{
+	int r = output_fill_batch(&writer->output);
+
+	if (r == 0)
+		r = flush(writer);
+	if (r == 0 && ++writer->batches % GUARDED_BATCHES == 0)
+		r = lift_guard(writer);
+	return r;
+}
+
 /* So that the end of the last chunk does not wait for the next one. */
 int writer_flush(struct writer *writer)
 {
 	int r = writer->error;
 
 	if (r == 0)
-		r = output_fill(&writer->output, 0);
-	return note(writer, r < 0 ? r : flush(writer));
+		r = output_fill(&writer->output, 0, 0);
+	if (r == 0)
+		r = flush(writer);
+	return note(writer, r < 0 ? r : lift_guard(writer));
 }
 
 static void lose_chunk(struct writer *writer, const struct chunk *chunk)
@@ -411,11 +427,8 @@ int writer_add_chunk(struct writer *writer, struct chunk *chunk)
 		r = write_chunk(writer, chunk);
 	if (r < 0)
 		lose_chunk(writer, chunk);
-	if (r == 0 && writer->output.waiting >= OUTPUT_BATCH_SIZE) {
-		r = output_fill_batch(&writer->output);
-		if (r == 0)
-			r = flush(writer);
-	}
+	if (r == 0 && writer->output.waiting >= OUTPUT_BATCH_SIZE)
+		r = flush_batch(writer);
 	return note(writer, r);
 }
 
@@ -513,6 +526,8 @@ static int end_with_less(struct writer *writer, const char *name, const struct b
 
 	if (r == 0)
 		r = check_written(writer);
+	if (r == 0)
+		r = lift_guard(writer);
 	if (r == 0)
 		r = end_here(writer, name, losses);
 	while (is_full(r)) {

@@ -9,9 +9,10 @@
  * disk is full the file is ended with what fits.
  *
  * A payload that lies elsewhere may change while it is written, has no CRC, and is looked at afterwards.
- * So the first one since the last flush has a guard in front of it, a record that says to be longer
- * than any file; repair ends the file there. When all were found whole, or made void, the guard says
- * how long it is. That is one more small write for each flush.
+ * So the first one has a guard in front of it, a record that says to be longer than any file; repair
+ * ends the file there. When all were found whole, or made void, the guard says how long it is: that is
+ * one more small write for each flush, and for each fourth batch of those that are written because they
+ * are full.
  */
 
 #include <stdint.h>
@@ -47,8 +48,9 @@ struct writer {
 	struct chunk **written_end;
 	/* Where the record is that hides what follows until it has been checked; 0: nothing is hidden. */
 	uint64_t guard;
-	uint64_t lost; /* messages that were not whole when they were written, or had no room */
-	int error;     /* the first failure of a write: from then on the file can only be ended */
+	uint32_t batches; /* that were full */
+	uint64_t lost;    /* messages that were not whole when they were written, or had no room */
+	int error; /* the first failure of a write: from then on the file can only be ended */
 	void (*release)(void *user, struct chunk *chunk);
 	/* This many messages of a channel did not get into the file. May be NULL. */
 	void (*lose)(void *user, uint16_t channel, uint32_t count);
