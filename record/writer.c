@@ -9,9 +9,9 @@
 #include "mcap_layout.h"
 
 /* Longer than any file, and no number that another one makes overflow. */
-#define GUARD_LENGTH (UINT64_C(1) << 62)
+#define VEIL_LENGTH (UINT64_C(1) << 62)
 /* So many full batches may be hidden. */
-#define GUARDED_BATCHES 4u
+#define VEILED_BATCHES 4u
 
 static int write_header(struct writer *writer)
 {
@@ -228,36 +228,36 @@ static uint32_t find_crc(const struct writer *writer, const struct chunk *chunk)
 }
 
 /* A record of one block, so that it can be written again without being read. */
-static size_t guard_size(const struct writer *writer)
+static size_t veil_size(const struct writer *writer)
 {
 	uint32_t align = writer->output.align;
 
 	return align < MCAP_RECORD_SIZE ? MCAP_RECORD_SIZE : align;
 }
 
-static int raise_guard(struct writer *writer)
+static int hang_veil(struct writer *writer)
 {
-	unsigned char guard[OUTPUT_ALIGN_MAX] = {0};
+	unsigned char veil[OUTPUT_ALIGN_MAX] = {0};
 	int r = output_fill(&writer->output, 0, 0);
 
 	if (r < 0)
 		return r;
-	(void)put_record(guard, MCAP_VOID, GUARD_LENGTH);
-	writer->guard = writer->output.position;
-	return output_put(&writer->output, guard, guard_size(writer));
+	(void)put_record(veil, MCAP_VOID, VEIL_LENGTH);
+	writer->veil = writer->output.position;
+	return output_put(&writer->output, veil, veil_size(writer));
 }
 
 /* What it hid has been checked. On a full disk it may have been cut off. */
-static int lift_guard(struct writer *writer)
+static int lift_veil(struct writer *writer)
 {
-	unsigned char guard[OUTPUT_ALIGN_MAX] = {0};
-	uint64_t position = writer->guard;
+	unsigned char veil[OUTPUT_ALIGN_MAX] = {0};
+	uint64_t position = writer->veil;
 
-	writer->guard = 0;
+	writer->veil = 0;
 	if (position == 0 || position >= writer->output.position)
 		return 0;
-	(void)put_record(guard, MCAP_VOID, guard_size(writer) - MCAP_RECORD_SIZE);
-	return output_patch(&writer->output, position, guard, guard_size(writer));
+	(void)put_record(veil, MCAP_VOID, veil_size(writer) - MCAP_RECORD_SIZE);
+	return output_patch(&writer->output, position, veil, veil_size(writer));
 }
 
 /* Large parts are written from where they lie, in front of them goes what is small. */
@@ -268,7 +268,7 @@ static int write_plain(struct writer *writer, struct chunk *chunk, struct catalo
 	size_t ahead = head.size + (chunk->payload ? chunk->size : 0);
 	const void *large = chunk->payload ? chunk->payload : chunk->bytes;
 	size_t size = chunk->payload ? chunk->payload_size : chunk->size;
-	int r = chunk->is_whole && !writer->guard ? raise_guard(writer) : 0;
+	int r = chunk->is_whole && !writer->veil ? hang_veil(writer) : 0;
 
 	if (r == 0)
 		r = output_fill(output, ahead, size);
@@ -392,8 +392,8 @@ static int flush_batch(struct writer *writer)
 
 	if (r == 0)
 		r = flush(writer);
-	if (r == 0 && ++writer->batches % GUARDED_BATCHES == 0)
-		r = lift_guard(writer);
+	if (r == 0 && ++writer->batches % VEILED_BATCHES == 0)
+		r = lift_veil(writer);
 	return r;
 }
 
@@ -406,7 +406,7 @@ int writer_flush(struct writer *writer)
 		r = output_fill(&writer->output, 0, 0);
 	if (r == 0)
 		r = flush(writer);
-	return note(writer, r < 0 ? r : lift_guard(writer));
+	return note(writer, r < 0 ? r : lift_veil(writer));
 }
 
 static void lose_chunk(struct writer *writer, const struct chunk *chunk)
@@ -527,7 +527,7 @@ static int end_with_less(struct writer *writer, const char *name, const struct b
 	if (r == 0)
 		r = check_written(writer);
 	if (r == 0)
-		r = lift_guard(writer);
+		r = lift_veil(writer);
 	if (r == 0)
 		r = end_here(writer, name, losses);
 	while (is_full(r)) {

@@ -9,8 +9,8 @@
  * disk is full the file is ended with what fits.
  *
  * A payload that lies elsewhere may change while it is written, has no CRC, and is looked at afterwards.
- * So the first one has a guard in front of it, a record that says to be longer than any file; repair
- * ends the file there. When all were found whole, or made void, the guard says how long it is: that is
+ * So the first one has a veil in front of it, a record that says to be longer than any file; repair
+ * ends the file there. When all were found whole, or made void, the veil says how long it is: that is
  * one more small write for each flush, and for each fourth batch of those that are written because they
  * are full.
  */
@@ -47,7 +47,7 @@ struct writer {
 	struct chunk *written; /* in order, until they are flushed */
 	struct chunk **written_end;
 	/* Where the record is that hides what follows until it has been checked; 0: nothing is hidden. */
-	uint64_t guard;
+	uint64_t veil;
 	uint32_t batches; /* that were full */
 	uint64_t lost;    /* messages that were not whole when they were written, or had no room */
 	int error; /* the first failure of a write: from then on the file can only be ended */

@@ -41,8 +41,8 @@ static enum answer ask(void)
 /* Asked until there is an answer; who asks at the same time gets the same one. */
 static bool can_wait_on_words(void)
 {
-	static _Atomic int known;
-	int answer = atomic_load_explicit(&known, memory_order_relaxed);
+	static _Atomic unsigned known;
+	unsigned answer = atomic_load_explicit(&known, memory_order_relaxed);
 
 	if (answer == UNKNOWN) {
 		answer = ask();
