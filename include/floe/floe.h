@@ -283,7 +283,7 @@ struct floe_sample {
  *   -EINVAL name, options; -E2BIG options from the future; -ENOMEM, -ENOSPC memory; -EACCES the
  *   folder's permissions; -EPROTO a file there is not ours; -EPROTOTYPE another type, header or
  *   attribute, or a subscriber wants one that is not there; -EMFILE FLOE_PUBLISHERS_MAX; -EBUSY
- *   somebody holds the topic's lock for more than a second.
+ *   somebody holds the topic's lock for more than a second; -ESTALE its folder was removed meanwhile.
  */
 FLOE_PUBLIC int floe_publisher_open(struct floe_publisher **ret, const char *topic,
 				    const struct floe_publisher_options *options);
@@ -304,7 +304,9 @@ FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_optio
  *   1; 0: no chunk is free now (only with fixed pools or memory that cannot grow, or if subscribers
  *   hold thousands); -EINVAL arguments; -ENOBUFS loans_max loans are out; -EDQUOT the quota of an
  *   elastic publisher: later, or less; -ENOSPC tmpfs is full; -EMFILE, -ENOMEM and
- *   the like: somebody joined and could not be looked at for now, which floe_publish says too.
+ *   the like: somebody joined and could not be looked at for now, which floe_publish says too; -ESTALE
+ *   the topic's folder was removed by hand, or is another one by now, so that who holds what cannot be
+ *   known, which floe_publish and the waits say too: close this publisher and open another.
  */
 FLOE_PUBLIC FLOE_DIRECT int floe_loan(struct floe_publisher *pub, size_t size,
 				      struct floe_loan *ret);
@@ -468,7 +470,8 @@ FLOE_PUBLIC ssize_t floe_subscriber_memory_size(const struct floe_subscriber_opt
  *   -ECONNRESET see FLOE_DISCONNECT_SLOW;
  *   -EPROTO, -EACCES once for each publisher whose memory is not what it must be or may not be
  *   read: it is left out from then on; -EMFILE, -ENOMEM and the like: there may be a publisher that
- *   could not be looked at for now.
+ *   could not be looked at for now; -ESTALE there is nothing, and the topic's folder was removed by hand,
+ *   or is another one by now: close this subscriber and open another.
  */
 FLOE_PUBLIC FLOE_DIRECT int floe_take(struct floe_subscriber *sub, struct floe_sample *ret);
 

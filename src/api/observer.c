@@ -61,8 +61,10 @@ static int refresh(void *user, struct subscriber *sub)
 {
 	struct observation *o = user;
 	struct party any = {.wants = true};
+	int r = feeds_read(&o->feeds, sub, &o->topic, &any, o->joining, o->history, NULL);
 
-	return feeds_read(&o->feeds, sub, &o->topic, &any, o->joining, o->history, NULL);
+	/* Whoever looks on from outside waits for the next topic of this name. */
+	return r == -ESTALE ? -ENOENT : r;
 }
 
 static int look_again(void *user, struct feed *feed)

@@ -391,7 +391,7 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *topic,
 	       const struct party *ours, bool joining, uint64_t history, struct floe_error *error)
 {
-	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, error);
+	floe_cleanup(os_close_fdp) int dir = topic_open_ours(topic);
 	uint8_t taken[FLOE_PUBLISHERS_MAX];
 	int told = 0;
 	int r;

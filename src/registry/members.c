@@ -117,7 +117,7 @@ static void drop_unused(struct members *members)
 
 int members_read(struct members *members, const struct topic *topic)
 {
-	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, NULL);
+	floe_cleanup(os_close_fdp) int dir = topic_open_ours(topic);
 	struct member read[FLOE_SUBSCRIBERS_MAX];
 	uint32_t place[FLOE_SUBSCRIBERS_MAX];
 	uint8_t taken[FLOE_SUBSCRIBERS_MAX];

@@ -139,6 +139,17 @@ static bool is_current(const struct topic *topic, int fd)
 	return file_id_at(AT_FDCWD, path) == file_id(fd);
 }
 
+int topic_open_ours(const struct topic *topic)
+{
+	floe_cleanup(os_close_fdp) int dir = topic_open_dir(topic, NULL);
+	uint64_t file = 0;
+	int r = dir < 0 || !topic->file ? 0 : file_find_id(dir, "topic", &file);
+
+	if (dir == -ENOENT || r == -ENOENT || (r == 0 && dir >= 0 && file != topic->file))
+		return -ESTALE;
+	return r < 0 ? r : dir < 0 ? dir : take_fd(&dir);
+}
+
 static int try_open(struct topic *topic, int64_t *deadline_ns, struct floe_error *error)
 {
 	floe_cleanup(os_close_fdp) int fd = open_file(topic, error);
@@ -158,6 +169,7 @@ static int try_open(struct topic *topic, int64_t *deadline_ns, struct floe_error
 	/* A child made by fork takes no part, and must not seem to. */
 	(void)os->advise(topic->region.base, topic->region.size, MADV_DONTFORK);
 	topic->hints = &((struct topic_shared *)(void *)topic->region.base)->hints;
+	topic->file = file_id(fd);
 	topic->lock = take_fd(&fd);
 	return 0;
 }

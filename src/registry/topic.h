@@ -27,7 +27,8 @@ struct topic {
 	struct region region;
 	struct hints_shared *hints;
 	uint64_t id;
-	int lock; /* its descriptor while joining, else -1 */
+	uint64_t file; /* which file `topic` is in it; 0: who looks on from outside looks himself */
+	int lock;      /* its descriptor while joining, else -1 */
 };
 
 #define TOPIC_NULL ((struct topic){.region = REGION_NULL, .lock = -1})
@@ -45,6 +46,9 @@ void topic_close(struct topic *topic);
 
 /* A descriptor on the folder, for listing and for *at calls. */
 int topic_open_dir(const struct topic *topic, struct floe_error *error);
+
+/* The same, of the topic that was joined: -ESTALE its folder is gone, or is another topic's by now. */
+int topic_open_ours(const struct topic *topic);
 
 /* "pub.3" into 16 bytes */
 #define PLACE_NAME_MAX 16

@@ -475,6 +475,120 @@ static void clean_removes_a_bad_ring_that_nobody_uses(void)
  * Lies while reading
  */
 
+/*
+ * A folder that somebody removes
+ */
+
+/* What floe_loan or floe_publish says. */
+static int attempt(struct floe_publisher *pub, uint64_t seed)
+{
+	struct floe_loan loan;
+	int r = floe_loan(pub, 200, &loan);
+
+	if (r < 1)
+		return r;
+	fill(loan.data, 200, seed);
+	r = floe_publish(pub, &loan);
+	floe_discard(pub, &loan);
+	return r;
+}
+
+static void remove_topic(void)
+{
+	struct folder all;
+
+	folder_list(&all);
+	for (size_t i = all.count; i-- > 0;)
+		if (strstr(all.entry[i].path, "/topics/gone"))
+			expect_equal(remove(all.entry[i].path), 0);
+}
+
+/* Who is there cannot be known any more: what was lent, and what is held, stays what it is. */
+static void a_publisher_whose_folder_is_gone_says_so(void)
+{
+	struct floe_publisher *pub = publisher("gone", NULL);
+	struct floe_subscriber *sub = subscriber("gone", NULL);
+	struct floe_loan loan;
+
+	expect_equal(floe_loan(pub, 8, &loan), 1);
+	folder_wipe();
+	expect_equal(floe_publish(pub, &loan), -ESTALE);
+	expect_equal(floe_publish(pub, &loan), -ESTALE);
+	expect_equal(floe_publisher_wait(pub, -1), -ESTALE);
+	floe_discard(pub, &loan);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	pub = publisher("gone", NULL);
+	publish(pub, 8, 1);
+	floe_publisher_close(pub);
+	expect_folder_empty();
+}
+
+/* Those who have met go on. */
+static void who_has_met_before_the_folder_went_goes_on(void)
+{
+	struct floe_publisher *pub = publisher("gone", NULL);
+	struct floe_subscriber *sub = subscriber("gone", NULL);
+
+	publish(pub, 200, 1);
+	receive(sub, 200, 1);
+	folder_wipe();
+	publish(pub, 200, 2);
+	receive(sub, 200, 2);
+	expect_nothing(sub);
+	floe_subscriber_close(sub);
+	expect_equal(attempt(pub, 3), -ESTALE);
+	floe_publisher_close(pub);
+	expect_folder_empty();
+}
+
+/* Others have opened the same topic meanwhile: theirs is another one, and what is held of ours stays. */
+static void another_topic_of_the_name_is_not_taken_for_ours(void)
+{
+	struct floe_publisher *pub = publisher(
+		"gone", PUBLISHER(.depth = 1, .loans_max = 1, .holds_max = 1));
+	struct floe_subscriber *sub = subscriber("gone", NULL);
+	struct floe_subscriber *late, *other;
+	struct floe_sample sample, next;
+	int r = 1;
+
+	publish(pub, 200, 1);
+	sample = take(sub, 200, 1);
+	late = subscriber("gone", NULL);
+	remove_topic();
+	other = subscriber("gone", NULL);
+	for (uint64_t i = 2; i < 20 && r == 1; i++)
+		r = attempt(pub, i);
+	expect_equal(r, -ESTALE);
+	expect(is_filled(sample.data, 200, 1));
+	expect_equal(floe_take(other, &next), 0);
+	floe_release(sub, &sample);
+	floe_subscriber_close(late);
+	floe_subscriber_close(other);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_folder_empty();
+}
+
+/* It takes what there is, then says so. */
+static void a_subscriber_whose_folder_is_gone_says_so(void)
+{
+	struct floe_subscriber *sub = subscriber("gone", NULL);
+	struct floe_publisher *pub = publisher("gone", NULL);
+	struct floe_sample sample;
+
+	publish(pub, 8, 1);
+	receive(sub, 8, 1);
+	publish(pub, 8, 2);
+	floe_publisher_close(pub);
+	folder_wipe();
+	receive(sub, 8, 2);
+	expect_equal(floe_take(sub, &sample), -ESTALE);
+	expect_equal(floe_wait(sub, -1), -ESTALE);
+	floe_subscriber_close(sub);
+	expect_folder_empty();
+}
+
 static void publish_steadily(int wire, void *argument)
 {
 	struct floe_publisher *pub = publisher("t", GEOMETRY);
@@ -583,6 +697,10 @@ int main(int argc, char **argv)
 		TEST(who_asks_for_a_descriptor_is_told_of_a_bad_ring_as_well),
 		TEST(a_publisher_finds_a_place_beside_a_bad_ring),
 		TEST(clean_removes_a_bad_ring_that_nobody_uses),
+		TEST(a_publisher_whose_folder_is_gone_says_so),
+		TEST(who_has_met_before_the_folder_went_goes_on),
+		TEST(another_topic_of_the_name_is_not_taken_for_ours),
+		TEST(a_subscriber_whose_folder_is_gone_says_so),
 		TEST(a_publisher_that_writes_nonsense_harms_nobody),
 		TEST(an_honest_publisher_is_heard_beside_a_liar),
 	};

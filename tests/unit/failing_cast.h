@@ -70,7 +70,7 @@ static inline bool is_final(int code)
 static inline bool may_say(int r)
 {
 	static const int documented[] = {-ENOMEM, -ENOSPC, -EACCES, -EPROTO,
-					 -EMFILE, -EBUSY,  -ENOENT};
+					 -EMFILE, -EBUSY,  -ENOENT, -ESTALE};
 
 	for (size_t i = 0; i < FLOE_COUNT(documented); i++)
 		if (r == documented[i])
