@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "object.h"
+#include "speaker.h"
 #include "text.h"
 #include "wait.h"
 #include "watch.h"
@@ -44,7 +45,8 @@ static const struct frame_option options[] = {
 		"end after this time; fewer messages than --count, or none, is then a failure"),
 	OPTION_FLAG("no-payload", 0, &wish.no_payload,
 		    "show only what -v shows, and do not copy the bytes"),
-	OPTION_FLAG("verbose", 'v', &wish.verbose, "show sequence, publisher, size, time and loss"),
+	OPTION_FLAG("verbose", 'v', &wish.verbose,
+		    "show sequence, publisher, size, time, loss, headers and attributes"),
 	OPTION_FLAG("quiet", 'q', &wish.quiet, "no word about lost messages at the end"),
 	{0},
 };
@@ -52,6 +54,7 @@ static const struct frame_option options[] = {
 struct echo {
 	struct frame *frame;
 	struct watch watch;
+	struct speakers speakers;
 	enum echo_format format;
 	uint64_t count_max;
 	uint64_t count;
@@ -63,7 +66,24 @@ struct echo {
  * One message
  */
 
-static void print_header(const struct floe_sample *sample)
+/* Of longer headers people see the beginning. */
+#define HEADER_SHOWN 64
+
+static void print_header_bytes(const struct echo *echo, const struct floe_sample *sample)
+{
+	size_t size = 0;
+	const unsigned char *header = floe_observer_header(echo->watch.observer, sample, &size);
+
+	if (!header)
+		return;
+	printf(", header ");
+	for (size_t i = 0; i < size && i < HEADER_SHOWN; i++)
+		printf("%02x", header[i]);
+	if (size > HEADER_SHOWN)
+		printf("...");
+}
+
+static void print_header(const struct echo *echo, const struct floe_sample *sample)
 {
 	printf("[%llu from %llu, %zu B", (unsigned long long)sample->sequence,
 	       (unsigned long long)sample->ticket, sample->size);
@@ -72,30 +92,70 @@ static void print_header(const struct floe_sample *sample)
 		       (unsigned long long)(sample->time_ns % WAIT_SECOND));
 	if (sample->lost)
 		printf(", lost %llu", (unsigned long long)sample->lost);
+	print_header_bytes(echo, sample);
 	printf("]");
 }
 
-static void print_object(const struct echo *echo, const struct floe_sample *sample)
+/* Before the first message of a publisher that says something of itself. */
+static void print_speaker(struct echo *echo, const struct floe_sample *sample)
+{
+	bool is_new;
+	const struct speaker *speaker = speakers_find(&echo->speakers, echo->frame->view,
+						      echo->watch.topic, sample, &is_new);
+
+	if (!is_new || !speaker->count)
+		return;
+	printf("[publisher %llu:", (unsigned long long)sample->ticket);
+	for (size_t i = 0; i < speaker->count; i++)
+		printf("%s %s=%s", i ? "," : "", text_name(speaker->attribute[i].key).text,
+		       text_name(speaker->attribute[i].value).text);
+	puts("]");
+}
+
+static void set_attributes(json_t *object, const struct speaker *speaker)
+{
+	json_t *attributes = json_object();
+
+	for (size_t i = 0; i < speaker->count; i++)
+		(void)json_object_set_new(attributes, speaker->attribute[i].key,
+					  object_text(speaker->attribute[i].value));
+	(void)json_object_set_new(object, "attributes", attributes);
+}
+
+static void print_object(struct echo *echo, const struct floe_sample *sample)
 {
 	json_t *object = json_object();
+	const struct speaker *speaker;
+	const void *header;
+	size_t size = 0;
+	bool is_new;
 
+	speaker = speakers_find(&echo->speakers, echo->frame->view, echo->watch.topic, sample,
+				&is_new);
 	(void)json_object_set_new(object, "topic", object_text(echo->watch.topic));
 	(void)json_object_set_new(object, "sequence", object_number(sample->sequence));
 	(void)json_object_set_new(object, "publisher", object_number(sample->ticket));
 	(void)json_object_set_new(object, "time_ns", object_number(sample->time_ns));
 	(void)json_object_set_new(object, "size", object_number(sample->size));
 	(void)json_object_set_new(object, "lost", object_number(sample->lost));
+	header = floe_observer_header(echo->watch.observer, sample, &size);
+	if (header)
+		(void)json_object_set_new(object, "header", object_hex(header, size));
+	if (speaker->count)
+		set_attributes(object, speaker);
 	if (!wish.no_payload)
 		object_set_payload(object, sample->data, sample->size);
 	object_print(object);
 }
 
-static void print_text(const struct echo *echo, const struct floe_sample *sample)
+static void print_text(struct echo *echo, const struct floe_sample *sample)
 {
 	bool has_header = wish.verbose || wish.no_payload;
 
-	if (has_header)
-		print_header(sample);
+	if (has_header) {
+		print_speaker(echo, sample);
+		print_header(echo, sample);
+	}
 	if (has_header && (wish.no_payload || echo->format == ECHO_HEX))
 		(void)putchar('\n');
 	if (wish.no_payload)
@@ -111,7 +171,7 @@ static void print_text(const struct echo *echo, const struct floe_sample *sample
 	(void)putchar('\n');
 }
 
-static void print_sample(const struct echo *echo, const struct floe_sample *sample)
+static void print_sample(struct echo *echo, const struct floe_sample *sample)
 {
 	if (echo->format == ECHO_JSON)
 		print_object(echo, sample);
@@ -217,6 +277,7 @@ static int echo_run(struct frame *frame)
 	status = echo_all(&echo);
 	if (status == FRAME_DONE)
 		status = conclude(&echo);
+	speakers_end(&echo.speakers);
 	watch_end(&echo.watch);
 	return status;
 }
@@ -235,7 +296,8 @@ const struct command echo_command = {
 		"\n"
 		"In the formats text and hex no byte of a message reaches the terminal as it\n"
 		"is if it could change the terminal's state. In JSON a message is \"data\" if\n"
-		"it is UTF-8, else \"hex\".\n",
+		"it is UTF-8, else \"hex\". Headers and attributes are shown with -v, and in\n"
+		"JSON.\n",
 	.examples = "  floe echo chat                      until Ctrl-C\n"
 		    "  floe echo camera --no-payload       who sent what when, without the bytes\n"
 		    "  floe echo chat --history 10 -n 10   the last ten messages\n"

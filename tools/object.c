@@ -270,25 +270,30 @@ json_t *object_inside(const struct look_topic *topic)
 	return object;
 }
 
-void object_set_payload(json_t *object, const void *bytes, size_t size)
+json_t *object_hex(const void *bytes, size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *at = bytes;
-	json_t *string = json_stringn(bytes, size);
-	char *hex;
+	char *hex = frame_alloc(2 * size + 1, 1);
+	json_t *string;
 
-	if (string) {
-		(void)json_object_set_new(object, "data", string);
-		return;
-	}
-
-	hex = frame_alloc(2 * size + 1, 1);
 	for (size_t i = 0; i < size; i++) {
 		hex[2 * i] = digits[at[i] >> 4];
 		hex[2 * i + 1] = digits[at[i] & 15];
 	}
-	(void)json_object_set_new(object, "hex", json_string(hex));
+	string = json_string(hex);
 	free(hex);
+	return string;
+}
+
+void object_set_payload(json_t *object, const void *bytes, size_t size)
+{
+	json_t *string = json_stringn(bytes, size);
+
+	if (string)
+		(void)json_object_set_new(object, "data", string);
+	else
+		(void)json_object_set_new(object, "hex", object_hex(bytes, size));
 }
 
 void object_print(json_t *object)

@@ -31,6 +31,8 @@ json_t *object_inside(const struct look_topic *topic);
 json_t *object_text(const char *text);
 json_t *object_number(uint64_t number);
 
+json_t *object_hex(const void *bytes, size_t size);
+
 /* Adds "data" when the bytes are UTF-8, else "hex". */
 void object_set_payload(json_t *object, const void *bytes, size_t size);
 

@@ -12,6 +12,7 @@
 #include "lines.h"
 #include "look.h"
 #include "object.h"
+#include "offer.h"
 #include "text.h"
 #include "wait.h"
 
@@ -47,6 +48,9 @@ static struct {
 	bool timestamps;
 	uint64_t wait_for;
 	char *type;
+	char *header;
+	char *header_type;
+	struct frame_list attributes;
 	int64_t keep_alive_ns;
 	bool quiet;
 } wish = {.keep_alive_ns = KEEP_ALIVE_NS};
@@ -71,6 +75,11 @@ static const struct frame_option options[] = {
 	OPTION_COUNT("wait-for", 'w', &wish.wait_for, "N",
 		     "send nothing before this many subscribers are there"),
 	OPTION_TEXT("type", 0, &wish.type, "NAME", "name of the messages' type"),
+	OPTION_LIST("attribute", 'a', &wish.attributes, "KEY=VALUE",
+		    "what the publisher says of itself; up to eight times"),
+	OPTION_TEXT("header", 0, &wish.header, "HEX",
+		    "these bytes travel as a header beside each message"),
+	OPTION_TEXT("header-type", 0, &wish.header_type, "NAME", "name of the header's type"),
 	OPTION_SECONDS("keep-alive", 'k', &wish.keep_alive_ns, "SECONDS",
 		       "stay this long after the last message, for onlookers (default 0.1)"),
 	OPTION_FLAG("quiet", 'q', &wish.quiet, "no summary at the end"),
@@ -81,6 +90,7 @@ struct pub {
 	struct frame *frame;
 	const char *topic;
 	struct floe_publisher *publisher;
+	struct offer offer;
 	size_t payload_max;
 
 	struct lines lines;
@@ -167,7 +177,7 @@ static int open_publisher(struct pub *pub)
 {
 	struct floe_error error = {0};
 	const struct floe_type type = {.name = wish.type};
-	const struct floe_publisher_options floe_options = {
+	struct floe_publisher_options floe_options = {
 		.size = sizeof(floe_options),
 		.depth = choose_depth(pub->payload_max),
 		.loans_max = 1,
@@ -181,6 +191,7 @@ static int open_publisher(struct pub *pub)
 	};
 	int r;
 
+	offer_put(&pub->offer, &floe_options);
 	if (check_memory(pub, &floe_options) != FRAME_DONE)
 		return FRAME_FAILED;
 	r = floe_publisher_open(&pub->publisher, pub->topic, &floe_options);
@@ -236,8 +247,10 @@ static int lend(struct pub *pub, size_t size, struct floe_loan *loan)
 {
 	int r = floe_loan(pub->publisher, size, loan);
 
-	if (r == 1)
+	if (r == 1) {
+		offer_sign(&pub->offer, pub->publisher, loan);
 		return 1;
+	}
 	(void)fail_loan(pub, size, r);
 	return -1;
 }
@@ -464,6 +477,9 @@ static int pub_run(struct frame *frame)
 	struct pub pub = {.frame = frame, .topic = frame->operands[0]};
 	int status = check_wish(frame);
 
+	if (status == FRAME_DONE)
+		status = offer_read(&pub.offer, frame, wish.header, wish.header_type,
+				    &wish.attributes);
 	if (status != FRAME_DONE || !frame_view(frame))
 		return status != FRAME_DONE ? status : FRAME_FAILED;
 
@@ -505,6 +521,7 @@ const struct command pub_command = {
 	.examples = "  floe pub chat                            type lines, end with Ctrl-D\n"
 		    "  floe pub chat -m 'hello'                 one message\n"
 		    "  floe pub clock -m tick --rate 10         ten times a second, until Ctrl-C\n"
+		    "  floe pub pose -m x -a frame=map --header 01000000   as programs want it\n"
 		    "  ffmpeg -i a.mp4 -f rawvideo -pix_fmt gray -s 640x480 - |\n"
 		    "      floe pub camera --frame-size 307200 --rate 30 --timestamps\n",
 	.run = pub_run,
