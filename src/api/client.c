@@ -499,10 +499,7 @@ FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_respons
 		return take_suspect(client, ret);
 	if (floe_likely(!subscriber_is_empty(&c->responses->subscriber)))
 		return take_ready(c, ret);
-	if (floe_likely(!c->polled && c->nearest_ns == INT64_MAX && asking_may_rest(&c->asking) &&
-			connection_is_quiet(c)))
-		return 0;
-	return take(c, ret);
+	return floe_likely(may_rest(c)) ? 0 : take(c, ret);
 }
 
 FLOE_PUBLIC void floe_client_release(struct floe_client *client, struct floe_response *response)
