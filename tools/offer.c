@@ -69,3 +69,10 @@ void offer_sign(const struct offer *offer, struct floe_publisher *publisher,
 	if (offer->type.size)
 		memcpy(floe_loan_header(publisher, loan), offer->header, offer->type.size);
 }
+
+void offer_close(struct offer *offer)
+{
+	free(offer->header);
+	free(offer->attributes);
+	*offer = (struct offer){0};
+}

@@ -17,7 +17,7 @@ struct offer {
 };
 
 /* header: hexadecimal digits, or NULL; name: of its type, or NULL; attributes: KEY=VALUE each. FRAME_DONE, or
- * FRAME_USAGE. What it refers to is kept until the process ends. */
+ * FRAME_USAGE. offer_close in any case. */
 int offer_read(struct offer *ret_offer, const struct frame *frame, const char *header,
 	       const char *name, const struct frame_list *attributes);
 
@@ -27,5 +27,7 @@ void offer_put(const struct offer *offer, struct floe_publisher_options *options
 /* Beside the payload of this loan. */
 void offer_sign(const struct offer *offer, struct floe_publisher *publisher,
 		const struct floe_loan *loan);
+
+void offer_close(struct offer *offer);
 
 #endif

@@ -472,6 +472,30 @@ static int check_wish(const struct frame *frame)
 	return FRAME_DONE;
 }
 
+static int publish(struct pub *pub)
+{
+	int status;
+
+	wait_begin(false);
+	pub->payload_max = choose_payload_max();
+	status = open_publisher(pub);
+	if (status != FRAME_DONE)
+		return status;
+
+	if (!wish.message && !wish.frame_size)
+		lines_open(&pub->lines, STDIN_FILENO, pub->payload_max);
+	(void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
+	wait_for_subscribers(pub);
+	status = send_all(pub);
+	print_summary(pub);
+	(void)fflush(stdout);
+	if (!wait_is_stopped())
+		(void)wait_until(wait_now_ns() + wish.keep_alive_ns);
+	floe_publisher_close(pub->publisher);
+	lines_close(&pub->lines);
+	return status;
+}
+
 static int pub_run(struct frame *frame)
 {
 	struct pub pub = {.frame = frame, .topic = frame->operands[0]};
@@ -480,26 +504,9 @@ static int pub_run(struct frame *frame)
 	if (status == FRAME_DONE)
 		status = offer_read(&pub.offer, frame, wish.header, wish.header_type,
 				    &wish.attributes);
-	if (status != FRAME_DONE || !frame_view(frame))
-		return status != FRAME_DONE ? status : FRAME_FAILED;
-
-	wait_begin(false);
-	pub.payload_max = choose_payload_max();
-	status = open_publisher(&pub);
-	if (status != FRAME_DONE)
-		return status;
-
-	if (!wish.message && !wish.frame_size)
-		lines_open(&pub.lines, STDIN_FILENO, pub.payload_max);
-	(void)fcntl(STDIN_FILENO, F_SETPIPE_SZ, PIPE_BYTES);
-	wait_for_subscribers(&pub);
-	status = send_all(&pub);
-	print_summary(&pub);
-	(void)fflush(stdout);
-	if (!wait_is_stopped())
-		(void)wait_until(wait_now_ns() + wish.keep_alive_ns);
-	floe_publisher_close(pub.publisher);
-	lines_close(&pub.lines);
+	if (status == FRAME_DONE)
+		status = frame_view(frame) ? publish(&pub) : FRAME_FAILED;
+	offer_close(&pub.offer);
 	return status;
 }
 
