@@ -527,12 +527,14 @@ FLOE_PUBLIC int floe_subscriber_words(struct floe_subscriber *sub, const struct 
 	return s ? list_words(s, ret) : floe_subscriber_words(sub, ret);
 }
 
-/* Publishers look again before they take a chunk for free, and before that nothing more is held. */
+/* Publishers look again before they take a chunk for free, and before that nothing more is held. Where
+ * nothing changes they are left alone. */
 static int limit_holds(struct subscription *s, size_t holds_max)
 {
+	bool same = holds_max == s->subscriber.holds_max;
 	int r = subscriber_limit_holds(&s->subscriber, holds_max);
 
-	if (r == 0)
+	if (r == 0 && !same)
 		topic_tell_publishers(s->topic.hints);
 	return r;
 }

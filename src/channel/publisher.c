@@ -15,6 +15,8 @@
 #define LOOK_NS (2 * ALIVE_CHECK_NS)
 /* An omen has spoken, and not all threads of the process have got to their end. */
 #define LOOK_SOON_NS (ALIVE_CHECK_NS / 20)
+/* So often a message in parts is begun again because somebody came or went meanwhile. */
+#define PARTS_ATTEMPTS 8
 
 /* The tables, largest alignment first; one order for the size and for the addresses. What is written at
  * once comes first: of the others a page is touched when there is something to put there. */
@@ -864,6 +866,19 @@ static bool is_allowed(const struct publisher *pub, uint64_t count)
 	       load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen;
 }
 
+/* What the program wants when it would block: FLOE_BLOCK, FLOE_AGAIN, FLOE_DROP */
+static int consult(struct publisher *pub)
+{
+	int r;
+
+	bump(&pub->ring.segment->would_block, 1);
+	if (!pub->calls->would_block)
+		return FLOE_BLOCK;
+	r = pub->calls->would_block(pub->user);
+	/* Whatever else it says, nothing is overwritten that somebody waits for. */
+	return r == FLOE_AGAIN || r == FLOE_DROP ? r : FLOE_BLOCK;
+}
+
 /* publisher_may_publish, and whoever the program has for the case that it may not. 1; 0; FLOE_DROP */
 static int ask(struct publisher *pub, uint64_t count)
 {
@@ -871,14 +886,8 @@ static int ask(struct publisher *pub, uint64_t count)
 
 	if (r != 0)
 		return r;
-	bump(&pub->ring.segment->would_block, 1);
-	if (!pub->calls->would_block)
-		return 0;
-	r = pub->calls->would_block(pub->user);
-	if (r == FLOE_AGAIN)
-		return publisher_may_publish(pub, count);
-	/* Whatever else it says, nothing is overwritten that somebody waits for. */
-	return r == FLOE_DROP ? FLOE_DROP : 0;
+	r = consult(pub);
+	return r == FLOE_AGAIN ? publisher_may_publish(pub, count) : r;
 }
 
 static int drop(struct publisher *pub, struct floe_loan *loan)
@@ -1218,18 +1227,25 @@ static bool begin_parts(struct publisher *pub, uint32_t count)
 	return load_seq_cst(&pub->hints->subscribers) == pub->subscribers_seen;
 }
 
-/* As ask; with 1 the message is begun. -EINVAL the program was asked, and gave one away */
+/* As ask; with 1 the message is begun. -EINVAL the program was asked, and gave one away. Where somebody
+ * comes or goes at each attempt, or only says so, it would block. */
 static int ask_for_parts(struct publisher *pub, const struct floe_loan *loans, uint32_t count)
 {
 	int r;
 
-	do {
+	for (int i = 0; i < PARTS_ATTEMPTS; i++) {
 		store_relaxed(&pub->ring.segment->parts_end, 0);
 		r = ask(pub, count);
 		if (!are_ours(pub, loans, count))
 			return -EINVAL;
-	} while (r == 1 && !begin_parts(pub, count));
-	return r;
+		if (r != 1 || begin_parts(pub, count))
+			return r;
+	}
+	store_relaxed(&pub->ring.segment->parts_end, 0);
+	r = consult(pub);
+	if (!are_ours(pub, loans, count))
+		return -EINVAL;
+	return r == FLOE_DROP ? FLOE_DROP : 0;
 }
 
 int publisher_publish_parts(struct publisher *pub, struct floe_loan *loans, uint32_t count)

@@ -590,6 +590,46 @@ static void a_blocked_message_is_taken_back_as_a_whole(void)
 	world_end(&world);
 }
 
+static const struct publisher_calls *calm;
+
+/* Somebody comes or goes while the members are read, each time; or he only says so. */
+static int refresh_in_unrest(void *user, struct publisher *pub)
+{
+	(void)add_seq_cst(&world.hints.subscribers, 1);
+	return calm->refresh(user, pub);
+}
+
+static int drop_it(void *user)
+{
+	(void)user;
+	return FLOE_DROP;
+}
+
+static void a_message_in_parts_does_not_wait_until_nobody_comes_or_goes(void)
+{
+	struct publisher_calls unrest;
+	struct segment_shared *segment;
+	struct publisher *pub;
+
+	pub = &begin_writer(4, KIND_BOTH)->publisher;
+	segment = pub->ring.segment;
+	calm = pub->calls;
+	unrest = *calm;
+	unrest.refresh = refresh_in_unrest;
+	pub->calls = &unrest;
+	expect_equal(writer_send_parts(writer, 3), 0);
+	expect_equal(load_relaxed(&segment->would_block), 1);
+	expect_equal(load_relaxed(&segment->dropped), 0);
+	unrest.would_block = drop_it;
+	expect_equal(writer_send_parts(writer, 3), 0);
+	expect_equal(load_relaxed(&segment->dropped), 3);
+	expect_equal(load_relaxed(&segment->parts_end), 0);
+	pub->calls = calm;
+	send_as(3);
+	writer_check(writer);
+	world_end(&world);
+}
+
 /*
  * Death
  */
@@ -976,6 +1016,7 @@ int main(int argc, char **argv)
 		TEST(what_the_dead_had_begun_takes_no_history_from_who_joins_his_successor),
 		TEST(who_is_reliable_is_waited_for_until_all_parts_fit),
 		TEST(a_blocked_message_is_taken_back_as_a_whole),
+		TEST(a_message_in_parts_does_not_wait_until_nobody_comes_or_goes),
 		TEST(a_publisher_that_dies_anywhere_has_sent_all_or_nothing),
 		TEST(a_successor_that_dies_anywhere_leaves_it_at_that),
 		TEST(generations_that_die_in_a_row_have_a_ring),
