@@ -639,12 +639,14 @@ static void plan_one_pool(const struct floe_publisher_options *o, struct segment
 	/* A block has all that there will ever be. */
 	size_t loans = o->memory ? o->loans_ceiling : o->loans_max;
 	size_t needed = o->depth + loans + o->holds_max;
+	size_t most = o->depth + o->loans_ceiling + o->holds_max;
 	size_t growth = o->depth + o->loans_ceiling + GROWTH_HOLDS;
 
 	if (growth > GROWTH_SIZE_MAX / chunk_size)
 		growth = GROWTH_SIZE_MAX / chunk_size;
-	if (growth < needed || o->memory)
-		growth = needed;
+	/* What may be raised later has addresses. */
+	if (growth < most || o->memory)
+		growth = most;
 	plan->pool_count = 1;
 	plan->pool[0] = (struct pool_plan){
 		.chunk_size = chunk_size,

@@ -161,6 +161,19 @@ static void a_ceiling_costs_no_chunks(void)
 	floe_publisher_close(pub);
 }
 
+/* However many holds are reserved, which may be more than what a ring grows by. */
+static void beside_many_holds_there_is_room_for_more_loans(void)
+{
+	struct floe_publisher *pub = publisher(
+		"much", PUBLISHER(.depth = 16, .payload_max = 64, .loans_max = 1,
+				  .loans_ceiling = 256, .holds_max = 10000));
+
+	expect_equal(publisher_counts(pub).chunks, 16 + 1 + 10000);
+	expect_equal(floe_publisher_limit_loans(pub, 256), 0);
+	expect_equal(publisher_counts(pub).chunks, 16 + 256 + 10000);
+	floe_publisher_close(pub);
+}
+
 static void a_block_has_what_is_allowed_later(void)
 {
 	struct floe_publisher_options options = {.size = sizeof(options),
@@ -462,6 +475,7 @@ int main(int argc, char **argv)
 		TEST(fewer_and_more_again),
 		TEST(more_is_held_while_messages_flow),
 		TEST(a_ceiling_costs_no_chunks),
+		TEST(beside_many_holds_there_is_room_for_more_loans),
 		TEST(a_block_has_what_is_allowed_later),
 		TEST(a_raised_limit_is_inherited),
 		TEST(fewer_are_held_and_more_again),
