@@ -382,7 +382,7 @@ FLOE_PUBLIC int floe_publisher_loans(struct floe_publisher *pub, struct floe_loa
  * before memory is taken now (a system call); subscribers need not do anything. Whoever adopts the ring
  * goes on with what was raised. What floe_publisher_count calls chunks has grown with it.
  *   0; or nothing is changed: -EINVAL; -EBUSY more are out now; -ENOSPC, -EMFILE and the like: the memory
- *   cannot be had
+ *   cannot be had; -ESTALE nor ever: the topic's folder, or the ring's name in it, was removed by hand
  */
 FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max);
 

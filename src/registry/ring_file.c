@@ -395,15 +395,17 @@ int ring_file_grow(struct ring_file *file, const struct topic *topic, uint32_t c
 		chunk_count = last->chunk_count_max;
 	if (chunk_count <= last->chunk_count)
 		return 0;
-	dir = topic_open_dir(topic, NULL);
+	dir = topic_open_ours(topic);
 	place_name(name, "pub.", file->index);
 	fd = dir < 0 ? dir : file_open(dir, name, O_RDWR, NULL);
 	if (fd < 0)
-		return fd;
+		return fd == -ENOENT ? -ESTALE : fd;
 	r = file_get_id(fd, &id);
-	/* Somebody took our name: those who read us go on, but it does not grow any more. */
-	if (r < 0 || id != file->file)
+	if (r < 0)
 		return r;
+	/* Somebody took our name: those who read us go on, but it does not grow any more. */
+	if (id != file->file)
+		return -ESTALE;
 
 	file->region.source.fd = fd;
 	r = region_reserve(&file->region, segment_size_with(&file->plan, chunk_count), NULL);

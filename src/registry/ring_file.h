@@ -43,7 +43,8 @@ int ring_file_open(struct ring_file *ret_file, const struct ring_file_options *o
 		   struct node *node, const struct topic *topic, const struct members *members,
 		   struct floe_error *error);
 
-/* Puts memory behind `chunk_count` chunks of the last pool. */
+/* Puts memory behind `chunk_count` chunks of the last pool. -ESTALE: the topic's folder is gone, or another
+ * topic's by now, or our name in it is. */
 int ring_file_grow(struct ring_file *file, const struct topic *topic, uint32_t chunk_count);
 
 /* Puts memory behind a range of an elastic segment, and takes it away: then it reads as zeros, and

@@ -493,14 +493,19 @@ static int attempt(struct floe_publisher *pub, uint64_t seed)
 	return r;
 }
 
-static void remove_topic(void)
+static void remove_all(const char *like)
 {
 	struct folder all;
 
 	folder_list(&all);
 	for (size_t i = all.count; i-- > 0;)
-		if (strstr(all.entry[i].path, "/topics/gone"))
+		if (strstr(all.entry[i].path, like))
 			expect_equal(remove(all.entry[i].path), 0);
+}
+
+static void remove_topic(void)
+{
+	remove_all("/topics/gone");
 }
 
 /* Who is there cannot be known any more: what was lent, and what is held, stays what it is. */
@@ -566,6 +571,36 @@ static void another_topic_of_the_name_is_not_taken_for_ours(void)
 	floe_subscriber_close(late);
 	floe_subscriber_close(other);
 	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_folder_empty();
+}
+
+static void expect_no_more_loans(struct floe_publisher *pub)
+{
+	uint64_t chunks = publisher_counts(pub).chunks;
+
+	expect_equal(floe_publisher_limit_loans(pub, 200), -ESTALE);
+	expect_equal(publisher_counts(pub).chunks, chunks);
+	expect_equal(floe_publisher_limit_loans(pub, 1), 0);
+}
+
+/* Its file cannot be found any more, so there would be no chunks for them. */
+static void a_publisher_that_has_lost_its_name_is_not_allowed_more_loans(void)
+{
+	struct floe_publisher *pub = publisher(
+		"gone", PUBLISHER(.payload_max = 200, .loans_max = 1, .loans_ceiling = 200));
+	struct floe_publisher *other;
+
+	remove_all("/topics/gone/pub.");
+	expect_no_more_loans(pub);
+	other = publisher("gone", NULL);
+	expect_no_more_loans(pub);
+	floe_publisher_close(other);
+	remove_topic();
+	expect_no_more_loans(pub);
+	other = publisher("gone", NULL);
+	expect_no_more_loans(pub);
+	floe_publisher_close(other);
 	floe_publisher_close(pub);
 	expect_folder_empty();
 }
@@ -700,6 +735,7 @@ int main(int argc, char **argv)
 		TEST(a_publisher_whose_folder_is_gone_says_so),
 		TEST(who_has_met_before_the_folder_went_goes_on),
 		TEST(another_topic_of_the_name_is_not_taken_for_ours),
+		TEST(a_publisher_that_has_lost_its_name_is_not_allowed_more_loans),
 		TEST(a_subscriber_whose_folder_is_gone_says_so),
 		TEST(a_publisher_that_writes_nonsense_harms_nobody),
 		TEST(an_honest_publisher_is_heard_beside_a_liar),
