@@ -295,8 +295,8 @@ FLOE_PUBLIC void floe_publisher_close(struct floe_publisher *pub);
 
 /* Exact bytes that a caller's block needs for these options, with all that loans_ceiling allows; -EINVAL,
  * -E2BIG as open. With FLOE_ELASTIC: bytes of memory that the ring takes at most, which are its fixed part
- * and quota_ceiling. What a ring takes before anything is raised: the same of options whose ceilings are 0,
- * and 64 bytes for each loan that may come. */
+ * and quota_ceiling, or all chunks that there can be, if they are less. What a ring takes before anything is
+ * raised: the same of options whose ceilings are 0, and 64 bytes for each loan that may come. */
 FLOE_PUBLIC ssize_t floe_publisher_memory_size(const struct floe_publisher_options *options);
 
 /*

@@ -739,9 +739,11 @@ int options_plan(const struct floe_publisher_options *options, const struct acco
 ssize_t options_size_at_most(const struct floe_publisher_options *options)
 {
 	struct floe_publisher_options o = *options;
+	struct segment_sizes sizes;
 	struct accord_shared offer;
 	struct segment_plan plan;
 	bool fixed;
+	size_t size;
 	int r;
 
 	/* The quota of an elastic one does not grow with its loans. */
@@ -749,5 +751,10 @@ ssize_t options_size_at_most(const struct floe_publisher_options *options)
 		o.loans_max = o.loans_ceiling;
 	options_offer(&o, &offer);
 	r = options_plan(&o, &offer, &plan, &fixed);
-	return r < 0 ? r : (ssize_t)(segment_lay_out(&plan).size + plan.quota);
+	if (r < 0)
+		return r;
+	/* A quota may be above all that there are addresses for. */
+	sizes = segment_lay_out(&plan);
+	size = size_add(sizes.size, plan.quota);
+	return (ssize_t)(size < sizes.size_max ? size : sizes.size_max);
 }

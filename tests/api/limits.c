@@ -394,6 +394,10 @@ static void sizes_are_told_with_and_without_ceilings(void)
 	expect(later - now <= 9 * CHUNK);
 	expect_equal(floe_publisher_memory_size(ELASTIC(2 * MIB, 8 * MIB, )),
 		     small + (ssize_t)(6 * MIB));
+	/* However much is allowed, it is no more than all chunks that there can be. */
+	expect(floe_publisher_memory_size(ELASTIC(2 * MIB, SIZE_MAX, )) > small);
+	expect_equal(floe_publisher_memory_size(ELASTIC(2 * MIB, SIZE_MAX, )),
+		     floe_publisher_memory_size(ELASTIC(2 * MIB, SIZE_MAX / 2, )));
 	/* More loans are no more of its quota. */
 	expect(floe_publisher_memory_size(ELASTIC(0, 0, .loans_ceiling = 200)) <=
 	       floe_publisher_memory_size(ELASTIC(0, 0, )) + 180 * 64 + (ssize_t)CHUNK);
