@@ -313,8 +313,9 @@ static int check_memory_max(const struct floe_publisher_options *o, const char *
 	bool fixed;
 	int r;
 
-	/* What it may raise later counts now. */
-	most.loans_max = o->loans_ceiling;
+	/* What it may raise later counts now; the quota of an elastic one does not grow with its loans. */
+	if (!(o->flags & FLOE_ELASTIC))
+		most.loans_max = o->loans_ceiling;
 	options_offer(o, &offer);
 	r = options_plan(&most, &offer, &plan, &fixed);
 	if (r < 0 || terms->memory_max == 0)

@@ -939,6 +939,20 @@ static void a_ring_that_lies_ready_is_taken(void)
 	expect_folder_empty();
 }
 
+/* What an elastic one may have is said by its quota, however many loans may come. */
+static void an_elastic_publisher_may_have_more_loans_later(void)
+{
+	struct keeper keeper = keeper_start_ready(keeper_configure(small_topic));
+
+	floe_publisher_close(
+		publisher("small", PUBLISHER(.flags = FLOE_ELASTIC, .depth = 1, .payload_max = 64,
+					     .loans_max = 1, .loans_ceiling = 200, .holds_max = 1,
+					     .quota_ceiling = (size_t)3 * 4096)));
+	expect_soon(count_publishers("small", FLOE_STATE_CLOSED) == 1);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
 /* A bad one changes nothing. */
 static void reading_it_again_changes_what_is_laid_down(void)
 {
@@ -1012,6 +1026,7 @@ int main(int argc, char **argv)
 		TEST(what_a_killed_one_laid_down_can_be_cleaned_away),
 		TEST(a_topic_that_it_keeps_outlives_its_users),
 		TEST(a_ring_that_lies_ready_is_taken),
+		TEST(an_elastic_publisher_may_have_more_loans_later),
 		TEST(reading_it_again_changes_what_is_laid_down),
 		TEST(it_ends_when_its_folder_is_taken_away),
 	};
