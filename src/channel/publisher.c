@@ -134,21 +134,26 @@ static uint64_t choose_limit(uint64_t before, uint64_t wanted, uint64_t max)
 	return before > wanted && before <= max ? before : wanted;
 }
 
+/* How much there may ever be was compared in an earlier copy of the head, of which the stretch was made:
+ * whoever had the segment before may have written there since. */
+static void take_quota(struct publisher *pub, uint64_t before, uint64_t wanted)
+{
+	struct elastic *e = &pub->stretch->elastic;
+
+	e->limit = choose_limit(before, wanted, e->plan.quota) & ~(ELASTIC_PAGE - 1);
+	store_relaxed(&pub->ring.segment->quota_limit, e->limit);
+}
+
 static void take_limits(struct publisher *pub, const struct segment_shared *seen,
 			const struct publisher_plan *plan)
 {
 	uint64_t loans = choose_limit(load_relaxed(&seen->loans_limit), plan->loans_limit,
 				      pub->loans_table);
-	uint64_t quota = choose_limit(load_relaxed(&seen->quota_limit), plan->quota_limit,
-				      seen->quota);
 
 	pub->loans_max = (uint32_t)loans;
 	store_relaxed(&pub->ring.segment->loans_limit, loans);
-	if (!pub->stretch)
-		return;
-	quota &= ~(ELASTIC_PAGE - 1);
-	pub->stretch->elastic.limit = quota;
-	store_relaxed(&pub->ring.segment->quota_limit, quota);
+	if (pub->stretch)
+		take_quota(pub, load_relaxed(&seen->quota_limit), plan->quota_limit);
 }
 
 /*
