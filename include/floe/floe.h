@@ -390,7 +390,8 @@ FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t lo
  * With FLOE_ELASTIC: bytes of memory for all chunks from now on, rounded down to pages: at least what one
  * message of payload_max takes, at most the quota_ceiling that it was opened with. It is taken when it is
  * needed, and may be missing then (-ENOSPC). Whoever adopts the ring goes on with what was raised.
- *   0; or nothing is changed: -EINVAL; -EBUSY more is in use now
+ *   0; or it stays what it was: -EINVAL; -EBUSY more is in use now, and only idle memory was given back;
+ *   -EMFILE, -ESTALE and the like: what is held of a ring that was adopted could not be looked at
  */
 FLOE_PUBLIC int floe_publisher_limit_memory(struct floe_publisher *pub, size_t quota);
 

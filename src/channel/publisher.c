@@ -823,6 +823,10 @@ int publisher_limit_memory(struct publisher *pub, size_t size)
 	if (!pub->stretch)
 		return -EINVAL;
 	e = &pub->stretch->elastic;
+	/* What is held of the one before us is in use, and not counted before the first look. */
+	r = pub->stretch->inherited ? reclaim(pub) : 0;
+	if (r < 0)
+		return r;
 	r = elastic_limit(e, size);
 	/* What is retired may be held by nobody any more. */
 	if (r == -EBUSY && reclaim(pub) == 0)

@@ -206,7 +206,7 @@ int publisher_loan_traced(struct publisher *pub, size_t size, struct floe_loan *
 int publisher_limit_loans(struct publisher *pub, size_t loans_max);
 
 /* At most so much memory for a stretch, rounded down to pages: 0; -EINVAL there is none, less than one
- * message takes, or more than there are addresses for; -EBUSY more is in use */
+ * message takes, or more than there are addresses for; -EBUSY more is in use; or what refreshing said */
 int publisher_limit_memory(struct publisher *pub, size_t size);
 
 /* What is out now, the n-th of the table: 1; 0 nothing is. */

@@ -359,6 +359,29 @@ static void what_nobody_holds_does_not_keep_a_quota(void)
 	floe_publisher_close(pub);
 }
 
+/* What is held of a ring was in use before it was adopted. */
+static void what_is_held_of_the_one_before_keeps_a_quota(void)
+{
+	struct floe_publisher *pub = publisher("before", ELASTIC(4 * MIB, 8 * MIB, ));
+	struct floe_subscriber *sub = subscriber("before", SUBSCRIBER(.holds_max = 2));
+	struct floe_sample sample;
+
+	publish(pub, MIB, 1);
+	sample = take(sub, MIB, 1);
+	publish(pub, MIB, 2);
+	floe_publisher_close(pub);
+	pub = publisher("before", ELASTIC(4 * MIB, 8 * MIB, ));
+	expect_equal(publisher_counts(pub).published, 2);
+	expect_equal(floe_publisher_limit_memory(pub, MIB), -EBUSY);
+	expect_equal(publisher_counts(pub).quota, 4 * MIB);
+	expect(is_filled(sample.data, MIB, 1));
+	floe_release(sub, &sample);
+	expect_equal(floe_publisher_limit_memory(pub, MIB), 0);
+	receive(sub, MIB, 2);
+	floe_publisher_close(pub);
+	floe_subscriber_close(sub);
+}
+
 static void a_quota_that_was_raised_is_inherited(void)
 {
 	struct floe_subscriber *sub = subscriber("memory", NULL);
@@ -486,6 +509,7 @@ int main(int argc, char **argv)
 		TEST(a_depth_that_changes_leaves_out_what_is_older),
 		TEST(a_quota_is_raised_and_lowered),
 		TEST(what_nobody_holds_does_not_keep_a_quota),
+		TEST(what_is_held_of_the_one_before_keeps_a_quota),
 		TEST(a_quota_that_was_raised_is_inherited),
 		TEST(sizes_are_told_with_and_without_ceilings),
 		TEST(others_see_the_limit),
