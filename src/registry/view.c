@@ -378,13 +378,15 @@ int view_attributes(const struct domain *domain, const char *topic, uint32_t pub
 static void describe_port(const struct port_shared *port, uint32_t holds_max,
 			  struct floe_subscriber_info *info)
 {
+	uint64_t holds_limit = load_relaxed(&port->holds_limit);
+
 	info->policy = port->policy;
 	info->sleeping = (uint32_t)load_relaxed(&port->sleeping);
 	info->received = port_received(port);
 	info->lost = load_relaxed(&port->lost);
 	for (uint32_t i = 0; i < holds_max; i++)
 		info->held += load_relaxed(&port->hold[i]) != HOLD_NONE;
-	info->holds_max = load_relaxed(&port->holds_limit);
+	info->holds_max = holds_limit < holds_max ? holds_limit : holds_max;
 	info->holds_ceiling = holds_max;
 	copy_text(info->type, sizeof(info->type), port->type.name);
 }
