@@ -203,7 +203,8 @@ struct floe_publisher_options {
 	size_t attributes_count;
 	/* Up to where floe_publisher_limit_loans may raise loans_max while it is open; default loans_max.
 	 * Each takes 64 bytes of the ring; its chunk gets memory when it is allowed, but for pools of
-	 * yours, which have what they have, and a block of yours, which has it from the beginning. */
+	 * yours, which have what they have, a block of yours, which has it from the beginning, and
+	 * FLOE_ELASTIC, which takes it when it is lent. */
 	size_t loans_ceiling;
 	/* The same for floe_publisher_limit_memory and the quota; default quota. It takes addresses. */
 	size_t quota_ceiling;
@@ -248,7 +249,8 @@ struct floe_subscriber_options {
 	const struct floe_attribute *attributes;
 	size_t attributes_count;
 	/* Up to where floe_subscriber_limit_holds may raise holds_max while it is open; default holds_max.
-	 * Each takes 8 bytes, at which publishers look too; they reserve chunks for what is allowed. */
+	 * Each takes 8 bytes, at which publishers look too; they reserve chunks for what is allowed, but
+	 * for those of which floe_subscriber_limit_holds says that they do not. */
 	size_t holds_ceiling;
 };
 
@@ -380,7 +382,9 @@ FLOE_PUBLIC int floe_publisher_loans(struct floe_publisher *pub, struct floe_loa
 /*
  * Loans out at the same time from now on: 1 to the loans_ceiling that it was opened with. For more than
  * before memory is taken now (a system call); subscribers need not do anything. Whoever adopts the ring
- * goes on with what was raised. What floe_publisher_count calls chunks has grown with it.
+ * goes on with what was raised. What floe_publisher_count calls chunks has grown with it. Fixed pools and
+ * blocks have what they have, and with FLOE_ELASTIC nothing is reserved: floe_loan may say -EDQUOT then, see
+ * floe_publisher_limit_memory.
  *   0; or nothing is changed: -EINVAL; -EBUSY more are out now; -ENOSPC, -EMFILE and the like: the memory
  *   cannot be had; -ESTALE nor ever: the topic's folder, or the ring's name in it, was removed by hand
  */
@@ -503,7 +507,8 @@ FLOE_PUBLIC FLOE_DIRECT void floe_release(struct floe_subscriber *sub, struct fl
 
 /* Samples held at the same time from now on: 1 to the holds_ceiling that it was opened with. Publishers
  * reserve chunks for them by their next floe_loan that finds none free; those with fixed pools or a block
- * do not. 0; -EINVAL; -EBUSY more are held now, and nothing is changed */
+ * do not, nor do elastic ones, whose floe_loan may say -EDQUOT for what is held.
+ * 0; -EINVAL; -EBUSY more are held now, and nothing is changed */
 FLOE_PUBLIC int floe_subscriber_limit_holds(struct floe_subscriber *sub, size_t holds_max);
 
 /* Never more than so many behind from now on, as options.depth; 0: the publisher's depth. Of what it has
