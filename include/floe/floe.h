@@ -343,7 +343,8 @@ FLOE_PUBLIC int floe_loan_parts(struct floe_publisher *pub, size_t size, struct 
 				size_t count);
 
 /* Sends loans as one message, the parts in this order. 1 sent, and all are empty; 0 would block: there is
- * no room for all of them, and all stay as they are, or were dropped, as floe_publish says; -EINVAL one of
+ * no room for all of them, or subscribers came or went at each of several attempts, and all stay as they
+ * are, or were dropped, as floe_publish says; -EINVAL one of
  * them is no loan of this publisher, or is there twice; -EMSGSIZE more than the depth or FLOE_PARTS_MAX.
  * One loan is an ordinary message. */
 FLOE_PUBLIC int floe_publish_parts(struct floe_publisher *pub, struct floe_loan *loans,
