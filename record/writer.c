@@ -247,17 +247,20 @@ static int hang_veil(struct writer *writer)
 	return output_put(&writer->output, veil, veil_size(writer));
 }
 
-/* What it hid has been checked. On a full disk it may have been cut off. */
+/* What it hid has been checked. On a full disk it may have been cut off. One that stays where it is
+ * is not forgotten: with it the file is not whole. */
 static int lift_veil(struct writer *writer)
 {
 	unsigned char veil[OUTPUT_ALIGN_MAX] = {0};
 	uint64_t position = writer->veil;
+	int r = 0;
 
-	writer->veil = 0;
-	if (position == 0 || position >= writer->output.position)
-		return 0;
 	(void)put_record(veil, MCAP_VOID, veil_size(writer) - MCAP_RECORD_SIZE);
-	return output_patch(&writer->output, position, veil, veil_size(writer));
+	if (position && position < writer->output.position)
+		r = output_patch(&writer->output, position, veil, veil_size(writer));
+	if (r == 0)
+		writer->veil = 0;
+	return r;
 }
 
 /* Large parts are written from where they lie, in front of them goes what is small. */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 
 #include "tape_steps.h"
@@ -74,11 +75,98 @@ static void so_is_one_that_is_written_around_the_page_cache(void)
 	}
 }
 
+/*
+ * A disk that takes no changes
+ */
+
+#define LARGE 100000u
+
+struct large {
+	struct writer writer;
+	int other;
+	unsigned char *payload;
+};
+
+static uint64_t room; /* for changes of what is in the file */
+static uint64_t torn;
+
+static bool ask(void *user, struct chunk *chunk)
+{
+	(void)user;
+	limit(room);
+	return chunk->sequence != torn;
+}
+
+static void refer(struct large *large, uint64_t at)
+{
+	struct chunk *chunk = chunk_open(4096);
+	struct chunk_message message = {
+		.channel = 1,
+		.sequence = (uint32_t)at,
+		.log_time = 1000 + at,
+		.publish_time = at,
+		.payload = large->payload,
+		.size = LARGE,
+	};
+
+	expect(chunk != NULL);
+	expect_equal(chunk_refer(chunk, &message), 0);
+	chunk->is_whole = ask;
+	chunk->sequence = at;
+	expect_equal(writer_add_chunk(&large->writer, chunk), 0);
+}
+
+/* Two payloads behind a veil; when they are in the file, nothing of it can be changed. */
+static void begin_large(struct large *large, uint64_t torn_one)
+{
+	int fd = open_tmpfs_file();
+
+	large->other = dup(fd);
+	large->payload = malloc(LARGE);
+	expect(large->payload != NULL);
+	fill_payload(large->payload, LARGE, 5);
+	torn = torn_one;
+	room = 1;
+	lost_messages = 0;
+	open_writer(&large->writer, fd, COMPRESSION_NONE, OUTPUT_BUFFERED);
+	define_channels(&large->writer);
+	refer(large, 0);
+	refer(large, 1);
+}
+
+/* With the first message, and perhaps the second one. */
+static void end_large(struct large *large, uint64_t messages)
+{
+	struct check check = {0};
+	bool is_whole;
+
+	expect_equal(writer_end(&large->writer, NULL, NULL, &is_whole), -EFBIG);
+	limit(RLIM_INFINITY);
+	expect(is_whole);
+	expect_equal(count_faults(large->other, NULL), 0);
+	(void)check_run(&check, dup(large->other), READER_MEMORY_MAX);
+	expect_equal(check.messages, messages);
+	expect_equal(lost_messages, 2 - messages);
+	close(large->other);
+	free(large->payload);
+}
+
+static void a_veil_that_could_not_be_lifted_is_lifted_at_the_end(void)
+{
+	struct large large;
+
+	begin_large(&large, UINT64_MAX);
+	expect_equal(writer_flush(&large.writer), -EFBIG);
+	limit(RLIM_INFINITY);
+	end_large(&large, 2);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(a_file_without_room_is_ended_with_what_fits),
 		TEST(so_is_one_that_is_written_around_the_page_cache),
+		TEST(a_veil_that_could_not_be_lifted_is_lifted_at_the_end),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
