@@ -515,10 +515,15 @@ static bool is_full(int r)
 	return r == -ENOSPC || r == -EDQUOT || r == -EFBIG;
 }
 
+/* Nothing is hidden in a file that has an end. Both may have been done before, or in part. */
 static int end_here(struct writer *writer, const char *name, const struct buffer *losses)
 {
-	int r = losses ? writer_add_metadata(writer, name, losses) : 0;
+	int r = check_written(writer);
 
+	if (r == 0)
+		r = lift_veil(writer);
+	if (r == 0 && losses)
+		r = writer_add_metadata(writer, name, losses);
 	return r < 0 ? r : write_summary(writer);
 }
 
@@ -527,10 +532,6 @@ static int end_with_less(struct writer *writer, const char *name, const struct b
 {
 	int r = step_back(writer, false);
 
-	if (r == 0)
-		r = check_written(writer);
-	if (r == 0)
-		r = lift_veil(writer);
 	if (r == 0)
 		r = end_here(writer, name, losses);
 	while (is_full(r)) {

@@ -161,12 +161,31 @@ static void a_veil_that_could_not_be_lifted_is_lifted_at_the_end(void)
 	end_large(&large, 2);
 }
 
+static void lose(void *user, uint16_t channel, uint32_t count)
+{
+	(void)user;
+	(void)channel;
+	lost_messages += count;
+	limit(RLIM_INFINITY);
+}
+
+/* Not even for that is there room before the second message is given up. */
+static void a_file_that_is_ended_with_less_has_no_veil(void)
+{
+	struct large large;
+
+	begin_large(&large, UINT64_MAX);
+	large.writer.lose = lose;
+	end_large(&large, 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(a_file_without_room_is_ended_with_what_fits),
 		TEST(so_is_one_that_is_written_around_the_page_cache),
 		TEST(a_veil_that_could_not_be_lifted_is_lifted_at_the_end),
+		TEST(a_file_that_is_ended_with_less_has_no_veil),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
