@@ -352,6 +352,7 @@ static int make_void(struct writer *writer, const struct chunk *chunk)
 	struct catalog *catalog = &writer->catalog;
 	unsigned char head[MCAP_RECORD_SIZE];
 	uint64_t size = 0;
+	int r;
 
 	for (size_t i = catalog->chunks_count; i-- > 0 && size == 0;)
 		if (catalog->chunks[i].offset == chunk->offset)
@@ -359,11 +360,15 @@ static int make_void(struct writer *writer, const struct chunk *chunk)
 	if (size == 0)
 		return 0;
 	(void)put_record(head, MCAP_VOID, size - MCAP_RECORD_SIZE);
+	r = output_patch(&writer->output, chunk->offset, head, sizeof(head));
+	/* It is still there, and known: the end tries again, or gives it up. */
+	if (r < 0)
+		return r;
 	catalog_remove_chunk(catalog, chunk->offset);
 	writer->lost++;
 	if (writer->lose)
 		writer->lose(writer->user, chunk->entries[0].channel, 1);
-	return output_patch(&writer->output, chunk->offset, head, sizeof(head));
+	return 0;
 }
 
 /* Payloads that lie elsewhere may have changed before they were written. */

@@ -161,6 +161,19 @@ static void a_veil_that_could_not_be_lifted_is_lifted_at_the_end(void)
 	end_large(&large, 2);
 }
 
+static void what_could_not_be_made_void_is_made_void_at_the_end(void)
+{
+	struct large large;
+
+	begin_large(&large, 1);
+	expect_equal(writer_flush(&large.writer), -EFBIG);
+	expect_equal(lost_messages, 0);
+	expect_equal(large.writer.catalog.chunks_count, 2);
+	room = RLIM_INFINITY;
+	limit(room);
+	end_large(&large, 1);
+}
+
 static void lose(void *user, uint16_t channel, uint32_t count)
 {
 	(void)user;
@@ -185,6 +198,7 @@ int main(int argc, char **argv)
 		TEST(a_file_without_room_is_ended_with_what_fits),
 		TEST(so_is_one_that_is_written_around_the_page_cache),
 		TEST(a_veil_that_could_not_be_lifted_is_lifted_at_the_end),
+		TEST(what_could_not_be_made_void_is_made_void_at_the_end),
 		TEST(a_file_that_is_ended_with_less_has_no_veil),
 	};
 
