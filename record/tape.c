@@ -15,7 +15,8 @@
 #include "bytes.h"
 
 #define SECOND INT64_C(1000000000)
-/* A killed recorder loses what is younger than this, at most. */
+/* A killed recorder loses what is younger than this, and what waits; where it has no pause, what its
+ * writer hides. */
 #define OPEN_NS 500000000
 /* A payload that is smaller is copied: that takes less than a piece of its own. */
 #define REFER_SIZE 65536u

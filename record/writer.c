@@ -10,8 +10,8 @@
 
 /* Longer than any file, and no number that another one makes overflow. */
 #define VEIL_LENGTH (UINT64_C(1) << 62)
-/* So many full batches may be hidden. */
-#define VEILED_BATCHES 4u
+/* So much may be hidden, and what was added last. */
+#define VEILED_MAX (UINT64_C(64) << 20)
 
 static int write_header(struct writer *writer)
 {
@@ -393,6 +393,11 @@ static int flush(struct writer *writer)
 	return r;
 }
 
+static bool hides_much(const struct writer *writer)
+{
+	return writer->veil && writer->output.position - writer->veil >= VEILED_MAX;
+}
+
 /* A small write after each batch would take a twentieth of the time. */
 static int flush_batch(struct writer *writer)
 {
@@ -400,7 +405,7 @@ static int flush_batch(struct writer *writer)
 
 	if (r == 0)
 		r = flush(writer);
-	if (r == 0 && ++writer->batches % VEILED_BATCHES == 0)
+	if (r == 0 && hides_much(writer))
 		r = lift_veil(writer);
 	return r;
 }
@@ -435,7 +440,7 @@ int writer_add_chunk(struct writer *writer, struct chunk *chunk)
 		r = write_chunk(writer, chunk);
 	if (r < 0)
 		lose_chunk(writer, chunk);
-	if (r == 0 && writer->output.waiting >= OUTPUT_BATCH_SIZE)
+	if (r == 0 && (writer->output.waiting >= OUTPUT_BATCH_SIZE || hides_much(writer)))
 		r = flush_batch(writer);
 	return note(writer, r);
 }

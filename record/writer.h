@@ -5,14 +5,14 @@
 /*
  * Writer: one MCAP file. One thread at a time.
  *
- * What was flushed is whole: a process that is killed leaves a file that repair can end. When the
- * disk is full the file is ended with what fits.
+ * What was there at the last writer_flush is whole: a process that is killed leaves a file that repair
+ * can end. When the disk is full the file is ended with what fits.
  *
  * A payload that lies elsewhere may change while it is written, has no CRC, and is looked at afterwards.
  * So the first one has a veil in front of it, a record that says to be longer than any file; repair
  * ends the file there. When all were found whole, or made void, the veil says how long it is: that is
- * one more small write for each flush, and for each fourth batch of those that are written because they
- * are full.
+ * one more small write for each flush, and for each 64 MiB of what is written in between. So a kill takes
+ * all that was added since the veil, what was copied too: less than 64 MiB and one chunk.
  */
 
 #include <stdint.h>
@@ -48,8 +48,7 @@ struct writer {
 	struct chunk **written_end;
 	/* Where the record is that hides what follows until it has been checked; 0: nothing is hidden. */
 	uint64_t veil;
-	uint32_t batches; /* that were full */
-	uint64_t lost;    /* messages that were not whole when they were written, or had no room */
+	uint64_t lost; /* messages that were not whole when they were written, or had no room */
 	int error; /* the first failure of a write: from then on the file can only be ended */
 	void (*release)(void *user, struct chunk *chunk);
 	/* This many messages of a channel did not get into the file. May be NULL. */

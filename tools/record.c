@@ -396,7 +396,8 @@ const struct command record_command = {
 		"counted for each publisher in the file's metadata 'floe.losses'.\n"
 		"\n"
 		"A recorder that was killed leaves a file that 'floe bag repair' makes whole, up\n"
-		"to the last half second. A full disk ends the recording, and the file is whole.\n"
+		"to the last half second, or, where it has no pause, the last 64 MiB and one\n"
+		"payload. A full disk ends the recording, and the file is whole.\n"
 		"With --split or --snapshot the files are FILE-000, FILE-001 and so on.\n",
 	.examples = "  floe record -o run.mcap camera pose        until Ctrl-C\n"
 		    "  floe record -o run.mcap --all --split 1G --compress lz4\n"

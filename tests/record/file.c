@@ -172,9 +172,8 @@ static bool ask(void *user, struct chunk *chunk)
 	return chunk->sequence != torn;
 }
 
-/* At an offset that O_DIRECT can write from, and at one that it cannot. */
-static void refer_and_ask(struct writer *writer, const unsigned char *payload, uint64_t at,
-			  bool (*is_whole)(void *user, struct chunk *chunk))
+static void refer_size(struct writer *writer, const unsigned char *payload, size_t size,
+		       uint64_t at, bool (*is_whole)(void *user, struct chunk *chunk))
 {
 	struct chunk *chunk = chunk_open(4096);
 	struct chunk_message message = {
@@ -183,7 +182,7 @@ static void refer_and_ask(struct writer *writer, const unsigned char *payload, u
 		.log_time = 1000 + at,
 		.publish_time = at,
 		.payload = payload,
-		.size = LARGE + (size_t)at,
+		.size = size,
 	};
 
 	expect(chunk);
@@ -191,6 +190,13 @@ static void refer_and_ask(struct writer *writer, const unsigned char *payload, u
 	chunk->is_whole = is_whole;
 	chunk->sequence = at;
 	expect_equal(writer_add_chunk(writer, chunk), 0);
+}
+
+/* At an offset that O_DIRECT can write from, and at one that it cannot. */
+static void refer_and_ask(struct writer *writer, const unsigned char *payload, uint64_t at,
+			  bool (*is_whole)(void *user, struct chunk *chunk))
+{
+	refer_size(writer, payload, LARGE + (size_t)at, at, is_whole);
 }
 
 static void refer(struct writer *writer, const unsigned char *payload, uint64_t at)
@@ -324,6 +330,28 @@ static void what_was_not_checked_yet_is_not_repaired(void)
 	kill_and_repair(open_disk_file());
 }
 
+/* Two of these are a batch, five are more than may be hidden. */
+static void what_a_veil_hides_is_bounded(void)
+{
+	const size_t size = (size_t)15 << 20;
+	const uint64_t hidden_max = UINT64_C(64) << 20;
+	unsigned char *payload = calloc(1, size);
+	struct writer writer;
+	bool is_whole;
+
+	expect(payload != NULL);
+	torn = UINT64_MAX;
+	open_writer(&writer, open_tmpfs_file(), COMPRESSION_NONE, OUTPUT_AUTO);
+	define_channels(&writer);
+	for (uint64_t at = 0; at < 5; at++) {
+		refer_size(&writer, payload, size, at, ask);
+		expect(!writer.veil || writer_size(&writer) - writer.veil < hidden_max);
+	}
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+	expect(is_whole);
+	free(payload);
+}
+
 /* Calls of this process that read, this one's own among them. */
 static uint64_t count_reads(void)
 {
@@ -385,6 +413,7 @@ int main(int argc, char **argv)
 		TEST(large_payloads_are_written_from_where_they_lie),
 		TEST(a_payload_that_was_overwritten_is_not_in_the_file),
 		TEST(what_was_not_checked_yet_is_not_repaired),
+		TEST(what_a_veil_hides_is_bounded),
 		TEST(what_was_read_ahead_is_not_read_again),
 	};
 
