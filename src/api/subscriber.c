@@ -211,11 +211,21 @@ static void close_shares(struct subscriber *sub)
 			(void)handle_close(sub->shares[i].handle, HANDLE_SHARED);
 }
 
+/* Nobody waits for it any more; whom an omen has woken tells the others who sleep on that. */
+static void end_waits(struct subscription *s)
+{
+	words_close(s->words);
+	s->words = NULL;
+	descriptor_close(s->descriptor);
+	s->descriptor = NULL;
+	if (s->tables)
+		subscriber_note_omens(&s->subscriber);
+}
+
 /* Undoes what was done so far, in reverse. */
 static void end(struct subscription *s)
 {
-	words_close(s->words);
-	descriptor_close(s->descriptor);
+	end_waits(s);
 	if (s->tables) {
 		close_shares(&s->subscriber);
 		subscriber_deinit(&s->subscriber);
@@ -306,10 +316,7 @@ void subscription_close(struct subscription *s)
 	if (!s)
 		return;
 	if (atomic_load_explicit(&s->owners, memory_order_relaxed) > 1) {
-		words_close(s->words);
-		s->words = NULL;
-		descriptor_close(s->descriptor);
-		s->descriptor = NULL;
+		end_waits(s);
 		subscriber_retire(&s->subscriber);
 	}
 	subscription_put(s);

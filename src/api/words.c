@@ -55,6 +55,8 @@ static int keep(struct words *words, const struct os_wait *found, unsigned count
  */
 int words_list(struct words *words, struct subscriber *sub)
 {
+	/* Also when there is something: what woke us may have been one for all. */
+	subscriber_note_omens(sub);
 	for (unsigned attempt = 0; attempt < ATTEMPTS && !subscriber_has_more(sub); attempt++) {
 		struct os_wait found[OS_WAIT_MAX];
 		uint32_t feed_changes = sub->feed_changes;

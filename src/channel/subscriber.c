@@ -996,22 +996,6 @@ static unsigned list_omens(const struct subscriber *sub, struct os_wait *ret_wor
 	return count;
 }
 
-/* One that is bad is told once: to the others who sleep on it, for the kernel wakes but one, and to
- * ourselves. */
-static void note_omens(struct subscriber *sub)
-{
-	for (uint32_t i = 0; i < sub->feed_count; i++) {
-		struct feed *feed = &sub->feeds[i];
-		bool is_bad = feed->omen && omen_is_bad(load_acquire(feed->omen));
-
-		if (is_bad && !feed->omen_told) {
-			(void)os->wake(omen_futex(feed->omen), INT_MAX);
-			sub->look_ns = LOOK_SOON_NS;
-		}
-		feed->omen_told = is_bad;
-	}
-}
-
 unsigned subscriber_list_words(const struct subscriber *sub, struct os_wait *ret_words)
 {
 	unsigned count = 0;
@@ -1026,6 +1010,20 @@ unsigned subscriber_list_words(const struct subscriber *sub, struct os_wait *ret
 	return list_omens(sub, ret_words, count);
 }
 
+void subscriber_note_omens(struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++) {
+		struct feed *feed = &sub->feeds[i];
+		bool is_bad = feed->omen && omen_is_bad(load_acquire(feed->omen));
+
+		if (is_bad && !feed->omen_told) {
+			(void)os->wake(omen_futex(feed->omen), INT_MAX);
+			sub->look_ns = LOOK_SOON_NS;
+		}
+		feed->omen_told = is_bad;
+	}
+}
+
 /*
  * The heads are read before, and the flag is up before the last look. Publishers do not pay for a
  * fence between their slot and their look at `sleepers`: membarrier makes them pass one now
@@ -1033,7 +1031,7 @@ unsigned subscriber_list_words(const struct subscriber *sub, struct os_wait *ret
  */
 int subscriber_announce(struct subscriber *sub)
 {
-	note_omens(sub);
+	subscriber_note_omens(sub);
 	if (sub->calls->watch)
 		sub->calls->watch(sub->user);
 	store_seq_cst(&sub->port->sleeping, 1);
@@ -1088,7 +1086,7 @@ static int sleep_once(struct subscriber *sub, int64_t until_ns)
 	store_relaxed(&sub->port->sleeping, --sub->asleep || sub->polled || sub->awaited);
 	if (r == -ETIMEDOUT && sub->look_ns < LOOK_NS)
 		sub->look_ns *= 2;
-	note_omens(sub);
+	subscriber_note_omens(sub);
 	return r;
 }
 

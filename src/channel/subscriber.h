@@ -273,6 +273,9 @@ int subscriber_wait(struct subscriber *sub, int64_t deadline_ns);
  */
 unsigned subscriber_list_words(const struct subscriber *sub,
 			       struct os_wait *ret_words /* [OS_WAIT_MAX] */);
+/* An omen that is bad is told once: to the others who sleep on it, for the kernel wakes but one, and to
+ * ourselves. Announcing does it; also for who was woken and does not sleep again. */
+void subscriber_note_omens(struct subscriber *sub);
 int subscriber_announce(struct subscriber *sub);  /* -errno: publishers may not see it in time */
 bool subscriber_has_more(struct subscriber *sub); /* also when take has to say what is wrong */
 

@@ -464,6 +464,36 @@ static void the_death_of_a_publisher_is_told(void)
 	place_end(&seat.place);
 }
 
+/* He was the one whom the kernel woke. */
+static void who_is_told_of_a_death_and_leaves_tells_the_others(void)
+{
+	struct peer peer = peer_start(send_one_and_hang, NULL);
+	struct floe_subscriber *subs[2];
+	struct seat seat;
+	int64_t first;
+	int result;
+
+	need_words();
+	seat_take(&seat, PRIVATE, 8, with(0));
+	for (size_t i = 0; i < COUNT(subs); i++)
+		subs[i] = subscriber("mortal", NULL);
+	hear(peer.wire);
+	ask(peer.wire, 1);
+	for (size_t i = 0; i < COUNT(subs); i++) {
+		receive(subs[i], 8, 1);
+		wait_for_topic(&seat.ring, subs[i], i);
+	}
+	expect_silence(&seat.ring);
+	peer_kill(&peer);
+	first = next_source(&seat.ring, PATIENCE_MS, &result);
+	expect(first == 0 || first == 1);
+	floe_subscriber_close(subs[first]);
+	expect_equal(next_source(&seat.ring, PATIENCE_MS, &result), 1 - first);
+	floe_subscriber_close(subs[1 - first]);
+	expect_equal(floe_uring_exit(&seat.ring, FLOE_URING_SAFE), 0);
+	place_end(&seat.place);
+}
+
 /*
  * Lost wake-ups: two processes answer each other by a topic or by a socket, as it comes, and each
  * sleeps in its ring on both, on a timer, and now and then on a file.
@@ -725,6 +755,7 @@ int main(int argc, char **argv)
 		TEST(it_is_cancelled_like_any_request),
 		TEST(the_ring_may_go_first),
 		TEST(the_death_of_a_publisher_is_told),
+		TEST(who_is_told_of_a_death_and_leaves_tells_the_others),
 		TEST(no_wake_up_is_lost),
 		TEST(no_wake_up_is_lost_with_deferred_work),
 		TEST(where_words_are_not_waited_for_a_descriptor_serves),
