@@ -49,6 +49,13 @@ static int keep(struct words *words, const struct os_wait *found, unsigned count
 	return (int)count;
 }
 
+/* Nobody sleeps because of this call; as after a sleep of the subscriber's own. */
+static int give_up(struct subscriber *sub)
+{
+	store_relaxed(&sub->port->sleeping, sub->asleep || sub->polled || sub->awaited);
+	return -EOPNOTSUPP;
+}
+
 /*
  * In the order of subscriber.h. The wait may begin long after the last look: what is sent in between
  * has changed a word, and the kernel does not wait then.
@@ -62,9 +69,9 @@ int words_list(struct words *words, struct subscriber *sub)
 		uint32_t feed_changes = sub->feed_changes;
 		unsigned count = subscriber_list_words(sub, found);
 
-		sub->awaited = true;
 		if (subscriber_announce(sub) < 0)
-			return -EOPNOTSUPP;
+			return give_up(sub);
+		sub->awaited = true;
 		if (!subscriber_has_more(sub) && sub->feed_changes == feed_changes)
 			return keep(words, found, count);
 	}

@@ -723,6 +723,27 @@ static void without_membarrier_a_descriptor_serves(void)
 	scene_end(&s);
 }
 
+/* Publishers do not believe that somebody sleeps who was told that he cannot. */
+static void who_cannot_wait_is_not_woken(void)
+{
+	const struct floe_word *words;
+	struct scene s;
+	uint64_t before;
+
+	scene_begin(&s);
+	publish(s.pub, 8, 1);
+	receive(s.sub, 8, 1);
+	before = publisher_counts(s.pub).wakes;
+	forbid(SYS_membarrier, ENOSYS);
+	expect_equal(floe_subscriber_words(s.sub, &words), -EOPNOTSUPP);
+	for (uint64_t i = 2; i < 4; i++) {
+		publish(s.pub, 8, i);
+		receive(s.sub, 8, i);
+	}
+	expect_equal(publisher_counts(s.pub).wakes, before);
+	scene_end(&s);
+}
+
 static void what_cannot_be_waited_for_completes_at_once(void)
 {
 	struct io_uring_sqe *sqe;
@@ -760,6 +781,7 @@ int main(int argc, char **argv)
 		TEST(no_wake_up_is_lost_with_deferred_work),
 		TEST(where_words_are_not_waited_for_a_descriptor_serves),
 		TEST(without_membarrier_a_descriptor_serves),
+		TEST(who_cannot_wait_is_not_woken),
 		TEST(what_cannot_be_waited_for_completes_at_once),
 	};
 
