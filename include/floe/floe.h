@@ -581,10 +581,12 @@ struct floe_word {
  * For who waits in a way of his own: the words of which one changes and is woken when floe_take has
  * something to say, 2 to 128 of them. Wait once until any is woken or is not its value any more, which
  * the kernel sees if it happened before; then take until nothing is there, and ask for the words again.
- * The list is the subscriber's, until the next call or its end, which wakes who waits. Unlike with a
- * descriptor takes and releases stay as fast as they are, and each publisher, after each call, makes
- * two system calls more, up to six where publishers come or go during the call, and once in its life one.
- * floe_uring_prep_topic does all this for a ring.
+ * The list is the subscriber's, until the next call or its end, which wakes who waits. Before either the
+ * kernel must have taken it: submit a request of io_uring before the subscriber is closed; with
+ * IORING_SETUP_SQPOLL wait until io_uring_sq_ready is 0. Unlike with a descriptor takes and releases stay
+ * as fast as they are, and each publisher, after each call, makes two system calls more, up to six where
+ * publishers come or go during the call, and once in its life one. floe_uring_prep_topic does all this
+ * for a ring.
  *   how many; 0 do not wait: there is something; -EINVAL; -ENOMEM; -EOPNOTSUPP membarrier(2) is
  *   missing, and so publishers could miss that somebody waits: floe_subscriber_fd serves
  */

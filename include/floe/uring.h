@@ -114,7 +114,8 @@ FLOE_PUBLIC int floe_uring_tombstone(struct io_uring *ring, unsigned files);
  * timers in one io_uring_wait_cqe(3), of any ring. It waits on the futex words of all publishers of
  * the topic (IORING_OP_FUTEX_WAITV, Linux 6.7) and takes no descriptor; elsewhere it is a poll of
  * floe_subscriber_fd. Set the user data afterwards, and submit it before the next one of this
- * subscriber is prepared; one at a time is enough.
+ * subscriber is prepared, and before the subscriber is closed; with IORING_SETUP_SQPOLL wait until the
+ * kernel has taken it (io_uring_sq_ready(3) is 0). One at a time is enough.
  *
  * When it has completed, with whatever result, take until nothing is there and prepare it again.
  * Closing the subscriber completes it: then do not. Cancelled like any request.
