@@ -117,7 +117,8 @@ FLOE_PUBLIC int floe_uring_tombstone(struct io_uring *ring, unsigned files);
  * subscriber is prepared, and before the subscriber is closed; with IORING_SETUP_SQPOLL wait until the
  * kernel has taken it (io_uring_sq_ready(3) is 0). One at a time is enough.
  *
- * When it has completed, with whatever result, take until nothing is there and prepare it again.
+ * When it has completed, with whatever result, take until nothing is there and prepare it again. When
+ * take says -ENOBUFS release first: something is there, and the next one would complete at once.
  * Closing the subscriber completes it: then do not. Cancelled like any request.
  *   0; < 0: what floe_subscriber_words and floe_subscriber_fd say, and the request completes at once
  */
