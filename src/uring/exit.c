@@ -60,7 +60,11 @@ static int detach(struct io_uring *ring, const struct layout *l)
 
 	for (unsigned i = 0; i < count && r == 0; i++)
 		r = detach_block(blocks[i].base, blocks[i].size);
-	return r;
+	if (r == 0 || count == 2)
+		return r;
+	/* Perhaps of two kinds, of which each wants its own way. */
+	r = detach_block(ring->sq.sqes, l->sqes_size);
+	return r < 0 ? r : detach_block(ring->sq.ring_ptr, l->rings_size);
 }
 
 /* The smallest ring there is takes the place of this one; then the old one is nobody's. */

@@ -172,6 +172,22 @@ static void blocks_of_two_kinds_side_by_side_are_both_safe(void)
 	close(never[1]);
 }
 
+static void blocks_of_two_kinds_side_by_side_are_detached(void)
+{
+	struct io_uring ring;
+
+	need_rings();
+	for (int i = 0; i < 2; i++) {
+		struct io_uring_params params = with(0);
+		unsigned char *base = make_both_kinds(i);
+
+		expect(floe_uring_init_split(8, &ring, &params, base, PAGE, base + PAGE, PAGE) > 0);
+		run_nops(&ring, 20);
+		expect_equal(floe_uring_exit(&ring, FLOE_URING_DETACH), 0);
+		munmap(base, 2 * PAGE);
+	}
+}
+
 static void detached_memory_is_safe_at_once(void)
 {
 	need_rings();
@@ -475,6 +491,7 @@ int main(int argc, char **argv)
 		TEST(a_ring_that_is_only_closed_goes_on_writing),
 		TEST(by_default_memory_is_safe_at_once),
 		TEST(blocks_of_two_kinds_side_by_side_are_both_safe),
+		TEST(blocks_of_two_kinds_side_by_side_are_detached),
 		TEST(detached_memory_is_safe_at_once),
 		TEST(a_ring_that_moved_away_leaves_safe_memory),
 		TEST(memory_is_safe_when_the_kernel_was_waited_for),
