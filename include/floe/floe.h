@@ -387,7 +387,7 @@ FLOE_PUBLIC int floe_publisher_loans(struct floe_publisher *pub, struct floe_loa
  * blocks have what they have, and with FLOE_ELASTIC nothing is reserved: floe_loan may say -EDQUOT then, see
  * floe_publisher_limit_memory.
  *   0; or nothing is changed: -EINVAL; -EBUSY more are out now; -ENOSPC, -EMFILE and the like: the memory
- *   cannot be had; -ESTALE nor ever: the topic's folder, or the ring's name in it, was removed by hand
+ *   cannot be had; -ESTALE never again: the topic's folder, or the ring's name in it, was removed by hand
  */
 FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max);
 
