@@ -165,11 +165,21 @@ static void look_at_server(struct client *c, struct connection *k, bool ask)
 		lose(c, k);
 }
 
+/* Its ring on our topic. NULL: there is none, or another connection has the same number and is not done
+ * with it. Who announces the number of somebody else has no say in what becomes of that one's ring. */
+static struct feed *find_own(struct client *c, const struct connection *k)
+{
+	for (const struct connection *o = c->connections; o; o = o->next)
+		if (o != k && o->server == k->server && !o->drained)
+			return NULL;
+	return find_sender(&c->responses->subscriber, k->server);
+}
+
 /* Its ring on our topic has been read to its end: the name goes as soon as it is proved dead, or has
  * closed it. */
 static bool is_over(struct client *c, struct connection *k)
 {
-	const struct feed *feed = find_sender(&c->responses->subscriber, k->server);
+	const struct feed *feed = find_own(c, k);
 
 	if (feed && !feed->leaving)
 		ring_file_remove(c->responses->node, &c->responses->topic, feed->index);
@@ -229,7 +239,7 @@ static bool has_more(struct client *c, struct connection *k)
 /* Nothing that comes of it from now on is for us: it would be there for ever, in a ring that never ends. */
 static void ignore(struct client *c, const struct connection *k)
 {
-	struct feed *feed = find_sender(&c->responses->subscriber, k->server);
+	struct feed *feed = find_own(c, k);
 
 	if (feed)
 		subscriber_ignore(&c->responses->subscriber, feed);

@@ -685,6 +685,52 @@ static void a_response_behind_broken_rings_comes(void)
 }
 
 /*
+ * Somebody announces the number of a server that lives, and leaves
+ */
+
+static struct floe_publisher *announce_again(const char *topic)
+{
+	struct floe_subscriber *sub = subscriber(topic, SUBSCRIBER(.history = 1));
+	struct floe_publisher *pub = publisher(topic, PUBLISHER(.depth = 2));
+	struct announcement said;
+	struct floe_sample sample;
+	struct floe_loan loan;
+
+	expect_equal(floe_take(sub, &sample), 1);
+	expect_equal(sample.size, sizeof(said));
+	memcpy(&said, sample.data, sizeof(said));
+	floe_release(sub, &sample);
+	floe_subscriber_close(sub);
+	for (said.leaving = 0; said.leaving <= 1; said.leaving++) {
+		expect_equal(floe_loan(pub, sizeof(said), &loan), 1);
+		memcpy(loan.data, &said, sizeof(said));
+		expect(floe_publish(pub, &loan) >= 0);
+	}
+	return pub;
+}
+
+static void a_number_that_two_announce_cuts_nobody_off(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct floe_publisher *pub;
+
+	ask_one(client, -1);
+	expect(serve_one(server));
+	expect_one_response(client);
+	pub = announce_again(find_topic("service"));
+	take_some(client);
+	expect_equal(count_client(client).servers, 1);
+	ask_one(client, -1);
+	expect(serve_one(server));
+	expect_one_response(client);
+	expect_ended(client);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+/*
  * A server that is gone and leaves a ring that never ends
  */
 
@@ -778,6 +824,7 @@ int main(int argc, char **argv)
 		TEST(a_server_is_told_by_edges_of_the_rest_of_a_flood),
 		TEST(servers_that_come_and_go_keep_nobody_in_one_call),
 		TEST(a_response_behind_broken_rings_comes),
+		TEST(a_number_that_two_announce_cuts_nobody_off),
 		TEST(a_ring_without_end_keeps_no_request_open),
 		TEST(a_ring_without_end_of_a_client_that_is_gone_is_let_go),
 	};
