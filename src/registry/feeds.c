@@ -388,6 +388,22 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 	return begin(sub, &feed, joining, history);
 }
 
+/* Before anything can fail: a take goes on with what is known, and a block that was given back may be
+ * unmapped by now. */
+static void leave_blocks(struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++) {
+		struct feed *feed = &sub->feeds[i];
+
+		if (!feed->lent || feed->leaving)
+			continue;
+		if (lent_memory_hold(feed->file))
+			lent_memory_release(feed->file);
+		else
+			subscriber_let_go(sub, feed);
+	}
+}
+
 int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *topic,
 	       const struct party *ours, bool joining, uint64_t history, struct floe_error *error)
 {
@@ -396,6 +412,7 @@ int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *
 	int told = 0;
 	int r;
 
+	leave_blocks(sub);
 	if (dir < 0)
 		return dir;
 	r = file_list_indexes(dir, "pub.", FLOE_PUBLISHERS_MAX, taken);

@@ -226,6 +226,30 @@ static void the_block_is_the_callers_again_after_close(void)
 	expect_folder_empty();
 }
 
+/* Also when nobody can tell any more which publishers there are, and its message was not taken. */
+static void a_block_is_not_looked_at_after_close_although_the_folder_is_gone(void)
+{
+	const struct floe_publisher_options *options = PUBLISHER(.payload_max = CHUNK);
+	struct guarded g = guard((size_t)floe_publisher_memory_size(options), HIGH);
+	struct floe_publisher_options with = with_block(options, g.block, g.size);
+	struct floe_publisher *pub = publisher("block", &with);
+	struct floe_subscriber *sub = subscriber("block", NULL);
+	struct floe_sample sample;
+
+	publish(pub, CHUNK, 1);
+	publish(pub, 8, 2);
+	receive(sub, CHUNK, 1);
+	folder_wipe();
+	floe_publisher_close(pub);
+	expect_canaries(&g);
+	expect_equal(mprotect(g.pages, g.pages_size, PROT_NONE), 0);
+	expect_equal(floe_take(sub, &sample), -ESTALE);
+	expect_equal(floe_wait(sub, 0), -ESTALE);
+	floe_subscriber_close(sub);
+	munmap(g.base, g.mapped);
+	expect_folder_empty();
+}
+
 static void blocks_that_cannot_be_used_are_refused(void)
 {
 	const struct floe_publisher_options *options = PUBLISHER(.payload_max = CHUNK);
@@ -585,6 +609,7 @@ int main(int argc, char **argv)
 		TEST(messages_go_through_a_callers_block),
 		TEST(a_larger_block_is_used_as_far_as_needed),
 		TEST(the_block_is_the_callers_again_after_close),
+		TEST(a_block_is_not_looked_at_after_close_although_the_folder_is_gone),
 		TEST(blocks_that_cannot_be_used_are_refused),
 		TEST(the_sentence_about_a_small_block_says_how_much_is_needed),
 		TEST(a_block_reserves_for_the_holds_it_was_made_for),
