@@ -23,7 +23,7 @@ struct lent_block {
 	uint64_t file; /* 0: free */
 	unsigned char *memory;
 	size_t size;
-	int32_t pid;      /* a child made by fork has the table, but not the memory */
+	int32_t pid;      /* a child that forked unnoticed has the table, but not the memory */
 	uint32_t readers; /* calls of other threads that look into it just now */
 };
 
@@ -161,6 +161,13 @@ void lent_memory_release(uint64_t file)
 	if (--find(file)->readers == 0)
 		(void)pthread_cond_broadcast(&nobody_reads);
 	(void)pthread_mutex_unlock(&lock);
+}
+
+void lent_memory_forget_parent(void)
+{
+	memset(blocks, 0, sizeof(blocks));
+	(void)pthread_mutex_init(&lock, NULL);
+	(void)pthread_cond_init(&nobody_reads, NULL);
 }
 
 /* Maps the owner's object, as far as the block lies in it. */

@@ -12,7 +12,9 @@
 #include "base/error.h"
 #include "os/os.h"
 #include "registry/file.h"
+#include "registry/lent_memory.h"
 #include "registry/omen.h"
+#include "registry/place.h"
 
 #define NODES_MAX OMENS_MAX
 #define ATTEMPTS 100
@@ -36,6 +38,8 @@ void node_path(const struct domain *domain, uint64_t id, char *ret_path)
 static void forget_parent(void)
 {
 	omen_forget_parent();
+	lent_memory_forget_parent();
+	place_forget_parent();
 	for (size_t i = 0; i < nodes_high; i++) {
 		if (nodes[i].pid == 0)
 			continue;

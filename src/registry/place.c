@@ -83,3 +83,8 @@ void place_give_back(struct port_shared *port, struct node *node, const struct t
 	topic_tell_publishers(topic->hints);
 	node_remove_port(node, port);
 }
+
+void place_forget_parent(void)
+{
+	(void)pthread_mutex_init(&lock, NULL);
+}

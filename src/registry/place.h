@@ -26,4 +26,7 @@ int place_claim(struct port_shared *port, const struct place_options *options,
 /* Gives the place back; the port is free for others afterwards. */
 void place_give_back(struct port_shared *port, struct node *node, const struct topic *topic);
 
+/* In a child made by fork: another thread may have been about to claim one. */
+void place_forget_parent(void);
+
 #endif

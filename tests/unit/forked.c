@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * A child made by fork while another thread was inside a call has its locks made anew. The thread that
+ * forks stands for that one: it does so in the middle of the call, and goes on when the child has ended.
+ */
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <floe/floe.h>
+
+#include "frame/frame.h"
+#include "frame/sanitized.h"
+#include "os/os.h"
+#include "registry/lent_memory.h"
+
+#define FILE_OF_PARENT 7
+#define FILE_OF_CHILD 8
+
+static struct os table;
+static unsigned char block[64];
+static int forks;
+
+/* live: 0, all went well */
+static void fork_once(int (*live)(void))
+{
+	int status;
+	pid_t child;
+
+	os = &os_real;
+	child = fork();
+	expect(child >= 0);
+	if (child == 0)
+		_exit(live());
+	expect_equal(waitpid(child, &status, 0), child);
+	expect_equal(status, 0);
+	forks++;
+}
+
+static void begin(void)
+{
+#ifdef SANITIZED
+	skip("a sanitizer has its own thoughts about who forks with a lock");
+#endif
+	table = os_real;
+	forks = 0;
+}
+
+/*
+ * Blocks of the program
+ */
+
+/* Its own is there, its parent's is not. */
+static int lend_in_child(void)
+{
+	if (lent_memory_add(FILE_OF_CHILD, block, sizeof(block)) != 0)
+		return 1;
+	if (lent_memory_hold(FILE_OF_PARENT) || !lent_memory_hold(FILE_OF_CHILD))
+		return 2;
+	lent_memory_release(FILE_OF_CHILD);
+	lent_memory_remove(FILE_OF_CHILD);
+	return 0;
+}
+
+static int32_t fork_and_get_pid(void)
+{
+	fork_once(lend_in_child);
+	return os_real.get_pid();
+}
+
+static void a_child_lends_blocks_whoever_was_at_the_table(void)
+{
+	struct floe_publisher *pub;
+
+	begin();
+	expect_equal(floe_publisher_open(&pub, "t", NULL), 0);
+	table.get_pid = fork_and_get_pid;
+	os = &table;
+	expect_equal(lent_memory_add(FILE_OF_PARENT, block, sizeof(block)), 0);
+	expect_equal(forks, 1);
+	expect(lent_memory_hold(FILE_OF_PARENT));
+	lent_memory_release(FILE_OF_PARENT);
+	lent_memory_remove(FILE_OF_PARENT);
+	floe_publisher_close(pub);
+}
+
+/*
+ * Places of subscribers
+ */
+
+static int join_in_child(void)
+{
+	struct floe_subscriber *sub;
+
+	if (floe_subscriber_open(&sub, "t", NULL) != 0)
+		return 1;
+	floe_subscriber_close(sub);
+	return 0;
+}
+
+static int fork_and_link(int fd, int dir, const char *name)
+{
+	if (!strncmp(name, "sub.", 4))
+		fork_once(join_in_child);
+	return os_real.link_fd(fd, dir, name);
+}
+
+static void a_child_joins_whoever_was_about_to(void)
+{
+	struct floe_subscriber *sub;
+
+	begin();
+	table.link_fd = fork_and_link;
+	os = &table;
+	expect_equal(floe_subscriber_open(&sub, "t", NULL), 0);
+	expect_equal(forks, 1);
+	floe_subscriber_close(sub);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(a_child_lends_blocks_whoever_was_at_the_table),
+		TEST(a_child_joins_whoever_was_about_to),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
