@@ -359,7 +359,7 @@ FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct
 		connection_look(c, false);
 	if (!c->free_count)
 		return 0;
-	return connection_lend(c, size, ret);
+	return connection_lend(c, size, ret, __builtin_return_address(0));
 }
 
 static floe_noinline int send_slow(struct floe_client *client, struct floe_loan *loan,

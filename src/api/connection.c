@@ -323,7 +323,7 @@ static struct connection *choose(struct client *c)
 	return best;
 }
 
-int connection_lend(struct client *c, size_t size, struct floe_loan *ret)
+int connection_lend(struct client *c, size_t size, struct floe_loan *ret, const void *caller)
 {
 	int r = -ENOTCONN;
 
@@ -332,7 +332,7 @@ int connection_lend(struct client *c, size_t size, struct floe_loan *ret)
 		k->attempt = c->attempt;
 		r = k->requests ? 0 : connect_to(c, k);
 		if (r == 0)
-			r = publisher_loan(&k->requests->publisher, size, ret);
+			r = publisher_loan_for(&k->requests->publisher, size, ret, caller);
 		if (r > 0) {
 			k->turn = ++c->turn;
 			c->lender = k;

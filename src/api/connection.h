@@ -43,8 +43,8 @@ void connection_bury(struct client *c);
 /* Servers whose memory is not what it must be answer nothing any more. */
 void connection_lose_broken(struct client *c);
 
-/* As floe_client_loan, when a place is free. */
-int connection_lend(struct client *c, size_t size, struct floe_loan *ret);
+/* As floe_client_loan, when a place is free. caller: for who looks for the loan later */
+int connection_lend(struct client *c, size_t size, struct floe_loan *ret, const void *caller);
 
 /* From whom this was lent, and as what; NULL: it is not a loan of this client. */
 struct connection *connection_find_other_lender(const struct client *c,

@@ -377,7 +377,7 @@ floe_inline int lend(struct active *a, int r)
 }
 
 static floe_noinline int loan_slow(struct floe_server *server, const struct floe_request *request,
-				   size_t size, struct floe_loan *ret)
+				   size_t size, struct floe_loan *ret, const void *caller)
 {
 	struct active *a;
 	int r = -EINVAL;
@@ -392,7 +392,7 @@ static floe_noinline int loan_slow(struct floe_server *server, const struct floe
 		return -EPIPE;
 	if (a->lent)
 		return -ENOBUFS;
-	return lend(a, publisher_loan(&a->caller->responses->publisher, size, ret));
+	return lend(a, publisher_loan_for(&a->caller->responses->publisher, size, ret, caller));
 }
 
 FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_request *request,
@@ -403,13 +403,13 @@ FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_r
 	struct active *a;
 
 	if (floe_unlikely(!s || !request || !ret))
-		return loan_slow(server, request, size, ret);
+		return loan_slow(server, request, size, ret, __builtin_return_address(0));
 	a = active_find(s, request);
 	if (floe_unlikely(!a || a->caller->gone || a->lent))
-		return loan_slow(server, request, size, ret);
+		return loan_slow(server, request, size, ret, __builtin_return_address(0));
 	pub = &a->caller->responses->publisher;
 	if (floe_unlikely(!publisher_loan_straight(pub, size, ret)))
-		return loan_slow(server, request, size, ret);
+		return loan_slow(server, request, size, ret, __builtin_return_address(0));
 	return lend(a, 1);
 }
 

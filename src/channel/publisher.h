@@ -289,6 +289,15 @@ floe_inline int publisher_loan(struct publisher *pub, size_t size, struct floe_l
 	return 1;
 }
 
+/* The same for who was called from inside the library, and is told from where that was. */
+floe_inline int publisher_loan_for(struct publisher *pub, size_t size, struct floe_loan *ret_loan,
+				   const void *caller)
+{
+	if (floe_unlikely(!publisher_loan_straight(pub, size, ret_loan)))
+		return publisher_loan_slow(pub, size, ret_loan, caller);
+	return 1;
+}
+
 /* It was not sent; a loan that is not ours stays as it is. */
 floe_inline void publisher_discard(struct publisher *pub, struct floe_loan *loan)
 {

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include <floe/inspect.h>
+#include <floe/service.h>
 
 #include "peer.h"
 #include "steps.h"
@@ -236,6 +237,50 @@ static void parts_are_traced_too(void)
 	expect_equal(unsetenv("FLOE_TRACE_LOANS"), 0);
 }
 
+/* On the topic of a service whose name has `part`. */
+static void expect_lent_by_us(const char *part)
+{
+	struct floe_topic_info topic[4];
+	struct floe_loan_info info;
+	struct floe_view *view = NULL;
+	int found = 0;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_view_topics(view, topic, sizeof(topic[0]), COUNT(topic)), 3);
+	for (int i = 0; i < 3; i++) {
+		if (!strstr(topic[i].name, part))
+			continue;
+		expect_equal(floe_view_loans(view, topic[i].name, 0, &info, sizeof(info), 1), 1);
+		expect(strstr(info.file, "+0x") && !strstr(info.file, "libfloe"));
+		found++;
+	}
+	floe_view_close(view);
+	expect_equal(found, 1);
+}
+
+static void requests_and_responses_are_traced_too(void)
+{
+	struct floe_server *server = NULL;
+	struct floe_client *client = NULL;
+	struct floe_request request;
+	struct floe_loan loan;
+
+	expect_equal(setenv("FLOE_TRACE_LOANS", "1", 1), 0);
+	expect_equal(floe_server_open(&server, "loans", NULL), 0);
+	expect_equal(floe_client_open(&client, "loans", NULL), 0);
+	expect_equal(floe_client_loan(client, 8, &loan), 1);
+	expect_lent_by_us("@server");
+	fill(loan.data, 8, 1);
+	expect_equal(floe_client_send(client, &loan, -1, NULL), 1);
+	expect_equal(floe_server_wait(server, -1), 1);
+	expect_equal(floe_server_take(server, &request), 1);
+	expect_equal(floe_server_loan(server, &request, 8, &loan), 1);
+	expect_lent_by_us("@client");
+	floe_server_close(server);
+	floe_client_close(client);
+	expect_equal(unsetenv("FLOE_TRACE_LOANS"), 0);
+}
+
 static void die_with_a_loan(int wire, void *argument)
 {
 	struct floe_publisher *pub = open_with(2);
@@ -320,6 +365,7 @@ int main(int argc, char **argv)
 		TEST(the_macro_tells_file_and_line),
 		TEST(the_environment_tells_an_address),
 		TEST(parts_are_traced_too),
+		TEST(requests_and_responses_are_traced_too),
 		TEST(what_a_dead_one_took_along_is_told_until_its_ring_is_adopted),
 		TEST(traced_publishers_work_as_all_others),
 		TEST(a_scope_gives_back_what_was_not_published),
