@@ -200,7 +200,8 @@ FLOE_PUBLIC void floe_observer_close(struct floe_observer *observer);
 /*
  * The next message of any publisher: 1, 0 nothing there, <0. `ret->data` is the observer's own
  * copy, valid until the next call; `ret->ticket` is the publisher's index. With `peek` the payload
- * is not copied: data is NULL (for rates and sizes).
+ * is not copied: data is NULL (for rates and sizes). -EMFILE, -ENFILE: a large one needs a descriptor
+ * to be read, and the next call tries again.
  */
 FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 				   struct floe_sample *ret);

@@ -340,7 +340,15 @@ static bool copy_bytes(unsigned char *to, const struct whereabouts *where, const
 	return true;
 }
 
-/* 1; 0 it was overwritten; -ENOMEM */
+/* It could not be copied: 0, it is gone; or -EMFILE and the like, for now nobody can tell. */
+static int why_not(const struct whereabouts *where)
+{
+	bool may_pass = where->fd == -EMFILE || where->fd == -ENFILE || where->fd == -ENOMEM;
+
+	return may_pass ? where->fd : 0;
+}
+
+/* 1; 0 it was overwritten; -ENOMEM; -EMFILE, -ENFILE its file cannot be read for now */
 static int copy_sample(struct observation *o, int peek, const struct held *held,
 		       struct floe_sample *sample)
 {
@@ -364,9 +372,9 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 	if (!make_room(o, room + sample->size))
 		return -ENOMEM;
 	if (header && !copy_bytes(o->copy, &where, header, header_size))
-		return 0;
+		return why_not(&where);
 	if (!copy_bytes(o->copy + room, &where, sample->data, sample->size))
-		return 0;
+		return why_not(&where);
 	sample->data = o->copy + room;
 	note_header(o, held, sample, header ? o->copy : NULL, header_size);
 	return is_whole(feed, sample->sequence) &&
@@ -382,13 +390,27 @@ static void leave_rest(struct observation *o, struct feed *feed, uint64_t sequen
 	o->subscriber.within = false;
 }
 
-/* 1; -EAGAIN it was overwritten; -ENOMEM */
+/* As if it had not been taken: the next call begins with it. */
+static void put_back(struct observation *o, struct feed *feed, const struct floe_sample *sample,
+		     struct part part)
+{
+	ring_reader_seek(&feed->reader, sample->sequence);
+	feed->lost += sample->lost;
+	o->subscriber.turn = feed;
+	if (part.count == 1)
+		return;
+	feed->within = part.index ? sample->sequence : 0;
+	o->subscriber.within = part.index != 0;
+}
+
+/* 1; -EAGAIN it was overwritten; -ENOMEM it is lost too; -EMFILE, -ENFILE it is not */
 static int copy_taken(struct observation *o, int peek, struct floe_sample *taken,
 		      struct floe_sample *ret)
 {
 	const struct held *held = subscriber_find(&o->subscriber, taken);
 	struct feed *feed = held->feed;
 	struct floe_sample copy = *taken;
+	struct part part = subscriber_part_of(&o->subscriber, held);
 	int r;
 
 	copy.ticket = feed->index;
@@ -397,6 +419,10 @@ static int copy_taken(struct observation *o, int peek, struct floe_sample *taken
 	if (r == 1) {
 		*ret = copy;
 		return 1;
+	}
+	if (r == -EMFILE || r == -ENFILE) {
+		put_back(o, feed, &copy, part);
+		return r;
 	}
 	feed->lost += copy.lost + 1; /* told with the next of this publisher */
 	leave_rest(o, feed, copy.sequence);

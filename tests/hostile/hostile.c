@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@
 #include "channel/relay_layout.h"
 #include "channel/segment.h"
 #include "channel/segment_layout.h"
+#include "registry/feeds.h"
 
 #define TOPIC "t"
 #define QUIET "quiet" /* where nobody attacks */
@@ -574,6 +576,53 @@ static void holes_in_an_elastic_ring_without_a_name_stay_holes(void)
 	close(fd);
 }
 
+static void limit_descriptors(rlim_t count)
+{
+	struct rlimit limit;
+
+	expect_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = count < limit.rlim_max ? count : limit.rlim_max;
+	expect_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* Who has no descriptor to ask what a ring with a name has is told so, and asks again: only then it is
+ * known that nothing is there. */
+static void what_cannot_be_asked_for_now_is_not_lost(void)
+{
+	struct floe_publisher *pub = publisher(
+		TOPIC,
+		PUBLISHER(.depth = 8, .payload_max = (size_t)1 << 30, .flags = FLOE_ELASTIC));
+	struct floe_observer *observer = NULL;
+	int fd = open_ring(TOPIC);
+	struct segment_shared *segment = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+					      fd, 0);
+	struct floe_view *view = NULL;
+	struct floe_sample sample;
+	struct rlimit before;
+
+	expect(segment != MAP_FAILED);
+	expect_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, TOPIC, NULL), 0);
+	send_from_afar(segment, (uint64_t)1 << 20, FEED_NAMELESS_MAX + 4096);
+	limit_descriptors(0);
+	expect_equal(floe_observer_next(observer, 0, &sample), -EMFILE);
+	expect_equal(floe_observer_next(observer, 0, &sample), -EMFILE);
+	limit_descriptors(before.rlim_cur);
+	expect_equal(floe_observer_next(observer, 0, &sample), 0);
+	/* The publisher itself has sent none yet: the first of these is in place of that one. */
+	publish(pub, 100, 1);
+	publish(pub, 100, 2);
+	expect_equal(floe_observer_next(observer, 0, &sample), 1);
+	expect_equal(sample.sequence, 2);
+	expect_equal(sample.lost, 1);
+	floe_observer_close(observer);
+	floe_view_close(view);
+	floe_publisher_close(pub);
+	expect_equal(munmap(segment, HEAD_SIZE), 0);
+	close(fd);
+}
+
 /*
  * Relays that lead into holes of a third party
  */
@@ -880,6 +929,7 @@ int main(int argc, char **argv)
 		TEST(an_elastic_ring_of_holes_costs_nothing),
 		TEST(holes_in_an_elastic_ring_that_has_memory_stay_holes),
 		TEST(holes_in_an_elastic_ring_without_a_name_stay_holes),
+		TEST(what_cannot_be_asked_for_now_is_not_lost),
 		TEST(holes_of_others_stay_holes_whatever_is_relayed_of_them),
 		TEST(relays_that_lead_nowhere_keep_nobody_in_one_call),
 		TEST(halves_of_messages_keep_nobody_in_one_call),
