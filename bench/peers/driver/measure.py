@@ -81,6 +81,15 @@ def said_first(text):
     return re.sub(r"^(peer-[\w-]+|exe): ", "", (own or lines)[0])
 
 
+def end(process):
+    """It, and what it started, also when it has just ended by itself."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.communicate()
+
+
 def run(bench, command, seconds):
     """Standard output; a failure is a sentence, the first that it said."""
     bench.transcript.command(command)
@@ -89,12 +98,10 @@ def run(bench, command, seconds):
     try:
         out, said = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        end(process)
         raise TooLong(f"it did not finish within {seconds:.0f} seconds") from None
     except BaseException:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        end(process)
         raise
     if process.returncode:
         raise LeftOut(said_first(said or out))
