@@ -73,17 +73,20 @@ void alarm_ring_anew(struct alarm *alarm)
 	alarm_ring(alarm);
 }
 
+/* The clock is read before: a timer that has rung is due, also when we stood still in between. */
 static int set_timer(struct alarm *alarm)
 {
+	int64_t now;
 	int r;
 
 	if (alarm->due_ns != NEVER && !alarm_rings(alarm))
 		return 1;
+	now = os->now_ns();
 	r = os->set_timer(alarm->fd, TIMER_NS);
 	if (r < 0)
 		return r;
 	alarm->raised = false;
-	alarm->due_ns = os->now_ns() + TIMER_NS;
+	alarm->due_ns = now + TIMER_NS;
 	return 1;
 }
 
