@@ -49,7 +49,7 @@ struct writer {
 	/* Where the record is that hides what follows until it has been checked; 0: nothing is hidden. */
 	uint64_t veil;
 	uint64_t lost; /* messages that were not whole when they were written, or had no room */
-	int error; /* the first failure of a write: from then on the file can only be ended */
+	int error;     /* the first failure of a write: from then on the file can only be ended */
 	void (*release)(void *user, struct chunk *chunk);
 	/* This many messages of a channel did not get into the file. May be NULL. */
 	void (*lose)(void *user, uint16_t channel, uint32_t count);
