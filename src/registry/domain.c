@@ -58,11 +58,10 @@ int domain_init(struct domain *ret_domain, const char *dir, const char *name,
 }
 
 /* <dir> itself: ours to make when missing, with nobody else let in. */
-static int make_dir(struct domain *domain, struct floe_error *error)
+static int make_dir(const struct domain *domain, struct stat *ret_seen, struct floe_error *error)
 {
 	char dir[DOMAIN_PATH_MAX];
 	char standard[64];
-	struct stat seen;
 	int r;
 
 	(void)snprintf(dir, sizeof(dir), "%s", domain->path);
@@ -75,35 +74,53 @@ static int make_dir(struct domain *domain, struct floe_error *error)
 
 		if (fd < 0)
 			return fd;
-		r = os->stat(fd, &seen);
+		r = os->stat(fd, ret_seen);
 		if (r < 0)
 			return error_system(error, r, "look at", dir);
 	}
 
 	/* Anybody can make folders in /dev/shm: one that another user made in our name is a trap. */
 	(void)snprintf(standard, sizeof(standard), "/dev/shm/floe-%u", os->get_uid());
-	if (!strcmp(dir, standard) && seen.st_uid != os->get_uid())
+	if (!strcmp(dir, standard) && ret_seen->st_uid != os->get_uid())
 		return error_set(
 			error, -EACCES,
 			"'%s' belongs to user %u: remove it, or choose a folder with FLOE_DIR", dir,
-			seen.st_uid);
-	domain->dir_mode = seen.st_mode & 07777;
-	domain->file_mode = seen.st_mode & 0666;
-	domain->read_mode = (seen.st_mode & 0444) | 0600;
+			ret_seen->st_uid);
 	return 0;
 }
 
-int domain_create(struct domain *domain, struct floe_error *error)
+static int make_folders(const struct domain *domain, struct floe_error *error)
 {
 	static const char *const folders[] = {"", "/nodes", "/topics"};
 	char path[DOMAIN_NAME_MAX];
-	int r = make_dir(domain, error);
+	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < FLOE_COUNT(folders); i++) {
 		(void)snprintf(path, sizeof(path), "%s%s", domain->path, folders[i]);
 		r = file_make_dir(AT_FDCWD, path, domain->dir_mode, error);
 	}
 	return r < 0 ? r : 0;
+}
+
+int domain_create(struct domain *domain, struct floe_error *error)
+{
+	struct stat seen;
+	int r = make_dir(domain, &seen, error);
+
+	if (r < 0)
+		return r;
+	domain->dir_mode = seen.st_mode & 07777;
+	domain->file_mode = seen.st_mode & 0666;
+	domain->read_mode = (seen.st_mode & 0444) | 0600;
+	return make_folders(domain, error);
+}
+
+void domain_restore(const struct domain *domain)
+{
+	struct stat seen;
+
+	if (make_dir(domain, &seen, NULL) >= 0)
+		(void)make_folders(domain, NULL);
 }
 
 static bool remove_folder(const struct domain *domain, const char *folder)

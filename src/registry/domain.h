@@ -36,6 +36,10 @@ int domain_init(struct domain *ret_domain, const char *dir, const char *name,
 /* Makes the folders that are missing and learns their modes. */
 int domain_create(struct domain *domain, struct floe_error *error);
 
+/* Makes the folders again that somebody removed because they were empty. The modes stay those that
+ * were learned: other threads read them just now. */
+void domain_restore(const struct domain *domain);
+
 /* Removes the folders that are empty, up to <dir>; what is in use stays. */
 void domain_remove_empty(const struct domain *domain);
 

@@ -188,7 +188,7 @@ int topic_open(struct topic *ret_topic, struct domain *domain, const char *name,
 		r = try_open(ret_topic, &deadline_ns, error);
 		/* Who closed last elsewhere may have removed the empty folders above it. */
 		if (r == -EAGAIN)
-			(void)domain_create(domain, NULL);
+			domain_restore(domain);
 	}
 	/* What is not ours is not ours to remove either: nobody can leave it. */
 	if (r == -EPROTO)

@@ -245,6 +245,30 @@ static void a_block_is_its_owners_again_whoever_looked_into_it(void)
 	expect_folder_empty();
 }
 
+/*
+ * Who leaves last removes the topic under who comes just now
+ */
+
+#define COMINGS 400
+
+static void *comer_thread(void *topic)
+{
+	for (unsigned i = 0; i < COMINGS; i++)
+		floe_publisher_close(publisher(topic, PUBLISHER(.depth = 1)));
+	return NULL;
+}
+
+static void threads_make_the_topic_again_that_others_removed(void)
+{
+	pthread_t comer[3];
+
+	for (size_t i = 0; i < COUNT(comer); i++)
+		comer[i] = start(comer_thread, (void *)"comes");
+	for (size_t i = 0; i < COUNT(comer); i++)
+		expect_equal(pthread_join(comer[i], NULL), 0);
+	expect_folder_empty();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -253,6 +277,7 @@ int main(int argc, char **argv)
 		TEST(threads_that_write_and_read_one_block_are_exact),
 		TEST(threads_open_and_close_while_others_work),
 		TEST(a_block_is_its_owners_again_whoever_looked_into_it),
+		TEST(threads_make_the_topic_again_that_others_removed),
 	};
 
 	return frame_run(argc, argv, tests, COUNT(tests));
