@@ -285,12 +285,17 @@ void still_keep(void)
 	}
 }
 
+/* Without a branch: its instructions are the victim's, and must be as many in each world, whatever
+ * is kept there. */
 int still_stat(int fd, struct stat *ret)
 {
 	int r = os_real.stat(fd, ret);
+	unsigned is_kept = 0;
 
-	if (r == 0 && find_kept_file(ret->st_ino))
-		ret->st_nlink--;
+	for (size_t i = 0; i < FILES_MAX; i++)
+		is_kept |= (unsigned)(i < kept_count) & (unsigned)(kept[i].fd >= 0) &
+			   (unsigned)(kept[i].entry.st.st_ino == ret->st_ino);
+	ret->st_nlink -= is_kept & (unsigned)(r == 0);
 	return r;
 }
 
