@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -97,6 +98,7 @@ static void note(size_t count)
 
 static pid_t player[JOBS];
 static int tells[2];
+static int first_processor;
 
 /* Whom they bore dies with them, and is ours then: nobody lives on in a folder that goes. */
 static void end_players(void)
@@ -131,7 +133,7 @@ _Noreturn static void play(const struct kind *kind, size_t number, size_t count)
 	(void)signal(SIGTERM, SIG_DFL);
 	(void)signal(SIGHUP, SIG_DFL);
 	close(tells[0]);
-	scene_stay_on((unsigned)number);
+	scene_stay_on(first_processor, (unsigned)number);
 	make_folder(number);
 	kind->live(&lives);
 	_exit(0);
@@ -192,6 +194,7 @@ static bool live(const struct kind *kind, size_t count)
 	bool passed;
 
 	expect_equal(pipe(tells), 0);
+	first_processor = sched_getcpu();
 	for (size_t i = 0; i < option.jobs; i++)
 		start_player(kind, i, left * (i + 1) / option.jobs - left * i / option.jobs);
 	close(tells[1]);

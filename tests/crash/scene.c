@@ -62,16 +62,15 @@ const char *scene_store(void)
 	return store;
 }
 
-void scene_stay_on(unsigned n)
+void scene_stay_on(int first, unsigned n)
 {
 	cpu_set_t allowed, one;
-	int here = sched_getcpu();
 
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
 		return;
 	n %= (unsigned)CPU_COUNT(&allowed);
 	CPU_ZERO(&one);
-	for (size_t cpu = here < 0 ? 0 : (size_t)here;; cpu = (cpu + 1) % CPU_SETSIZE)
+	for (size_t cpu = first < 0 ? 0 : (size_t)first;; cpu = (cpu + 1) % CPU_SETSIZE)
 		if (CPU_ISSET(cpu, &allowed) && n-- == 0) {
 			CPU_SET(cpu, &one);
 			break;

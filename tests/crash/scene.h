@@ -19,9 +19,9 @@ void scene_end(void);
 /* A folder beside that one, for what is put aside. */
 const char *scene_store(void);
 
-/* On one processor, this one or the n-th after it: those who take turns anyway switch soonest
- * there. */
-void scene_stay_on(unsigned n);
+/* On one processor, the n-th from `first` on: those who take turns anyway switch soonest there. Who
+ * starts several asks once where it is itself: they come to life anywhere. */
+void scene_stay_on(int first, unsigned n);
 
 double scene_now(void); /* seconds */
 /* Who has not come so many seconds later will not come: 60, times FLOE_TEST_SLOW. */

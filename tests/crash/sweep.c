@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <string.h>
@@ -60,6 +61,7 @@ static struct {
 
 static struct board *board;
 static unsigned job; /* which of them this process is */
+static int first_processor;
 static size_t failed_here;
 
 /* A number that depends on the seed and on what it is for. */
@@ -596,7 +598,7 @@ static void sweep_all(void)
 static _Noreturn void work(unsigned number)
 {
 	job = number;
-	scene_stay_on(number);
+	scene_stay_on(first_processor, number);
 	scene_begin(point_end);
 	point_begin();
 	sweep_all();
@@ -624,6 +626,7 @@ static unsigned sweep_with_jobs(void)
 	unsigned lost = 0;
 
 	(void)fflush(NULL);
+	first_processor = sched_getcpu();
 	for (unsigned i = 0; i < option.jobs; i++)
 		start_job(i);
 	for (unsigned i = 0; i < option.jobs; i++) {
