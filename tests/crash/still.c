@@ -13,6 +13,7 @@
 #include "os/os.h"
 #include "registry/node_layout.h"
 #include "scene.h"
+#include "trace.h"
 #include "world.h"
 
 #define FILES_MAX 64
@@ -285,17 +286,16 @@ void still_keep(void)
 	}
 }
 
-/* Without a branch: its instructions are the victim's, and must be as many in each world, whatever
- * is kept there. */
-int still_stat(int fd, struct stat *ret)
+/* The victim calls it, and has as many instructions in each world, whatever is kept there. */
+TRACE_NOT_OURS int still_stat(int fd, struct stat *ret)
 {
 	int r = os_real.stat(fd, ret);
-	unsigned is_kept = 0;
 
-	for (size_t i = 0; i < FILES_MAX; i++)
-		is_kept |= (unsigned)(i < kept_count) & (unsigned)(kept[i].fd >= 0) &
-			   (unsigned)(kept[i].entry.st.st_ino == ret->st_ino);
-	ret->st_nlink -= is_kept & (unsigned)(r == 0);
+	for (size_t i = 0; r == 0 && i < kept_count; i++)
+		if (kept[i].fd >= 0 && kept[i].entry.st.st_ino == ret->st_ino) {
+			ret->st_nlink--;
+			break;
+		}
 	return r;
 }
 

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 
 #include "frame/frame.h"
+#include "walk.h"
 
 #define ROUNDS_KEPT 4
 
@@ -23,9 +24,12 @@ __asm__(".text\n"
 	"	ret\n");
 
 extern const char __executable_start[], etext[];
+extern const char __start_not_ours[], __stop_not_ours[]; /* the linker's names for the section */
 
-static bool is_ours(uintptr_t address)
+bool trace_is_ours(uintptr_t address)
 {
+	if (address >= (uintptr_t)__start_not_ours && address < (uintptr_t)__stop_not_ours)
+		return false;
 	return address >= (uintptr_t)__executable_start && address < (uintptr_t)etext;
 }
 
@@ -69,6 +73,7 @@ static enum trace_place run_on(struct traced *process, enum __ptrace_request req
 
 enum trace_place trace_start(struct traced *ret, int (*run)(void *user), void *user)
 {
+	bool can_walk = walk_begin();
 	pid_t parent = getpid();
 
 	*ret = (struct traced){.pid = fork()};
@@ -77,6 +82,8 @@ enum trace_place trace_start(struct traced *ret, int (*run)(void *user), void *u
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent || ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
 			_exit(FRAME_SKIPPED);
+		if (can_walk)
+			walk_prepare();
 		_exit(run(user));
 	}
 	while (waitpid(ret->pid, &ret->status, 0) < 0)
@@ -135,12 +142,13 @@ static enum trace_place step(struct traced *process, bool deep)
 {
 	enum trace_place place = run_on(process, PTRACE_SINGLESTEP);
 
-	process->calls += place == TRACE_STEP && !is_ours(process->at);
-	while (place == TRACE_STEP && !deep && !is_ours(process->at)) {
+	process->calls += place == TRACE_STEP && !trace_is_ours(process->at);
+	while (place == TRACE_STEP && !deep && !trace_is_ours(process->at)) {
 		uintptr_t back = (uintptr_t)ptrace(PTRACE_PEEKDATA, process->pid,
 						   get_stack(process->pid), NULL);
 
-		place = is_ours(back) ? run_to(process, back) : run_on(process, PTRACE_SINGLESTEP);
+		place = trace_is_ours(back) ? run_to(process, back)
+					    : run_on(process, PTRACE_SINGLESTEP);
 	}
 	return place;
 }
@@ -149,7 +157,7 @@ static enum trace_place step(struct traced *process, bool deep)
  * Walking
  */
 
-static void add(struct trace *trace, const struct traced *process)
+void trace_add(struct trace *trace, uintptr_t at, uint32_t calls)
 {
 	if (trace->count == trace->room) {
 		trace->room = trace->room ? 2 * trace->room : 1024;
@@ -158,8 +166,8 @@ static void add(struct trace *trace, const struct traced *process)
 		expect(trace->address);
 		expect(trace->calls);
 	}
-	trace->address[trace->count] = process->at;
-	trace->calls[trace->count++] = process->calls;
+	trace->address[trace->count] = at;
+	trace->calls[trace->count++] = calls;
 }
 
 /* A table of all addresses, open addressing. */
@@ -210,15 +218,30 @@ static void count_occurrences(struct trace *trace)
 	free(table);
 }
 
-enum trace_place trace_walk(struct traced *process, struct trace *ret, bool deep)
+static enum trace_place walk_by_ptrace(struct traced *process, struct trace *ret, bool deep)
 {
 	enum trace_place place = TRACE_STEP;
 
-	*ret = (struct trace){0};
 	while (place == TRACE_STEP) {
-		add(ret, process);
+		trace_add(ret, process->at, process->calls);
 		place = step(process, deep);
 	}
+	return place;
+}
+
+static enum trace_place walk_alone(struct traced *process, struct trace *ret)
+{
+	trace_add(ret, process->at, process->calls);
+	return walk_run(process, ret) ? TRACE_MARK : TRACE_ENDED;
+}
+
+enum trace_place trace_walk(struct traced *process, struct trace *ret, bool deep)
+{
+	enum trace_place place;
+
+	*ret = (struct trace){0};
+	place = deep || !walk_begin() ? walk_by_ptrace(process, ret, deep)
+				      : walk_alone(process, ret);
 	count_occurrences(ret);
 	return place;
 }

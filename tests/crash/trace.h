@@ -22,6 +22,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* A function that counts as one of another library: what of the tests the victim calls. */
+#define TRACE_NOT_OURS __attribute__((section("not_ours"), noinline))
+
 /* Called by the traced process: it stops here. */
 void trace_mark(void);
 
@@ -58,7 +61,13 @@ enum trace_place trace_start(struct traced *ret, int (*run)(void *user), void *u
 /* Goes on to the next mark. */
 enum trace_place trace_next_mark(struct traced *process);
 
-/* Walks from a mark to the next one and writes the step down. */
+/* An instruction of this program, that counts. */
+bool trace_is_ours(uintptr_t address);
+
+/* Writes the next instruction down, and how many calls of other libraries were before it. */
+void trace_add(struct trace *trace, uintptr_t at, uint32_t calls);
+
+/* Walks from a mark to the next one and writes the step down; unless `deep` it may have ended there. */
 enum trace_place trace_walk(struct traced *process, struct trace *ret, bool deep);
 
 /* From the mark where the step begins to its k-th instruction; k < count. TRACE_MARK: the step
