@@ -457,14 +457,15 @@ static void leave_place_topics(const struct domain *domain, const struct peer *p
 /* The next abandoned port that nobody needs: its place is gone, and its topic is told. */
 static bool remove_abandoned(struct node *node, char *ret_topic)
 {
-	struct peer peer = {.region = node->region, .file = file_id(node->fd)};
+	struct peer peer = {.region = node_region(node), .file = file_id(node->fd)};
 	const struct port_shared *port = NULL;
 	uint32_t holds_max;
 
 	while ((port = peer_next_port(&peer, port, &holds_max))) {
+		/* Pairs with the store in node_abandon_port: all of it was laid out before. */
 		if (load_relaxed(&port->state) != PORT_OPEN ||
-		    !(load_relaxed(&port->life) & PORT_ABANDONED) ||
-		    !remove_place(&node->domain, &peer, port, &node->region, NULL))
+		    !(load_acquire(&port->life) & PORT_ABANDONED) ||
+		    !remove_place(&node->domain, &peer, port, &peer.region, NULL))
 			continue;
 		memcpy(ret_topic, port->topic, sizeof(port->topic));
 		node_remove_port(node, node_port(node, port));
@@ -476,8 +477,7 @@ static bool remove_abandoned(struct node *node, char *ret_topic)
 void cleanup_abandoned(struct node *node)
 {
 	char topic[FLOE_TOPIC_NAME_MAX + 1];
-
-	bool removed = node->abandoned;
+	bool removed = node_has_abandoned(node);
 
 	while (removed) {
 		(void)pthread_mutex_lock(&node->cleaning);

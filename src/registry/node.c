@@ -285,17 +285,20 @@ static int append(struct node *node, uint32_t holds_max, uint32_t accord_size,
 	return 0;
 }
 
-/* All but size, holds_max and accord_size, which others read while they walk the ports. */
+/* All but size, holds_max and accord_size, which others read while they walk the ports; and whoever has a
+ * relay of an earlier use looks at its life. */
 static floe_cold void clear(struct port_shared *port)
 {
 	uint64_t life = (load_relaxed(&port->life) / PORT_LIFE + 1) * PORT_LIFE;
 
 	store_release(&port->state, PORT_TAKEN);
+	store_relaxed(&port->life, life);
 	port->topic_id = 0;
 	port->index = 0;
 	port->policy = 0;
-	memset(&port->depth, 0, port->size - offsetof(struct port_shared, depth));
-	store_relaxed(&port->life, life);
+	port->depth = 0;
+	port->patience_ns = 0;
+	memset(&port->ring_file, 0, port->size - offsetof(struct port_shared, ring_file));
 	store_relaxed(&port->holds_limit, port->holds_max);
 }
 
@@ -328,6 +331,16 @@ void node_abandon_port(struct node *node, struct port_shared *port)
 	(void)pthread_mutex_unlock(&lock);
 }
 
+bool node_has_abandoned(struct node *node)
+{
+	bool has;
+
+	(void)pthread_mutex_lock(&lock);
+	has = node->abandoned;
+	(void)pthread_mutex_unlock(&lock);
+	return has;
+}
+
 void node_remove_port(struct node *node, struct port_shared *port)
 {
 	(void)pthread_mutex_lock(&lock);
@@ -335,4 +348,14 @@ void node_remove_port(struct node *node, struct port_shared *port)
 		node->abandoned--;
 	store_release(&port->state, PORT_FREE);
 	(void)pthread_mutex_unlock(&lock);
+}
+
+struct region node_region(struct node *node)
+{
+	struct region region;
+
+	(void)pthread_mutex_lock(&lock);
+	region = node->region;
+	(void)pthread_mutex_unlock(&lock);
+	return region;
 }

@@ -25,8 +25,9 @@ struct node {
 	uint32_t users;
 	bool fenced;        /* membarrier(2) is not to be had */
 	uint32_t abandoned; /* ports without a subscriber that relays still need */
-	pthread_mutex_t
-		cleaning; /* of threads that open and close at the same time one cleans these */
+	/* Of threads that open, close and republish at the same time one cleans these, or looks for its
+	 * note. Taken before the lock of all nodes. */
+	pthread_mutex_t cleaning;
 };
 
 /* The process's node in the domain of these options, made if this is its first use. -EMFILE: more
@@ -42,6 +43,7 @@ void node_put(struct node *node);
 /* Its subscriber is closed, and somebody may need what it holds: the port stays open. Cleaning takes it
  * later, cleanup_abandoned; after the last node_put the node is like a dead one's. */
 void node_abandon_port(struct node *node, struct port_shared *port);
+bool node_has_abandoned(struct node *node);
 
 /* Memory for a port in this node's file, zeroed, not open. */
 int node_add_port(struct node *node, uint32_t holds_max, uint32_t accord_size,
@@ -54,6 +56,9 @@ static inline struct port_shared *node_port(const struct node *node, const struc
 }
 
 void node_remove_port(struct node *node, struct port_shared *port);
+
+/* The memory of its ports as far as there is some now: other threads add ports. */
+struct region node_region(struct node *node);
 
 /* "<domain>/nodes/<id>" into DOMAIN_NAME_MAX bytes. */
 void node_path(const struct domain *domain, uint64_t id, char *ret_path);

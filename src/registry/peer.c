@@ -86,14 +86,16 @@ bool peer_is_ending(const struct peer *peer, const struct node_shared *ours)
 }
 
 /* What says how large a port is, in a checked copy, so that who walks from one to the next stays inside
- * and comes to an end. */
+ * and comes to an end. Nothing else of it: a thread of our own may be laying it out just now. */
 static bool measure(const struct peer *peer, uint64_t at, struct port_shared *ret_seen)
 {
 	const struct port_shared *port = region_at(&peer->region, at, sizeof(*port));
 
 	if (!port)
 		return false;
-	copy_once(ret_seen, port, offsetof(struct port_shared, depth));
+	copy_once(&ret_seen->size, &port->size, sizeof(port->size));
+	copy_once(&ret_seen->holds_max, &port->holds_max, sizeof(port->holds_max));
+	copy_once(&ret_seen->accord_size, &port->accord_size, sizeof(port->accord_size));
 	return ret_seen->holds_max <= FLOE_HOLDS_MAX && ret_seen->accord_size <= ACCORD_SIZE_MAX &&
 	       ret_seen->accord_size % FLOE_CACHELINE == 0 &&
 	       ret_seen->size == port_size(ret_seen->holds_max) + ret_seen->accord_size &&

@@ -274,13 +274,14 @@ static bool is_stale(const struct node *node, const struct peer *peer,
 static bool is_note_of(const struct port_shared *port, const struct topic *topic, uint32_t index,
 		       uint64_t ring_file)
 {
-	return load_relaxed(&port->state) == PORT_NOTE && port->topic_id == topic->id &&
+	return load_acquire(&port->state) == PORT_NOTE && port->topic_id == topic->id &&
 	       port->index == index && port->ring_file == ring_file;
 }
 
-int relays_note(struct node *node, const struct topic *topic, uint32_t index, uint64_t ring_file)
+static int find_or_make_note(struct node *node, const struct topic *topic, uint32_t index,
+			     uint64_t ring_file)
 {
-	struct peer peer = {.region = node->region, .file = file_id(node->fd)};
+	struct peer peer = {.region = node_region(node), .file = file_id(node->fd)};
 	const struct port_shared *port = NULL;
 	struct port_shared *note;
 	uint32_t holds_max;
@@ -303,6 +304,18 @@ int relays_note(struct node *node, const struct topic *topic, uint32_t index, ui
 	 * and finds no relay. */
 	store_release(&note->state, PORT_NOTE);
 	return 0;
+}
+
+/* Two threads that find the same stale note would both remove it, the second one when it is another
+ * ring's already. */
+int relays_note(struct node *node, const struct topic *topic, uint32_t index, uint64_t ring_file)
+{
+	int r;
+
+	(void)pthread_mutex_lock(&node->cleaning);
+	r = find_or_make_note(node, topic, index, ring_file);
+	(void)pthread_mutex_unlock(&node->cleaning);
+	return r;
 }
 
 uint32_t relays_list_holders(int dir, const char *name, uint64_t *ret_holders, uint32_t max)
