@@ -10,6 +10,8 @@
 #include "output.h"
 
 #define ENTRIES_FIRST 64u
+/* Counted into the CRC together: a quarter of the first cache. */
+#define CRC_STEP 8192u
 /* A large chunk takes few of these instead of many small pages. */
 #define HUGE_PAGE ((size_t)2 << 20)
 
@@ -51,6 +53,7 @@ void chunk_reset(struct chunk *chunk)
 	chunk->start = 0;
 	chunk->end = 0;
 	chunk->crc = 0;
+	chunk->crc_size = 0;
 	chunk->payload = NULL;
 	chunk->payload_size = 0;
 	chunk->is_whole = NULL;
@@ -83,27 +86,32 @@ static unsigned char *put_head(unsigned char *to, const struct chunk_message *me
 	return put_u64(to, message->publish_time);
 }
 
+static void count_crc(struct chunk *chunk)
+{
+	chunk->crc = crc_add(chunk->crc, chunk->bytes + chunk->crc_size,
+			     chunk->size - chunk->crc_size);
+	chunk->crc_size = chunk->size;
+}
+
 int chunk_add(struct chunk *chunk, const struct chunk_message *message)
 {
-	size_t size = chunk_message_size(message->size);
 	unsigned char *to = chunk->bytes + chunk->size;
 
 	if (chunk->count == chunk->count_max && make_room(chunk) < 0)
 		return -ENOMEM;
+	if (chunk->has_crc && chunk->size - chunk->crc_size >= CRC_STEP)
+		count_crc(chunk);
 	chunk->entries[chunk->count] = (struct chunk_entry){
 		.time = message->log_time,
 		.offset = (uint32_t)chunk->size,
 		.channel = message->channel,
 	};
 	(void)put_bytes(put_head(to, message), message->payload, message->size);
-	chunk->crc_before = chunk->crc;
-	if (chunk->has_crc)
-		chunk->crc = crc_add(chunk->crc, to, size);
 	if (chunk->count == 0 || message->log_time < chunk->start)
 		chunk->start = message->log_time;
 	if (message->log_time > chunk->end)
 		chunk->end = message->log_time;
-	chunk->size += size;
+	chunk->size += chunk_message_size(message->size);
 	chunk->count++;
 	return 0;
 }
@@ -113,7 +121,13 @@ void chunk_drop_last(struct chunk *chunk)
 {
 	chunk->count--;
 	chunk->size = chunk->entries[chunk->count].offset;
-	chunk->crc = chunk->crc_before;
+}
+
+uint32_t chunk_crc(const struct chunk *chunk)
+{
+	size_t from = chunk->has_crc ? chunk->crc_size : 0;
+
+	return crc_add(chunk->has_crc ? chunk->crc : 0, chunk->bytes + from, chunk->size - from);
 }
 
 int chunk_refer(struct chunk *chunk, const struct chunk_message *message)

@@ -32,9 +32,9 @@ struct chunk {
 	uint32_t count_max;
 	uint64_t start; /* of the log times */
 	uint64_t end;
-	bool has_crc; /* crc is that of `bytes` */
+	bool has_crc; /* crc is that of the first bytes; a large message that lies elsewhere has none */
 	uint32_t crc;
-	uint32_t crc_before; /* the last message */
+	size_t crc_size;     /* of so many; the last message is never among them */
 	const void *payload; /* elsewhere; NULL: the records are all in `bytes` */
 	size_t payload_size;
 	bool (*is_whole)(void *user, struct chunk *chunk); /* asked when the payload is written */
@@ -74,12 +74,15 @@ static inline bool chunk_has_room(const struct chunk *chunk, size_t payload)
 	       chunk_message_size(payload) <= chunk->size_max - chunk->size;
 }
 
-/* Copies the message, and counts it into the CRC if there is one: while it is in the cache. There
- * must be room. 0, -ENOMEM */
+/* Copies the message. Those before it are counted into the CRC, if there is one, some KiB at a time: so
+ * that they are still in the cache. There must be room. 0, -ENOMEM */
 int chunk_add(struct chunk *chunk, const struct chunk_message *message);
 
 /* Takes the last message out again, once. */
 void chunk_drop_last(struct chunk *chunk);
+
+/* The CRC of `bytes`, of which only what is new has to be read. */
+uint32_t chunk_crc(const struct chunk *chunk);
 
 /* The chunk, which is empty, becomes this one message, whose payload stays where it is. */
 int chunk_refer(struct chunk *chunk, const struct chunk_message *message);

@@ -223,7 +223,7 @@ static uint32_t find_crc(const struct writer *writer, const struct chunk *chunk)
 
 	if (writer->crc == WRITER_CRC_NONE || (chunk->payload && writer->crc != WRITER_CRC_ALL))
 		return 0;
-	crc = chunk->has_crc ? chunk->crc : crc_add(0, chunk->bytes, chunk->size);
+	crc = chunk_crc(chunk);
 	return chunk->payload ? crc_add(crc, chunk->payload, chunk->payload_size) : crc;
 }
 

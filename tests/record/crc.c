@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/*
+ * The CRC is that of the bytes, one bit at a time, whatever their number, their address and the parts in
+ * which they come; that of a chunk too, whatever was added and taken back.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "record/crc.h"
+#include "tape_steps.h"
+
+#define SIZE 5000u
+
+static unsigned char *bytes;
+
+static uint32_t add_bit_by_bit(uint32_t crc, const unsigned char *from, size_t size)
+{
+	crc = ~crc;
+	for (size_t i = 0; i < size; i++) {
+		crc ^= from[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320u : 0);
+	}
+	return ~crc;
+}
+
+static void make_bytes(size_t size)
+{
+	uint64_t number = 88172645463325252u;
+
+	bytes = malloc(size);
+	expect(bytes != NULL);
+	for (size_t i = 0; i < size; i++) {
+		number ^= number << 13;
+		number ^= number >> 7;
+		number ^= number << 17;
+		bytes[i] = (unsigned char)number;
+	}
+}
+
+static void every_size_at_every_address(void)
+{
+	make_bytes(SIZE);
+	expect_equal(crc_add(0, "123456789", 9), 0xcbf43926u);
+	for (size_t size = 0; size < 1500; size++) {
+		size_t from = size % 67;
+
+		expect_equal(crc_add((uint32_t)size * 77, bytes + from, size),
+			     add_bit_by_bit((uint32_t)size * 77, bytes + from, size));
+	}
+}
+
+static void parts_go_on_from_each_other(void)
+{
+	uint32_t whole;
+
+	make_bytes(SIZE);
+	whole = add_bit_by_bit(0, bytes, SIZE);
+	for (size_t cut = 0; cut <= SIZE; cut += 13) {
+		uint32_t crc = crc_add(0, bytes, cut);
+
+		expect_equal(crc_add(crc, bytes + cut, SIZE - cut), whole);
+	}
+}
+
+static void add(struct chunk *chunk, size_t size, uint32_t number)
+{
+	const struct chunk_message message = {.channel = 1,
+					      .sequence = number,
+					      .log_time = number,
+					      .payload = bytes + number % 99,
+					      .size = size};
+
+	expect_equal(chunk_add(chunk, &message), 0);
+}
+
+static void a_chunks_is_that_of_what_it_has(void)
+{
+	struct chunk *chunk = chunk_open(1 << 20);
+
+	make_bytes(SIZE);
+	expect(chunk != NULL);
+	chunk->has_crc = true;
+	for (uint32_t i = 0; i < 400; i++) {
+		size_t size = i * 37 % 2500;
+
+		add(chunk, size, i);
+		/* Another one that is taken back, behind which there is enough to be counted now and then. */
+		add(chunk, SIZE - 100, i + 7);
+		chunk_drop_last(chunk);
+		expect_equal(chunk_crc(chunk), add_bit_by_bit(0, chunk->bytes, chunk->size));
+		if (i % 50 == 49)
+			chunk_reset(chunk);
+	}
+	chunk_close(chunk);
+}
+
+int main(int argc, char **argv)
+{
+	static const struct test tests[] = {
+		TEST(every_size_at_every_address),
+		TEST(parts_go_on_from_each_other),
+		TEST(a_chunks_is_that_of_what_it_has),
+	};
+
+	return frame_run(argc, argv, tests, TEST_COUNT(tests));
+}
