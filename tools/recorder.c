@@ -349,7 +349,7 @@ static int copy(struct recorder *recorder, struct subject *subject,
 	}
 	if (r < 0)
 		return r;
-	if (floe_observer_left(subject->watch.observer, sample) > 0)
+	if (floe_observer_has(subject->watch.observer, sample) > 0)
 		return 1;
 	tape_drop_last(recorder->tape);
 	return 0;

@@ -229,6 +229,13 @@ FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe
 FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer,
 				   const struct floe_sample *sample);
 
+/*
+ * Is a borrowed sample still there? 1; 0 it has been overwritten, or is being so: as floe_observer_left, but
+ * for the one that was borrowed last it looks only at the message's slot, and not at a line that its
+ * publisher writes with each message. -EINVAL
+ */
+FLOE_PUBLIC int floe_observer_has(struct floe_observer *observer, const struct floe_sample *sample);
+
 #ifdef __cplusplus
 }
 #endif

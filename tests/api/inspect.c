@@ -781,11 +781,38 @@ static void what_is_borrowed_says_how_long_it_will_be_there(void)
 	expect(is_filled(sample.data, CHUNK, 1));
 	for (int left = 4; left > 0; left--) {
 		expect_equal(floe_observer_left(o, &sample), left);
+		expect_equal(floe_observer_has(o, &sample), 1);
 		publish(pub, CHUNK, 2);
 	}
 	expect_equal(floe_observer_left(o, &sample), 0);
+	expect_equal(floe_observer_has(o, &sample), 0);
 	expect_equal(floe_view_subscribers(v, "t", NULL, sizeof(struct floe_subscriber_info), 0),
 		     0);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(pub);
+}
+
+/* Also one that is not the last that was borrowed. */
+static void what_is_borrowed_is_there_until_it_is_overwritten(void)
+{
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 4));
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample samples[2];
+
+	for (uint64_t i = 0; i < 2; i++) {
+		publish(pub, CHUNK, i);
+		expect_equal(floe_observer_borrow(o, &samples[i]), 1);
+	}
+	for (uint64_t i = 2; i < 6; i++) {
+		expect_equal(floe_observer_has(o, &samples[0]), i < 5);
+		expect_equal(floe_observer_has(o, &samples[1]), 1);
+		publish(pub, CHUNK, i);
+	}
+	expect_equal(floe_observer_has(o, &samples[1]), 0);
+	expect_equal(floe_observer_has(NULL, &samples[1]), -EINVAL);
+	expect_equal(floe_observer_has(o, NULL), -EINVAL);
 	floe_observer_close(o);
 	floe_view_close(v);
 	floe_publisher_close(pub);
@@ -803,6 +830,7 @@ static void what_is_borrowed_from_a_slot_stays(void)
 	publish(pub, 8, 2);
 	publish(pub, 8, 3);
 	expect_equal(floe_observer_left(o, &sample), INT_MAX);
+	expect_equal(floe_observer_has(o, &sample), 1);
 	expect(is_filled(sample.data, 8, 1));
 	expect_equal(floe_observer_borrow(o, &sample), 1);
 	expect_equal(sample.sequence, 3);
@@ -999,6 +1027,7 @@ int main(int argc, char **argv)
 		TEST(what_an_observer_lost_is_counted),
 		TEST(an_observer_may_peek),
 		TEST(what_is_borrowed_says_how_long_it_will_be_there),
+		TEST(what_is_borrowed_is_there_until_it_is_overwritten),
 		TEST(what_is_borrowed_from_a_slot_stays),
 		TEST(what_is_borrowed_is_gone_with_its_publisher),
 		TEST(an_observer_tells_publishers_apart),
