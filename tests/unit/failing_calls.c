@@ -159,6 +159,31 @@ static void what_cannot_be_answered_yet_is_not_overtaken(void)
 	failing_os_end();
 }
 
+/* Whoever was not to be answered when he was met is as soon as it may be. */
+static void who_could_not_be_answered_when_he_came_is_when_he_asks(void)
+{
+	struct floe_request request;
+	struct floe_client *c;
+	struct floe_server *s;
+
+	title = __func__;
+	tried = (struct failing_plan){
+		.call = FAILING_reserve, .at = 1, .code = -ENOSPC, .stays = true};
+	failing_os_begin();
+	expect_equal(floe_server_open(&s, "echo", NULL), 0);
+	expect_equal(floe_client_open(&c, "echo", NULL), 0);
+	ask(c, 'a');
+	failing_os_plan(tried);
+	/* It has seen him, and asks for no request yet. */
+	expect_equal(floe_server_wait(s, 0), 1);
+	let_all_through();
+	expect_equal(floe_server_take(s, &request), 1);
+	answer(s, &request, c, 'a');
+	floe_client_close(c);
+	floe_server_close(s);
+	failing_os_end();
+}
+
 /* A second process that keeps the topic in use until the descriptor that is returned is closed. */
 static int start_resident(pid_t *ret_pid)
 {
@@ -356,6 +381,7 @@ int main(int argc, char **argv)
 		TEST(truncate_fails),
 		TEST(what_could_not_grow_grows_later),
 		TEST(what_cannot_be_answered_yet_is_not_overtaken),
+		TEST(who_could_not_be_answered_when_he_came_is_when_he_asks),
 		TEST(a_place_that_was_left_is_cleaned),
 		TEST(without_registering_for_barriers_messages_flow),
 		TEST(without_barriers_messages_flow),
