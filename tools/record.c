@@ -234,7 +234,7 @@ static void nap(struct record *record, struct wait_pace *pace)
 {
 	if (recorder_is_hurried(record->recorder))
 		wait_pace_reset(pace);
-	pace->longest_ns = recorder_nap_max(record->recorder);
+	pace->longest_ns = recorder_nap_max(record->recorder, wish.realtime);
 	(void)wait_pace_nap(pace, record->deadline_ns);
 }
 

@@ -32,6 +32,7 @@
 /* How late a message may be taken when nothing has come for a while; and before there is a topic, whose
  * ring then keeps what came first. */
 #define NAP_MAX_NS (WAIT_SECOND / 2000)
+#define NAP_PUNCTUAL_NS (WAIT_SECOND / 10000)
 #define NAP_BEFORE_NS (WAIT_SECOND / 200)
 /* A nap in which so much of a ring was filled was too long. */
 #define HURRY 8
@@ -492,11 +493,11 @@ bool recorder_wait(struct recorder *recorder)
 	return nap_ns;
 }
 
-int64_t recorder_nap_max(const struct recorder *recorder)
+int64_t recorder_nap_max(const struct recorder *recorder, bool is_punctual)
 {
 	for (size_t i = 0; i < recorder->subjects_count; i++)
 		if (recorder->subjects[i]->watch.observer)
-			return NAP_MAX_NS;
+			return is_punctual ? NAP_PUNCTUAL_NS : NAP_MAX_NS;
 	return NAP_BEFORE_NS;
 }
 

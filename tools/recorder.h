@@ -49,8 +49,9 @@ int recorder_step(struct recorder *recorder, uint64_t count_max);
  * milliseconds at most, and says so. */
 bool recorder_wait(struct recorder *recorder);
 
-/* How long we may sleep when nothing is there, at most. */
-int64_t recorder_nap_max(const struct recorder *recorder);
+/* How long we may sleep when nothing is there, at most; is_punctual: log times matter more than the
+ * processor's time. */
+int64_t recorder_nap_max(const struct recorder *recorder, bool is_punctual);
 
 /* Did so much come since this was asked last that a ring could overtake us while we sleep? */
 bool recorder_is_hurried(struct recorder *recorder);
