@@ -505,6 +505,8 @@ static void fetch_ahead(const struct feed *feed)
 	const struct slot_shared *slot = reader->slot + AHEAD;
 	uintptr_t at;
 
+	/* Not read before it is here: what makes holds visible waits for all that is being read. */
+	__builtin_prefetch(slot + AHEAD);
 	if (slot >= reader->end)
 		return;
 	at = (uintptr_t)feed->base + load_relaxed(&slot->what);
