@@ -505,6 +505,9 @@ static void fetch_ahead(const struct feed *feed)
 	const struct slot_shared *slot = reader->slot + AHEAD;
 	uintptr_t at;
 
+	/* Who is not behind leaves these lines to their publisher, which writes them next. */
+	if (ring_look(reader) != RING_READY)
+		return;
 	/* Not read before it is here: what makes holds visible waits for all that is being read. */
 	__builtin_prefetch(slot + AHEAD);
 	if (slot >= reader->end)
