@@ -61,6 +61,10 @@ struct floe_client_options {
 	/* That each server must have, as for subscribers. */
 	const struct floe_attribute *attributes;
 	size_t attributes_count;
+	/* Beside each request that it sends, and beside each response, lies a header of this type, as of a
+	 * publisher; NULL: none. Each is one of FLOE_ATTRIBUTES_MAX. */
+	const struct floe_type *request_header;
+	const struct floe_type *response_header;
 };
 
 struct floe_server_options {
@@ -79,6 +83,10 @@ struct floe_server_options {
 	 * them on the topic NAME@service. */
 	const struct floe_attribute *attributes;
 	size_t attributes_count;
+	/* Clients that name one of these must have the same, in name, size, alignment and hash; a client must
+	 * send the header that its server wants. Each is one of FLOE_ATTRIBUTES_MAX. */
+	const struct floe_type *request_header;
+	const struct floe_type *response_header;
 };
 
 struct floe_client;
@@ -130,9 +138,14 @@ FLOE_PUBLIC ssize_t floe_client_memory_size(const struct floe_client_options *op
  * Lends memory for a request of `size` bytes, 1 to payload_max, on the way to the server that has
  * fewest requests of this client; among equals they take turns.
  *   1; 0: active_max requests are out; -ENOTCONN no server is there; -EINVAL; -ENOBUFS loans_max
- *   loans are out; -EMFILE, -ENOSPC and the like: a server could not be reached for now.
+ *   loans are out; -EPROTOTYPE its server wants another header, which this client, who names nothing, was
+ *   not told when it was opened; -EMFILE, -ENOSPC and the like: a server could not be reached for now.
  */
 FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct floe_loan *ret);
+
+/* The header of a request that is on loan, to be written before it is sent; it holds what was there before.
+ * NULL: not a loan of this client, or there is no request_header. No system call. */
+FLOE_PUBLIC void *floe_client_loan_header(struct floe_client *client, const struct floe_loan *loan);
 
 /*
  * Sends what was lent and empties the loan. On a result below 1 the loan stays as it is.
@@ -152,6 +165,12 @@ FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loa
  * there is one, but holds_max responses are held; -EMFILE, -ENOMEM and the like: there may be a
  * server that could not be looked at for now. */
 FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_response *ret);
+
+/* The header beside a response with data, until that is released; ret_size may be NULL. NULL, and a size of
+ * 0: it has none, or is not held. No system call. */
+FLOE_PUBLIC const void *floe_client_response_header(struct floe_client *client,
+						    const struct floe_response *response,
+						    size_t *ret_size);
 
 /* Gives the response back and empties it. One without data is fine. */
 FLOE_PUBLIC void floe_client_release(struct floe_client *client, struct floe_response *response);
@@ -196,6 +215,11 @@ FLOE_PUBLIC ssize_t floe_server_memory_size(const struct floe_server_options *op
  */
 FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret);
 
+/* The header beside a request, until that is ended; as floe_client_response_header. */
+FLOE_PUBLIC const void *floe_server_request_header(struct floe_server *server,
+						   const struct floe_request *request,
+						   size_t *ret_size);
+
 /*
  * Lends memory for a response of `size` bytes, 1 to payload_max; one at a time for each request.
  *   1; 0: no chunk is free now; -EPIPE the client is gone: end the request; -ENOBUFS a response to
@@ -203,6 +227,11 @@ FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request
  */
 FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_request *request,
 				 size_t size, struct floe_loan *ret);
+
+/* The header of the response that is on loan for this request; as floe_client_loan_header. */
+FLOE_PUBLIC void *floe_server_loan_header(struct floe_server *server,
+					  const struct floe_request *request,
+					  const struct floe_loan *loan);
 
 /*
  * Sends what was lent for this request. `more`: 0 it is the last response, and the request is ended.

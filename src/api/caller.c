@@ -133,6 +133,7 @@ static int connect_to(struct server *s, struct caller *k)
 		.loans_max = k->active_max + 1,
 		.payload_max = s->options.payload_max,
 		.holds_max = CLIENT_HOLDS_DEFAULT,
+		.header = s->options.response_header,
 		.mode = s->options.mode,
 		.dir = s->dir,
 		.domain = s->domain,

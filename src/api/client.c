@@ -205,6 +205,8 @@ static void end(struct client *c)
 static int keep_options(struct client *c, const struct floe_client_options *o, const char *service)
 {
 	c->options = *o;
+	c->options.request_header = service_keep_header(&c->request_header, o->request_header);
+	c->options.response_header = service_keep_header(&c->response_header, o->response_header);
 	memcpy(c->service, service, strlen(service) + 1);
 	c->dir = o->dir ? strdup(o->dir) : NULL;
 	c->domain = o->domain ? strdup(o->domain) : NULL;
@@ -213,10 +215,17 @@ static int keep_options(struct client *c, const struct floe_client_options *o, c
 	return service_make_id(&c->id, o->error);
 }
 
+static int join_headers(struct service_says *ret, const struct floe_client_options *o)
+{
+	return service_join_headers(ret, o->attributes, o->attributes_count, o->request_header,
+				    o->response_header, o->error);
+}
+
 /* Who has announced himself before is listed with the history. */
 static int meet(struct client *c, const struct floe_client_options *o)
 {
 	struct service_type type;
+	struct service_says says;
 	struct floe_subscriber_options wanted = {
 		.size = sizeof(wanted),
 		.history = 1,
@@ -225,14 +234,17 @@ static int meet(struct client *c, const struct floe_client_options *o)
 		.dir = o->dir,
 		.domain = o->domain,
 		.error = o->error,
-		.attributes = o->attributes,
-		.attributes_count = o->attributes_count,
 	};
 	char topic[SERVICE_NAME_MAX];
 	int r = service_join_types(&type, o->request, o->response, o->error);
 
+	if (r == 0)
+		r = join_headers(&says, o);
 	if (r < 0)
 		return r;
+	if (says.count)
+		wanted.attributes = says.attribute;
+	wanted.attributes_count = says.count;
 	wanted.type = type.name[0] ? &type.type : NULL;
 	service_topic(topic, c->service);
 	r = subscription_open(&c->announcements, topic, &wanted, connection_changed, c);
@@ -241,6 +253,7 @@ static int meet(struct client *c, const struct floe_client_options *o)
 	wanted.type = NULL;
 	wanted.attributes = NULL;
 	wanted.attributes_count = 0;
+	wanted.header = c->options.response_header;
 	wanted.history = 0;
 	wanted.holds_max = o->holds_max;
 	wanted.policy = FLOE_POLICY_RELIABLE;
@@ -303,20 +316,25 @@ FLOE_PUBLIC ssize_t floe_client_memory_size(const struct floe_client_options *op
 	struct floe_client_options o;
 	struct floe_publisher_options ring = {.size = sizeof(ring), .holds_max = ACTIVE_DEFAULT};
 	int r = options_read_client(&o, options);
-	struct accord_shared wish;
+	struct accord_shared wish, header;
+	struct service_says says;
 	ssize_t size;
 
+	if (r == 0)
+		r = join_headers(&says, &o);
 	if (r < 0)
 		return r;
 	ring.depth = o.active_max;
 	ring.loans_max = o.loans_max;
 	ring.payload_max = o.payload_max;
+	ring.header = o.request_header;
 	size = service_rings_size(&ring, servers, FLOE_SERVERS_MAX);
 	if (size < 0)
 		return size;
-	accord_format(&wish, NULL, o.attributes, o.attributes_count);
-	return size +
-	       (ssize_t)(port_size(1) + accord_size(&wish) + port_size((uint32_t)o.holds_max));
+	accord_format(&wish, NULL, says.attribute, says.count);
+	accord_format(&header, o.response_header, NULL, 0);
+	return size + (ssize_t)(port_size(1) + accord_size(&wish) +
+				port_size((uint32_t)o.holds_max) + accord_size(&header));
 }
 
 /*
@@ -360,6 +378,19 @@ FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct
 	if (!c->free_count)
 		return 0;
 	return connection_lend(c, size, ret, __builtin_return_address(0));
+}
+
+FLOE_PUBLIC void *floe_client_loan_header(struct floe_client *client, const struct floe_loan *loan)
+{
+	struct connection *k;
+	struct lent *lent;
+	int r;
+	struct client *c = find(client, &r);
+
+	if (!c || !loan)
+		return NULL;
+	k = connection_find_lender(c, loan, &lent);
+	return k ? publisher_header(&k->requests->publisher, loan) : NULL;
 }
 
 static floe_noinline int send_slow(struct floe_client *client, struct floe_loan *loan,
@@ -500,6 +531,20 @@ FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_respons
 	if (floe_likely(!subscriber_is_empty(&c->responses->subscriber)))
 		return take_ready(c, ret);
 	return floe_likely(may_rest(c)) ? 0 : take(c, ret);
+}
+
+FLOE_PUBLIC const void *floe_client_response_header(struct floe_client *client,
+						    const struct floe_response *response,
+						    size_t *ret_size)
+{
+	int r;
+	struct client *c = find(client, &r);
+
+	if (ret_size)
+		*ret_size = 0;
+	if (!c || !response || !response->ticket)
+		return NULL;
+	return subscriber_header_of(&c->responses->subscriber, response->ticket, ret_size);
 }
 
 FLOE_PUBLIC void floe_client_release(struct floe_client *client, struct floe_response *response)

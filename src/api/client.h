@@ -79,6 +79,8 @@ struct client {
 	bool polled;
 	bool told; /* the alarm has been set once */
 	uint32_t feed_changes;
+	struct floe_type request_header; /* where the options point, if they do */
+	struct floe_type response_header;
 };
 
 #endif

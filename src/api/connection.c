@@ -298,6 +298,7 @@ static int connect_to(struct client *c, struct connection *k)
 		.loans_max = c->options.loans_max,
 		.payload_max = c->options.payload_max,
 		.holds_max = k->active_max,
+		.header = c->options.request_header,
 		.mode = c->options.mode,
 		.dir = c->dir,
 		.domain = c->domain,

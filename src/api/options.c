@@ -413,6 +413,10 @@ int options_read_client(struct floe_client_options *ret, const struct floe_clien
 	if (r == 0)
 		r = options_check_type(o->response, o->error);
 	if (r == 0)
+		r = check_header(o->request_header, o->error);
+	if (r == 0)
+		r = check_header(o->response_header, o->error);
+	if (r == 0)
 		r = check_attributes(o->attributes, o->attributes_count, true, o->error);
 	if (r < 0)
 		return r;
@@ -442,6 +446,10 @@ int options_read_server(struct floe_server_options *ret, const struct floe_serve
 		r = options_check_type(o->request, o->error);
 	if (r == 0)
 		r = options_check_type(o->response, o->error);
+	if (r == 0)
+		r = check_header(o->request_header, o->error);
+	if (r == 0)
+		r = check_header(o->response_header, o->error);
 	if (r == 0)
 		r = check_attributes(o->attributes, o->attributes_count, false, o->error);
 	if (r < 0)

@@ -135,6 +135,8 @@ static void end(struct server *s, bool announced)
 static int keep_options(struct server *s, const struct floe_server_options *o, const char *service)
 {
 	s->options = *o;
+	s->options.request_header = service_keep_header(&s->request_header, o->request_header);
+	s->options.response_header = service_keep_header(&s->response_header, o->response_header);
 	memcpy(s->service, service, strlen(service) + 1);
 	s->dir = o->dir ? strdup(o->dir) : NULL;
 	s->domain = o->domain ? strdup(o->domain) : NULL;
@@ -149,6 +151,7 @@ static int subscribe(struct server *s, const struct floe_server_options *o)
 		.size = sizeof(wanted),
 		.holds_max = o->active_max,
 		.spin_ns = o->spin_ns,
+		.header = s->options.request_header,
 		.dir = o->dir,
 		.domain = o->domain,
 		.error = o->error,
@@ -168,14 +171,23 @@ static const struct floe_publisher_options announcing = {
 	.holds_max = 1,
 };
 
+static int join_headers(struct service_says *ret, const struct floe_server_options *o)
+{
+	return service_join_headers(ret, o->attributes, o->attributes_count, o->request_header,
+				    o->response_header, o->error);
+}
+
 /* Types are compared here, on the one topic where all meet. */
 static int meet(struct server *s, const struct floe_server_options *o)
 {
 	struct floe_publisher_options wanted = announcing;
 	struct service_type type;
+	struct service_says says;
 	char topic[SERVICE_NAME_MAX];
 	int r = service_join_types(&type, o->request, o->response, o->error);
 
+	if (r == 0)
+		r = join_headers(&says, o);
 	if (r < 0)
 		return r;
 	wanted.type = type.name[0] ? &type.type : NULL;
@@ -183,8 +195,9 @@ static int meet(struct server *s, const struct floe_server_options *o)
 	wanted.dir = o->dir;
 	wanted.domain = o->domain;
 	wanted.error = o->error;
-	wanted.attributes = o->attributes;
-	wanted.attributes_count = o->attributes_count;
+	if (says.count)
+		wanted.attributes = says.attribute;
+	wanted.attributes_count = says.count;
 	service_topic(topic, s->service);
 	r = publication_open(&s->announcement, topic, &wanted, 0);
 	if (r < 0)
@@ -254,18 +267,25 @@ FLOE_PUBLIC ssize_t floe_server_memory_size(const struct floe_server_options *op
 	};
 	struct floe_publisher_options announced = announcing;
 	int r = options_read_server(&o, options);
+	struct accord_shared wish;
+	struct service_says says;
 	ssize_t size;
 
+	if (r == 0)
+		r = join_headers(&says, &o);
 	if (r < 0)
 		return r;
 	ring.depth = o.responses_max + ACTIVE_DEFAULT;
 	ring.payload_max = o.payload_max;
+	ring.header = o.response_header;
 	size = service_rings_size(&ring, clients, FLOE_CLIENTS_MAX);
 	if (size < 0)
 		return size;
-	announced.attributes = o.attributes;
-	announced.attributes_count = o.attributes_count;
-	return size + (ssize_t)port_size((uint32_t)o.active_max) +
+	if (says.count)
+		announced.attributes = says.attribute;
+	announced.attributes_count = says.count;
+	accord_format(&wish, o.request_header, NULL, 0);
+	return size + (ssize_t)(port_size((uint32_t)o.active_max) + accord_size(&wish)) +
 	       floe_publisher_memory_size(&announced);
 }
 
@@ -366,6 +386,20 @@ FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request
 	return 1;
 }
 
+FLOE_PUBLIC const void *floe_server_request_header(struct floe_server *server,
+						   const struct floe_request *request,
+						   size_t *ret_size)
+{
+	const struct active *a;
+	int r;
+	struct server *s = find(server, &r);
+
+	if (ret_size)
+		*ret_size = 0;
+	a = s && request ? active_find(s, request) : NULL;
+	return a ? subscriber_header_of(&s->requests->subscriber, a->held, ret_size) : NULL;
+}
+
 /* What is lent last is on top. */
 floe_inline int lend(struct active *a, int r)
 {
@@ -411,6 +445,20 @@ FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_r
 	if (floe_unlikely(!publisher_loan_straight(pub, size, ret)))
 		return loan_slow(server, request, size, ret, __builtin_return_address(0));
 	return lend(a, 1);
+}
+
+FLOE_PUBLIC void *floe_server_loan_header(struct floe_server *server,
+					  const struct floe_request *request,
+					  const struct floe_loan *loan)
+{
+	const struct active *a;
+	int r;
+	struct server *s = find(server, &r);
+
+	a = s && request && loan ? active_find(s, request) : NULL;
+	if (!a || !active_has_lent(a, loan))
+		return NULL;
+	return publisher_header(&a->caller->responses->publisher, loan);
 }
 
 /* The last response has been sent: on its way, so what is left to do costs nobody time. 1 */

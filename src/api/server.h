@@ -59,6 +59,8 @@ struct server {
 	char *domain;
 	char service[FLOE_SERVICE_NAME_MAX + 1];
 	struct floe_server_counts counts; /* but for taken and active */
+	struct floe_type request_header;  /* where the options point, if they do */
+	struct floe_type response_header;
 };
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/name.h"
+#include "channel/accord.h"
 #include "os/os.h"
 
 #define TYPE_NAME_MAX 60
@@ -88,6 +89,52 @@ int service_join_types(struct service_type *ret, const struct floe_type *request
 		.hash = fold(request, response),
 	};
 	return 0;
+}
+
+/* What may differ in two of the same name comes first: of long texts sentences show the beginning. */
+static void add_header(struct service_says *says, const char *key, char *text, size_t size,
+		       const struct floe_type *header)
+{
+	size_t end = (size_t)snprintf(text, size, "%zu bytes", header->size);
+
+	if (header->hash)
+		end += (size_t)snprintf(text + end, size - end, ", hash %" PRIx64, header->hash);
+	if (header->alignment)
+		end += (size_t)snprintf(text + end, size - end, ", aligned to %zu",
+					header->alignment);
+	if (header->name && header->name[0])
+		(void)snprintf(text + end, size - end, ", %s", header->name);
+	says->attribute[says->count++] = (struct floe_attribute){.key = key, .value = text};
+}
+
+int service_join_headers(struct service_says *ret, const struct floe_attribute *attributes,
+			 size_t count, const struct floe_type *request,
+			 const struct floe_type *response, struct floe_error *error)
+{
+	ret->count = count;
+	if (count + !!request + !!response > FLOE_ATTRIBUTES_MAX)
+		return error_set(error, -EINVAL,
+				 "at most %d attributes are possible, and each header is one",
+				 FLOE_ATTRIBUTES_MAX);
+	for (size_t i = 0; i < count; i++)
+		ret->attribute[i] = attributes[i];
+	if (request)
+		add_header(ret, ACCORD_REQUEST_HEADER, ret->request_header,
+			   sizeof(ret->request_header), request);
+	if (response)
+		add_header(ret, ACCORD_RESPONSE_HEADER, ret->response_header,
+			   sizeof(ret->response_header), response);
+	return 0;
+}
+
+/* Names have been compared where all meet. */
+const struct floe_type *service_keep_header(struct floe_type *ret, const struct floe_type *header)
+{
+	if (!header)
+		return NULL;
+	*ret = (struct floe_type){
+		.size = header->size, .alignment = header->alignment, .hash = header->hash};
+	return ret;
 }
 
 ssize_t service_rings_size(const struct floe_publisher_options *ring, size_t count,

@@ -69,6 +69,21 @@ struct service_type {
 int service_join_types(struct service_type *ret, const struct floe_type *request,
 		       const struct floe_type *response, struct floe_error *error);
 
+/* What one says of itself on NAME@service: its attributes, and the headers as further ones, so that these are
+ * compared there too. */
+struct service_says {
+	struct floe_attribute attribute[FLOE_ATTRIBUTES_MAX];
+	size_t count;
+	char request_header[FLOE_ATTRIBUTE_VALUE_MAX + 1];
+	char response_header[FLOE_ATTRIBUTE_VALUE_MAX + 1];
+};
+int service_join_headers(struct service_says *ret, const struct floe_attribute *attributes,
+			 size_t count, const struct floe_type *request,
+			 const struct floe_type *response, struct floe_error *error);
+
+/* What rings need to know of a header, kept beyond the call: NULL, or ret. */
+const struct floe_type *service_keep_header(struct floe_type *ret, const struct floe_type *header);
+
 /* Bytes in tmpfs of the rings that `count` peers have: -EINVAL more than count_max; or as
  * floe_publisher_memory_size. */
 ssize_t service_rings_size(const struct floe_publisher_options *ring, size_t count,

@@ -193,11 +193,21 @@ static const struct attribute_shared *find(const struct party *party, const char
 	return NULL;
 }
 
+/* Must who meets `by` have this of it? Of one who says nothing at all it is found out later. */
+static bool is_wanted(const struct attribute_shared *attribute, const struct party *by,
+		      const struct party *of)
+{
+	if (by->wants == of->wants)
+		return false;
+	return by->wants ||
+	       (!strcmp(attribute->key, ACCORD_REQUEST_HEADER) && !party_is_silent(of));
+}
+
 static int check_ours(const struct meeting *m, const struct attribute_shared *ours)
 {
 	const struct attribute_shared *theirs = find(m->theirs, ours->key);
 
-	if (!theirs && m->ours->wants && !m->theirs->wants)
+	if (!theirs && is_wanted(ours, m->ours, m->theirs))
 		return error_set(m->error, -EPROTOTYPE,
 				 "topic '%.60s': the attribute '%.40s' is wanted here, %s has none "
 				 "of that name",
@@ -205,13 +215,13 @@ static int check_ours(const struct meeting *m, const struct attribute_shared *ou
 	if (!theirs || ours->any || theirs->any || !strcmp(ours->value, theirs->value))
 		return 0;
 	return error_set(m->error, -EPROTOTYPE,
-			 "topic '%.60s': the attribute '%.40s' is '%.40s' here, '%.40s' at %s",
+			 "topic '%.60s': the attribute '%.40s' is '%.56s' here, '%.56s' at %s",
 			 m->topic, ours->key, ours->value, theirs->value, m->who);
 }
 
 static int check_theirs(const struct meeting *m, const struct attribute_shared *theirs)
 {
-	if (!m->theirs->wants || m->ours->wants || find(m->ours, theirs->key))
+	if (!is_wanted(theirs, m->theirs, m->ours) || find(m->ours, theirs->key))
 		return 0;
 	return error_set(m->error, -EPROTOTYPE,
 			 "topic '%.60s': %s wants the attribute '%.40s', here is none of that name",

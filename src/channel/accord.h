@@ -11,6 +11,11 @@
 
 #include "channel/accord_layout.h"
 
+/* The headers of a service, among the attributes of who offers it and who uses it. Requests flow towards who
+ * offers: the first one is wanted by both sides. */
+#define ACCORD_REQUEST_HEADER "request.header"
+#define ACCORD_RESPONSE_HEADER "response.header"
+
 /* Exact bytes in shared memory, whole lines; 0: there is nothing to say. NULL is nothing. */
 size_t accord_size(const struct accord_shared *accord);
 

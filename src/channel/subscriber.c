@@ -334,6 +334,18 @@ const void *subscriber_header(const struct subscriber *sub, const struct held *h
 		       : NULL;
 }
 
+const void *subscriber_header_of(struct subscriber *sub, uint64_t ticket, size_t *ret_size)
+{
+	struct floe_sample sample = {.ticket = ticket};
+	const struct held *held = subscriber_find_any(sub, &sample);
+	size_t size = 0;
+	const void *header = held ? subscriber_header(sub, held, &size) : NULL;
+
+	if (header && ret_size)
+		*ret_size = size;
+	return header;
+}
+
 bool subscriber_uses(const struct subscriber *sub, const struct origin *origin)
 {
 	for (uint32_t i = 0; i < sub->holds_table; i++)

@@ -289,6 +289,10 @@ const struct origin *subscriber_origin_of(const struct subscriber *sub, const st
 const void *subscriber_header(const struct subscriber *sub, const struct held *held,
 			      size_t *ret_size);
 
+/* The same by the ticket of its sample; ret_size: NULL, or written if there is one. NULL: none, or it is not
+ * held. */
+const void *subscriber_header_of(struct subscriber *sub, uint64_t ticket, size_t *ret_size);
+
 /* What a held sample will be known by after subscriber_hand_over. */
 static inline uint64_t subscriber_next_ticket(const struct held *held)
 {

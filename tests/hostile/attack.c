@@ -375,9 +375,14 @@ static void join_as_board_writer(const struct attack *attack)
 	take_ground("topics/*/board.*", (size_t)floe_board_writer_memory_size(&o));
 }
 
+const struct floe_type attack_header = {.size = 16, .alignment = 8};
+
 static struct floe_server *open_server(const struct attack *attack)
 {
-	struct floe_server_options o = {.size = sizeof(o), .payload_max = PAYLOAD};
+	struct floe_server_options o = {.size = sizeof(o),
+					.payload_max = PAYLOAD,
+					.request_header = &attack_header,
+					.response_header = &attack_header};
 	struct floe_server *server;
 
 	expect_equal(floe_server_open(&server, attack->topic, &o), 0);
@@ -416,7 +421,10 @@ static void join_as_answerer(const struct attack *attack)
 
 static void join_as_client(const struct attack *attack)
 {
-	struct floe_client_options o = {.size = sizeof(o), .payload_max = PAYLOAD};
+	struct floe_client_options o = {.size = sizeof(o),
+					.payload_max = PAYLOAD,
+					.request_header = &attack_header,
+					.response_header = &attack_header};
 	struct floe_client *client;
 	struct floe_loan loan;
 

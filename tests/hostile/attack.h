@@ -14,6 +14,8 @@
 
 #include <stdint.h>
 
+#include <floe/floe.h>
+
 #include "channel/hints_layout.h"
 
 enum attack_target {
@@ -35,6 +37,9 @@ struct attack {
 	uint64_t seed;
 	int wire; /* its own */
 };
+
+/* What lies beside each request and each response, also of who attacks: inline, or in a chunk. */
+extern const struct floe_type attack_header;
 
 /* The line of a topic in which this process takes part. */
 struct hints_shared *attack_find_hints(void);

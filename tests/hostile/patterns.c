@@ -28,7 +28,8 @@
 #include "api/steps.h"
 #include "attack.h"
 #include "edge.h"
-#include "channel/segment_layout.h"
+#include "channel/accord_layout.h"
+#include "channel/segment.h"
 
 #define NAME "t"
 #define MILLISECONDS ((int64_t)1000000)
@@ -255,10 +256,17 @@ static void a_boards_writer_that_writes_nonsense_hurts_nobody(void)
  * Services
  */
 
+/* What lies beside each request and each response; NULL: nothing. */
+static const struct floe_type *header;
+
 /* Whose announcement is no ring just now is told of, as by floe_subscriber_open. */
 static struct floe_client *open_client(void)
 {
-	struct floe_client_options o = {.size = sizeof(o), .payload_max = 512, .spin_ns = 1};
+	struct floe_client_options o = {.size = sizeof(o),
+					.payload_max = 512,
+					.spin_ns = 1,
+					.request_header = header,
+					.response_header = header};
 	struct floe_client *client = NULL;
 	int r;
 
@@ -269,6 +277,20 @@ static struct floe_client *open_client(void)
 	return client;
 }
 
+static void write_header(void *where)
+{
+	expect(!where == !header);
+	if (where)
+		memset(where, 7, header->size);
+}
+
+/* It may say anything, in as many bytes as were agreed on. */
+static void read_header(const void *where, size_t size)
+{
+	expect(!where || (header && size == header->size));
+	read_all(where, size);
+}
+
 static void ask_one(struct floe_client *client, int64_t deadline_ns)
 {
 	struct floe_loan loan = {0};
@@ -277,6 +299,7 @@ static void ask_one(struct floe_client *client, int64_t deadline_ns)
 	expect_known(r, "floe_client_loan");
 	if (r != 1)
 		return;
+	write_header(floe_client_loan_header(client, &loan));
 	memset(loan.data, 5, loan.size);
 	expect_known(floe_client_send(client, &loan, deadline_ns, NULL), "floe_client_send");
 	floe_client_discard(client, &loan);
@@ -285,13 +308,17 @@ static void ask_one(struct floe_client *client, int64_t deadline_ns)
 static void take_some(struct floe_client *client)
 {
 	struct floe_response response;
+	size_t size;
 
 	for (int i = 0; i < 100; i++) {
 		int r = floe_client_take(client, &response);
+		const void *beside;
 
 		expect_known(r, "floe_client_take");
 		if (r != 1)
 			break;
+		beside = floe_client_response_header(client, &response, &size);
+		read_header(beside, size);
 		if (response.data)
 			read_all(response.data, response.size);
 		floe_client_release(client, &response);
@@ -318,8 +345,10 @@ static void expect_ended(struct floe_client *client)
 static void ask_who_attacks(enum attack_target target)
 {
 	struct peer attacker = start_attack(target, NAME);
-	struct floe_client *client = open_client();
+	struct floe_client *client;
 
+	header = &attack_header;
+	client = open_client();
 	if (target == ATTACK_ANSWERS) {
 		ask_one(client, -1);
 		expect_equal(hear(attacker.wire), 1);
@@ -349,14 +378,20 @@ static bool serve_one(struct floe_server *server)
 {
 	struct floe_request request;
 	struct floe_loan loan;
+	const void *beside;
+	size_t size;
 	int r = floe_server_take(server, &request);
 
 	expect_known(r, "floe_server_take");
 	if (r != 1)
 		return false;
+	beside = floe_server_request_header(server, &request, &size);
+	read_header(beside, size);
 	read_all(request.data, request.size);
 	r = floe_server_loan(server, &request, 40, &loan);
 	expect_known(r, "floe_server_loan");
+	if (r == 1)
+		write_header(floe_server_loan_header(server, &request, &loan));
 	if (r == 1)
 		expect_known(floe_server_send(server, &request, &loan, 0), "floe_server_send");
 	if (request.data)
@@ -364,15 +399,28 @@ static bool serve_one(struct floe_server *server)
 	return true;
 }
 
+static struct floe_server *open_server(void)
+{
+	struct floe_server_options o = {.size = sizeof(o),
+					.payload_max = 512,
+					.spin_ns = 1,
+					.request_header = header,
+					.response_header = header};
+	struct floe_server *server;
+
+	expect_equal(floe_server_open(&server, NAME, &o), 0);
+	return server;
+}
+
 static void a_client_that_asks_nonsense_hurts_nobody(void)
 {
-	struct floe_server_options o = {.size = sizeof(o), .payload_max = 512, .spin_ns = 1};
 	struct floe_server_counts counts;
-	struct floe_server *server = NULL;
+	struct floe_server *server;
 	struct floe_client *decent;
 	struct peer attacker = start_attack(ATTACK_REQUESTS, NAME);
 
-	expect_equal(floe_server_open(&server, NAME, &o), 0);
+	header = &attack_header;
+	server = open_server();
 	tell(attacker.wire, 1);
 	expect_equal(hear(attacker.wire), 1);
 	decent = open_client();
@@ -424,15 +472,6 @@ static struct floe_publisher *flood(const char *topic, size_t size)
 	for (uint64_t i = 0; i < FLOOD; i++)
 		publish(pub, size, i);
 	return pub;
-}
-
-static struct floe_server *open_server(void)
-{
-	struct floe_server_options o = {.size = sizeof(o), .payload_max = 512, .spin_ns = 1};
-	struct floe_server *server;
-
-	expect_equal(floe_server_open(&server, NAME, &o), 0);
-	return server;
 }
 
 static struct floe_client_counts count_client(struct floe_client *client)
@@ -809,6 +848,131 @@ static void a_ring_without_end_of_a_client_that_is_gone_is_let_go(void)
 	floe_server_close(server);
 }
 
+/*
+ * Headers that are not what was agreed on
+ */
+
+#define LIE_NONE 0
+#define LIE_ALL 0xffffffff
+static const uint32_t lies[] = {LIE_NONE, 1, 8, 15, 17, 64, FLOE_HEADER_MAX, FLOE_HEADER_MAX + 1,
+				LIE_ALL};
+
+static void lie_about_header(const char *topic, unsigned index, uint32_t size)
+{
+	size_t length;
+	struct segment_shared *segment = map_ring(topic, index, &length);
+
+	expect_equal(segment->header_size, attack_header.size);
+	segment->header_size = size;
+	expect_equal(munmap(segment, length), 0);
+}
+
+/* The same in its accord, which is compared with what the other side wants. */
+static void lie_twice(const char *topic, unsigned index, uint32_t size)
+{
+	size_t length;
+	struct segment_shared *segment = map_ring(topic, index, &length);
+	struct accord_shared *offer =
+		(struct accord_shared *)(void *)((char *)segment + segment_accord_offset(segment));
+
+	expect_equal(offer->header.size, attack_header.size);
+	offer->header.size = size;
+	expect_equal(munmap(segment, length), 0);
+	lie_about_header(topic, index, size);
+}
+
+/* Until nothing is there: how many were answered, and how often was said that a ring is damaged? */
+static int serve_all(struct floe_server *server, int *ret_damaged)
+{
+	struct floe_request request;
+	int served = 0;
+	int r;
+
+	*ret_damaged = 0;
+	while ((r = floe_server_take(server, &request)) != 0) {
+		size_t size;
+		const void *beside;
+
+		*ret_damaged += r == -EPROTO;
+		expect(r == 1 || r == -EPROTO);
+		if (r != 1)
+			continue;
+		beside = floe_server_request_header(server, &request, &size);
+		expect(beside && size == header->size);
+		read_all(beside, size);
+		expect_equal(floe_server_end(server, &request, 0), 0);
+		served++;
+	}
+	return served;
+}
+
+/* Its server has not looked at the ring yet. */
+static void a_client_that_lies_about_its_headers_is_not_served(void)
+{
+	header = &attack_header;
+	for (size_t i = 0; i < 2 * COUNT(lies); i++) {
+		struct floe_server *server = open_server();
+		struct floe_client *liar = open_client();
+		struct floe_client *decent = open_client();
+		int damaged;
+
+		ask_one(liar, -1);
+		ask_one(decent, -1);
+		(i % 2 ? lie_twice : lie_about_header)(find_topic("server"), 0, lies[i / 2]);
+		expect_equal(serve_all(server, &damaged), 1);
+		/* What is possible, and only not what was agreed on, is left alone. */
+		expect(damaged == 1 || (i % 2 && damaged == 0));
+		ask_one(decent, -1);
+		expect_equal(serve_all(server, &damaged), 1);
+		expect_equal(damaged, 0);
+		floe_client_close(decent);
+		floe_client_close(liar);
+		floe_server_close(server);
+	}
+}
+
+/* The server has mapped the ring: how large headers are is known since, and not asked again. */
+static void a_header_that_grows_is_what_it_was(void)
+{
+	header = &attack_header;
+	for (size_t i = 0; i < COUNT(lies); i++) {
+		struct floe_server *server = open_server();
+		struct floe_client *liar = open_client();
+		int damaged;
+
+		ask_one(liar, -1);
+		expect_equal(serve_all(server, &damaged), 1);
+		lie_about_header(find_topic("server"), 0, lies[i]);
+		ask_one(liar, -1);
+		expect_equal(serve_all(server, &damaged), 1);
+		expect_equal(damaged, 0);
+		floe_client_close(liar);
+		floe_server_close(server);
+	}
+}
+
+/* A server whose ring of responses cannot be read answers nothing, as one that never does. */
+static void a_server_that_lies_about_its_headers_is_not_heard(void)
+{
+	header = &attack_header;
+	for (size_t i = 0; i < 2 * COUNT(lies); i++) {
+		struct floe_server *server = open_server();
+		struct floe_client *client = open_client();
+		struct floe_response response;
+
+		ask_one(client, -1);
+		expect(serve_one(server));
+		(i % 2 ? lie_twice : lie_about_header)(find_topic("client"), 0, lies[i / 2]);
+		expect_equal(floe_client_take(client, &response), 0);
+		floe_server_close(server);
+		expect_equal(floe_client_wait(client, now_ns() + 60000 * MILLISECONDS), 1);
+		expect_equal(floe_client_take(client, &response), 1);
+		expect_equal(response.status, -EPIPE);
+		expect(!response.data && !floe_client_response_header(client, &response, NULL));
+		floe_client_close(client);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -827,6 +991,9 @@ int main(int argc, char **argv)
 		TEST(a_number_that_two_announce_cuts_nobody_off),
 		TEST(a_ring_without_end_keeps_no_request_open),
 		TEST(a_ring_without_end_of_a_client_that_is_gone_is_let_go),
+		TEST(a_client_that_lies_about_its_headers_is_not_served),
+		TEST(a_header_that_grows_is_what_it_was),
+		TEST(a_server_that_lies_about_its_headers_is_not_heard),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
