@@ -29,8 +29,13 @@ void estate_init(struct estate *ret_estate, struct node *node)
 static int give(const char *path, const struct config_access *access, uint32_t mask,
 		struct floe_error *error)
 {
-	floe_cleanup(os_close_fdp) int fd = os->open(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW, 0);
+	floe_cleanup(os_close_fdp) int fd = -1;
 
+	/* Most topics are as the domain is. */
+	if (access->uid == CONFIG_UNSET && access->gid == CONFIG_UNSET &&
+	    access->mode == CONFIG_UNSET)
+		return 0;
+	fd = os->open(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW, 0);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : error_system(error, fd, "open", path);
 	/* CONFIG_UNSET is what fchown leaves as it is. Ownership first: it takes bits away. */
@@ -51,17 +56,18 @@ static int give_file(const struct topic *topic, const char *name,
 	return give(path, access, 0666, error);
 }
 
-/* The folder, whose owner and mode come first: whoever joins then finds them. */
+/* The folder, whose owner and mode come first: whoever joins then finds them. 1 it was made, 0 it was there */
 static int open_topic(struct estate *estate, struct estate_topic *t, struct floe_error *error)
 {
 	const struct config_access *access = &t->config.access;
 	char path[DOMAIN_NAME_MAX];
+	int made;
 	int r;
 
 	domain_path(&estate->node->domain, "topics", t->config.name, path);
-	r = file_make_dir(AT_FDCWD, path,
-			  access->mode == CONFIG_UNSET ? estate->node->domain.dir_mode : 0700,
-			  error);
+	made = r = file_make_dir(
+		AT_FDCWD, path, access->mode == CONFIG_UNSET ? estate->node->domain.dir_mode : 0700,
+		error);
 	if (r >= 0)
 		r = give(path, access, 07777, error);
 	if (r == 0)
@@ -69,7 +75,8 @@ static int open_topic(struct estate *estate, struct estate_topic *t, struct floe
 	if (r < 0)
 		return r;
 	topic_settle(&t->topic);
-	return give_file(&t->topic, "topic", access, error);
+	r = give_file(&t->topic, "topic", access, error);
+	return r < 0 ? r : made;
 }
 
 /* Who may go into the folder may read the terms; only floed writes them. */
@@ -146,6 +153,16 @@ static int make_ring(struct estate *estate, struct estate_topic *t, struct floe_
 	return r;
 }
 
+static int make_rings(struct estate *estate, struct estate_topic *t, uint32_t count,
+		      struct floe_error *error)
+{
+	int r = 0;
+
+	for (; r == 0 && count < t->config.reserve; count++)
+		r = make_ring(estate, t, error);
+	return r;
+}
+
 static int fill_reserve(struct estate *estate, struct estate_topic *t, struct floe_error *error)
 {
 	uint8_t taken[FLOE_PUBLISHERS_MAX];
@@ -162,18 +179,18 @@ static int fill_reserve(struct estate *estate, struct estate_topic *t, struct fl
 	os->close(dir);
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
 		count += taken[i];
-	for (; r == 0 && count < t->config.reserve; count++)
-		r = make_ring(estate, t, error);
-	return r;
+	return r < 0 ? r : make_rings(estate, t, count, error);
 }
 
+/* A folder of ours that was not there before has no rings; who was faster has one more. */
 static int establish(struct estate *estate, struct estate_topic *t, struct floe_error *error)
 {
-	int r = open_topic(estate, t, error);
+	int made = open_topic(estate, t, error);
+	int r = made < 0 ? made : write_terms(estate, t, error);
 
-	if (r == 0)
-		r = write_terms(estate, t, error);
-	return r < 0 ? r : fill_reserve(estate, t, error);
+	if (r < 0)
+		return r;
+	return made ? make_rings(estate, t, 0, error) : fill_reserve(estate, t, error);
 }
 
 /* Without participants the topic goes; dying before that leaves it to whoever cleans. */

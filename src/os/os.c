@@ -130,6 +130,13 @@ static ssize_t real_read_at(int fd, void *buffer, size_t size, uint64_t offset)
 	return r < 0 ? -errno : r;
 }
 
+static ssize_t real_write_at(int fd, const void *buffer, size_t size, uint64_t offset)
+{
+	ssize_t r = pwrite(fd, buffer, size, (off_t)offset);
+
+	return r < 0 ? -errno : r;
+}
+
 static ssize_t real_read_link(int dirfd, const char *path, char *buffer, size_t size)
 {
 	ssize_t r = readlinkat(dirfd, path, buffer, size);
@@ -523,6 +530,7 @@ const struct os os_real = {
 	.link_fd = real_link_fd,
 	.list_dir = real_list_dir,
 	.read_at = real_read_at,
+	.write_at = real_write_at,
 	.read_link = real_read_link,
 	.try_lock = real_try_lock,
 	.is_locked = real_is_locked,

@@ -61,6 +61,7 @@ struct os {
 	int (*link_fd)(int fd, int dirfd, const char *path);    /* gives the open file a name */
 	ssize_t (*list_dir)(int fd, void *buffer, size_t size); /* getdents64(2) */
 	ssize_t (*read_at)(int fd, void *buffer, size_t size, uint64_t offset);
+	ssize_t (*write_at)(int fd, const void *buffer, size_t size, uint64_t offset);
 	ssize_t (*read_link)(int dirfd, const char *path, char *buffer, size_t size);
 
 	/* Open-file-description locks on the whole file: they end with the last descriptor, so with

@@ -100,6 +100,15 @@ int file_create(int dirfd, mode_t mode, struct floe_error *error)
 	return take_fd(&fd);
 }
 
+int file_fill(int fd, const void *from, size_t size)
+{
+	ssize_t r = os->write_at(fd, from, size, 0);
+
+	if (r < 0)
+		return (int)r;
+	return (size_t)r == size ? 0 : -ENOSPC;
+}
+
 int file_list(int dirfd, int (*each)(void *user, const char *name), void *user)
 {
 	_Alignas(struct entry) char buffer[4096];

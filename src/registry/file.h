@@ -29,6 +29,9 @@ int file_make_dir(int dirfd, const char *name, mode_t mode, struct floe_error *e
  * its last descriptor (open(2), O_TMPFILE). */
 int file_create(int dirfd, mode_t mode, struct floe_error *error);
 
+/* Writes all of an empty file; a page of it that cannot be had is -ENOSPC, as by fallocate(2). 0, or -errno */
+int file_fill(int fd, const void *from, size_t size);
+
 /* Calls `each` for every name but "." and ".."; stops at a result other than 0 and returns it. */
 int file_list(int dirfd, int (*each)(void *user, const char *name), void *user);
 

@@ -445,9 +445,10 @@ void ring_file_close(struct ring_file *file, const struct topic *topic, bool kee
 
 	if (!file->region.base)
 		return;
-	dir = topic_open_dir(topic, NULL);
+	if (!keep || file->outside)
+		dir = topic_open_dir(topic, NULL);
 	place_name(name, "pub.", file->index);
-	if ((!keep || file->outside) && dir >= 0 && file_id_at(dir, name) == file->file)
+	if (dir >= 0 && file_id_at(dir, name) == file->file)
 		(void)os->unlink(dir, name);
 	/* Dying before this store: dead instead of closed, which is the same to everybody. */
 	store_release(&segment_of(file)->owner, 0);

@@ -194,14 +194,23 @@ int terms_admit(const struct topic *topic, enum terms_role role, const struct ty
 	return r < 0 ? r : check_quota(topic->domain, error);
 }
 
+/* The old one goes first; dying before the new one has its name leaves none, which is as without terms. */
+static int name_file(int fd, int dir, const char *name)
+{
+	int r = os->link_fd(fd, dir, name);
+
+	if (r != -EEXIST)
+		return r;
+	(void)os->unlink(dir, name);
+	return os->link_fd(fd, dir, name);
+}
+
 /* Unnamed, filled, then named. */
 static int write_file(const void *from, size_t size, const char *folder, const char *name,
 		      mode_t mode, struct floe_error *error)
 {
 	floe_cleanup(os_close_fdp) int dir = file_open_dir(AT_FDCWD, folder, error);
 	floe_cleanup(os_close_fdp) int fd = -1;
-	floe_cleanup(region_close) struct region region = REGION_NULL;
-	struct source source;
 	int r;
 
 	if (dir < 0)
@@ -209,13 +218,10 @@ static int write_file(const void *from, size_t size, const char *folder, const c
 	fd = file_create(dir, mode, error);
 	if (fd < 0)
 		return fd;
-	source = source_file(fd);
-	r = region_create(&region, &source, size, size, error);
+	r = file_fill(fd, from, size);
 	if (r < 0)
-		return r;
-	memcpy(region.base, from, size);
-	(void)os->unlink(dir, name);
-	r = os->link_fd(fd, dir, name);
+		return error_system(error, r, "write", name);
+	r = name_file(fd, dir, name);
 	return r < 0 ? error_system(error, r, "name", name) : 0;
 }
 

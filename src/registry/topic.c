@@ -27,31 +27,24 @@ int topic_open_dir(const struct topic *topic, struct floe_error *error)
 	return file_open_dir(AT_FDCWD, topic->path, error);
 }
 
-/* Unnamed, filled, then named: nobody sees it half made. -EEXIST: somebody was faster. */
+/* Unnamed, filled, then named: nobody sees it half made. The descriptor; -EEXIST: somebody was faster. */
 static int make_file(int dir, mode_t mode, struct floe_error *error)
 {
-	floe_cleanup(os_close_fdp) int fd = -1;
-	floe_cleanup(region_close) struct region region = REGION_NULL;
-	struct topic_shared *shared;
-	struct source source;
+	struct topic_shared shared = {.identity = identity_make(TOPIC_MAGIC, TOPIC_SIGNATURE)};
+	floe_cleanup(os_close_fdp) int fd = file_create(dir, mode, error);
 	int r;
 
-	fd = file_create(dir, mode, error);
 	if (fd < 0)
 		return fd;
-	source = source_file(fd);
-	r = region_create(&region, &source, sizeof(*shared), sizeof(*shared), error);
+	r = os->get_random(&shared.id, sizeof(shared.id));
 	if (r < 0)
 		return r;
-	shared = (struct topic_shared *)(void *)region.base;
-	shared->identity = identity_make(TOPIC_MAGIC, TOPIC_SIGNATURE);
-	r = os->get_random(&shared->id, sizeof(shared->id));
-	if (r < 0)
+	r = file_fill(fd, &shared, sizeof(shared));
+	if (r == 0)
+		r = os->link_fd(fd, dir, "topic");
+	if (r == -EEXIST || r == -ENOENT)
 		return r;
-	r = os->link_fd(fd, dir, "topic");
-	return r == -EEXIST || r == -ENOENT ? r
-	       : r < 0                      ? error_system(error, r, "make", "topic")
-					    : 0;
+	return r < 0 ? error_system(error, r, "make", "topic") : take_fd(&fd);
 }
 
 int topic_map(struct region *ret_region, int fd, const char *path, uint64_t *ret_id,
@@ -101,9 +94,9 @@ static int open_file(const struct topic *topic, struct floe_error *error)
 	if (fd != -ENOENT)
 		return fd;
 
-	r = make_file(dir, file_mode(topic, dir), error);
-	if (r < 0 && r != -EEXIST && r != -ENOENT)
-		return r;
+	fd = make_file(dir, file_mode(topic, dir), error);
+	if (fd != -EEXIST && fd != -ENOENT)
+		return fd;
 	fd = file_open(AT_FDCWD, path, O_RDWR, error);
 	return fd == -ENOENT ? -EAGAIN : fd;
 }
@@ -130,13 +123,15 @@ static int lock_file(const struct topic *topic, int fd, int64_t *deadline_ns,
 	return 0;
 }
 
-/* The file that we locked must still be the one with the name: its remover may have been faster. */
-static bool is_current(const struct topic *topic, int fd)
+/* The file that we locked must still be the one with the name: its remover may have been faster. Which it
+ * is; 0: another one */
+static uint64_t find_current(const struct topic *topic, int fd)
 {
+	uint64_t file = file_id(fd);
 	char path[DOMAIN_NAME_MAX + 16];
 
 	(void)snprintf(path, sizeof(path), "%s/topic", topic->path);
-	return file_id_at(AT_FDCWD, path) == file_id(fd);
+	return file_id_at(AT_FDCWD, path) == file ? file : 0;
 }
 
 int topic_open_ours(const struct topic *topic)
@@ -160,7 +155,8 @@ static int try_open(struct topic *topic, int64_t *deadline_ns, struct floe_error
 	r = lock_file(topic, fd, deadline_ns, error);
 	if (r <= 0)
 		return r < 0 ? r : -EAGAIN;
-	if (!is_current(topic, fd))
+	topic->file = find_current(topic, fd);
+	if (!topic->file)
 		return -EAGAIN;
 
 	r = topic_map(&topic->region, fd, topic->path, &topic->id, error);
@@ -169,7 +165,6 @@ static int try_open(struct topic *topic, int64_t *deadline_ns, struct floe_error
 	/* A child made by fork takes no part, and must not seem to. */
 	(void)os->advise(topic->region.base, topic->region.size, MADV_DONTFORK);
 	topic->hints = &((struct topic_shared *)(void *)topic->region.base)->hints;
-	topic->file = file_id(fd);
 	topic->lock = take_fd(&fd);
 	return 0;
 }

@@ -45,6 +45,8 @@
 	CALL(ssize_t, list_dir, (int fd, void *buffer, size_t size), (fd, buffer, size)) \
 	CALL(ssize_t, read_at, (int fd, void *buffer, size_t size, uint64_t offset), \
 	     (fd, buffer, size, offset)) \
+	CALL(ssize_t, write_at, (int fd, const void *buffer, size_t size, uint64_t offset), \
+	     (fd, buffer, size, offset)) \
 	CALL(ssize_t, read_link, (int dirfd, const char *path, char *buffer, size_t size), \
 	     (dirfd, path, buffer, size)) \
 	CALL(int, try_lock, (int fd, enum os_lock kind), (fd, kind)) \

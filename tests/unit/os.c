@@ -272,14 +272,16 @@ static void folders_are_listed(void)
 	teardown();
 }
 
-static void files_are_read_at_an_offset(void)
+static void files_are_read_and_written_at_an_offset(void)
 {
 	char text[8] = "";
 	int fd;
 
 	setup();
 	fd = make_file("file");
-	expect_equal(pwrite(fd, "0123456789", 10, 0), 10);
+	expect_equal(os->write_at(fd, "456789", 6, 4), 6);
+	expect_equal(os->write_at(fd, "0123", 4, 0), 4);
+	expect_equal(os->write_at(-1, "0123", 4, 0), -EBADF);
 	expect_equal(os->read_at(fd, text, 4, 3), 4);
 	expect(!strcmp(text, "3456"));
 	expect_equal(os->read_at(fd, text, 4, 8), 2);
@@ -553,7 +555,7 @@ int main(int argc, char **argv)
 		TEST(an_unnamed_file_gets_a_name),
 		TEST(a_file_gets_a_name_when_its_opener_is_somebody_else_by_now),
 		TEST(folders_are_listed),
-		TEST(files_are_read_at_an_offset),
+		TEST(files_are_read_and_written_at_an_offset),
 		TEST(locks_belong_to_the_open_file),
 		TEST(shared_locks_stand_side_by_side),
 		TEST(a_lock_ends_with_its_process),
