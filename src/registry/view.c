@@ -174,6 +174,12 @@ static void describe_owner(const struct domain *domain, struct floe_publisher_in
 	peer_process(&peer, info->process, sizeof(info->process));
 }
 
+/* What a peer says of a limit, and the most that it can be. */
+static uint64_t smaller(uint64_t limit, uint64_t most)
+{
+	return limit < most ? limit : most;
+}
+
 static void describe_segment(const struct segment_shared *segment, struct floe_publisher_info *info)
 {
 	info->flags = segment->flags;
@@ -183,13 +189,13 @@ static void describe_segment(const struct segment_shared *segment, struct floe_p
 	info->depth = segment->depth;
 	info->payload_max = segment->payload_max;
 	info->loans = segment_loans(segment);
-	info->loans_max = load_relaxed(&segment->loans_limit);
+	info->loans_max = smaller(load_relaxed(&segment->loans_limit), segment->loans_max);
 	info->loans_refused = load_relaxed(&segment->loans_refused);
 	info->would_block = load_relaxed(&segment->would_block);
 	info->wakes = load_relaxed(&segment->wakes);
 	info->spilled = load_relaxed(&segment->spilled);
 	info->solid = load_relaxed(&segment->solid);
-	info->quota = load_relaxed(&segment->quota_limit);
+	info->quota = smaller(load_relaxed(&segment->quota_limit), segment->quota);
 	info->loans_ceiling = segment->loans_max;
 	info->quota_ceiling = segment->quota;
 	for (uint32_t i = 0; i < FLOE_POOLS_MAX; i++)
@@ -378,15 +384,13 @@ int view_attributes(const struct domain *domain, const char *topic, uint32_t pub
 static void describe_port(const struct port_shared *port, uint32_t holds_max,
 			  struct floe_subscriber_info *info)
 {
-	uint64_t holds_limit = load_relaxed(&port->holds_limit);
-
 	info->policy = port->policy;
 	info->sleeping = (uint32_t)load_relaxed(&port->sleeping);
 	info->received = port_received(port);
 	info->lost = load_relaxed(&port->lost);
 	for (uint32_t i = 0; i < holds_max; i++)
 		info->held += load_relaxed(&port->hold[i]) != HOLD_NONE;
-	info->holds_max = holds_limit < holds_max ? holds_limit : holds_max;
+	info->holds_max = smaller(load_relaxed(&port->holds_limit), holds_max);
 	info->holds_ceiling = holds_max;
 	copy_text(info->type, sizeof(info->type), port->type.name);
 }

@@ -30,6 +30,7 @@
 #include "edge.h"
 #include "channel/accord_layout.h"
 #include "channel/part.h"
+#include "channel/port_layout.h"
 #include "channel/relay_layout.h"
 #include "channel/segment.h"
 #include "channel/segment_layout.h"
@@ -916,6 +917,193 @@ static void who_says_that_nothing_travels_inline_and_sends_it_so_has_no_header(v
 	close(fd);
 }
 
+/*
+ * Limits that nobody set: who shows them, who adopts them, who reserves memory for them
+ */
+
+#define LEAST 2
+#define MOST 10
+#define MIB ((size_t)1 << 20)
+
+static const uint64_t limits[] = {0,         1, LEAST, MOST, MOST + 1, 1 << 20, (uint64_t)1 << 63,
+				  UINT64_MAX};
+
+#define LIMITED(...) \
+	PUBLISHER(.loans_max = LEAST, .loans_ceiling = MOST, .depth = 1, .holds_max = 1, \
+		  __VA_ARGS__)
+#define LIMITED_ELASTIC \
+	LIMITED(.flags = FLOE_ELASTIC, .payload_max = MIB, .quota = LEAST * MIB, \
+		.quota_ceiling = MOST * MIB)
+
+static struct segment_shared *map_head(const char *topic)
+{
+	int fd = open_ring(topic);
+	struct segment_shared *segment = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+					      fd, 0);
+
+	expect(segment != MAP_FAILED);
+	close(fd);
+	return segment;
+}
+
+/* The only port of this process that may be raised so far, in the file of its node. */
+static struct port_shared *map_port(unsigned char **ret_file, size_t *ret_size)
+{
+	char pattern[512];
+	glob_t files;
+	int fd;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/nodes/*", getenv("FLOE_DIR"));
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	fd = open(files.gl_pathv[0], O_RDWR | O_CLOEXEC);
+	globfree(&files);
+	*ret_size = (size_t)lseek(fd, 0, SEEK_HOLE);
+	*ret_file = mmap(NULL, *ret_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(*ret_file != MAP_FAILED);
+	close(fd);
+	for (size_t at = 0; at + sizeof(struct port_shared) <= *ret_size; at += 64) {
+		struct port_shared *port = (struct port_shared *)(void *)(*ret_file + at);
+
+		if (load_relaxed(&port->state) == PORT_OPEN && port->holds_max == MOST &&
+		    strcmp(port->topic, TOPIC) == 0)
+			return port;
+	}
+	frame_fail(__FILE__, __LINE__, "a port");
+	return NULL;
+}
+
+static int lend_all(struct floe_publisher *pub, size_t size, struct floe_loan *loans)
+{
+	int count = 0;
+
+	while (count < 2 * MOST && floe_loan(pub, size, &loans[count]) == 1)
+		count++;
+	for (int i = 0; i < count; i++)
+		floe_discard(pub, &loans[i]);
+	return count;
+}
+
+static uint64_t at_most(uint64_t limit, uint64_t most)
+{
+	return limit < most ? limit : most;
+}
+
+static void nobody_is_shown_more_than_a_limit_can_be(void)
+{
+	struct floe_publisher *pub = publisher(TOPIC, LIMITED_ELASTIC);
+	struct floe_subscriber *sub = subscriber(
+		TOPIC, SUBSCRIBER(.holds_max = LEAST, .holds_ceiling = MOST));
+	struct segment_shared *segment = map_head(TOPIC);
+	struct floe_publisher_info sends;
+	struct floe_subscriber_info reads;
+	struct floe_view *view;
+	unsigned char *file;
+	size_t size;
+	struct port_shared *port = map_port(&file, &size);
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		store_relaxed(&segment->loans_limit, limits[i]);
+		store_relaxed(&segment->quota_limit, limits[i]);
+		store_relaxed(&port->holds_limit, limits[i]);
+		expect_equal(floe_view_publishers(view, TOPIC, &sends, sizeof(sends), 1), 1);
+		expect_equal(sends.loans_max, at_most(limits[i], MOST));
+		expect_equal(sends.quota, at_most(limits[i], MOST * MIB));
+		expect_equal(floe_view_subscribers(view, TOPIC, &reads, sizeof(reads), 1), 1);
+		expect_equal(reads.holds_max, at_most(limits[i], MOST));
+	}
+	floe_view_close(view);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_equal(munmap(segment, HEAD_SIZE), 0);
+	expect_equal(munmap(file, size), 0);
+}
+
+/* Whoever opens next goes on with what he finds there if it is possible, and with his own else. */
+static void who_adopts_a_limit_has_no_more_than_there_is_room_for(void)
+{
+	struct floe_loan loans[2 * MOST];
+
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+		struct floe_publisher *pub = publisher(TOPIC, LIMITED());
+		struct segment_shared *segment = map_head(TOPIC);
+		uint64_t fits = limits[i] <= MOST && limits[i] > LEAST ? limits[i] : LEAST;
+
+		publish(pub, 100, 1);
+		floe_publisher_close(pub);
+		store_relaxed(&segment->loans_limit, limits[i]);
+		pub = publisher(TOPIC, LIMITED());
+		expect_equal(publisher_counts(pub).published, 1);
+		expect_equal(lend_all(pub, 100, loans), fits);
+		expect_equal(load_relaxed(&segment->loans_limit), fits);
+		/* Who wrote it goes on writing. */
+		store_relaxed(&segment->loans_limit, limits[i]);
+		expect_equal(lend_all(pub, 100, loans), fits);
+		expect_equal(floe_publisher_limit_loans(pub, MOST), 0);
+		expect_equal(lend_all(pub, 100, loans), MOST);
+		expect_equal(floe_publisher_limit_loans(pub, MOST + 1), -EINVAL);
+		expect_equal(munmap(segment, HEAD_SIZE), 0);
+		floe_publisher_close(pub);
+		floe_subscriber_close(sub);
+	}
+}
+
+static void who_adopts_a_quota_has_no_more_than_there_is_room_for(void)
+{
+	struct floe_loan loans[2 * MOST];
+
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+		struct floe_publisher *pub = publisher(TOPIC, LIMITED_ELASTIC);
+		struct segment_shared *segment = map_head(TOPIC);
+		uint64_t limit = limits[i] < 1 << 20 ? limits[i] * MIB : limits[i];
+		uint64_t fits = limit <= MOST * MIB && limit > LEAST * MIB ? limit : LEAST * MIB;
+
+		publish(pub, 40, 1);
+		floe_publisher_close(pub);
+		store_relaxed(&segment->quota_limit, limit);
+		pub = publisher(TOPIC, LIMITED_ELASTIC);
+		expect_equal(publisher_counts(pub).published, 1);
+		expect_equal(publisher_counts(pub).quota, fits);
+		store_relaxed(&segment->quota_limit, limit);
+		expect_equal(floe_publisher_limit_loans(pub, MOST), 0);
+		expect_equal(lend_all(pub, MIB, loans), fits / MIB);
+		expect_equal(publisher_counts(pub).quota, fits);
+		expect_equal(floe_publisher_limit_memory(pub, MOST * MIB + 4096), -EINVAL);
+		expect_equal(munmap(segment, HEAD_SIZE), 0);
+		floe_publisher_close(pub);
+		floe_subscriber_close(sub);
+	}
+}
+
+/* A publisher reserves chunks for what its subscribers may hold, as far as they have places for it. */
+static void nobody_reserves_more_than_a_port_can_hold(void)
+{
+	struct floe_publisher *pub = publisher(TOPIC, LIMITED(.payload_max = 4096));
+	struct floe_subscriber *sub = subscriber(
+		TOPIC, SUBSCRIBER(.holds_max = LEAST, .holds_ceiling = MOST));
+	uint64_t length = 0;
+	unsigned char *file;
+	size_t size;
+	struct port_shared *port = map_port(&file, &size);
+
+	for (size_t i = 0; i < COUNT(limits); i++) {
+		struct floe_subscriber *other;
+
+		store_release(&port->holds_limit, limits[i]);
+		/* Somebody comes, so it looks at all of them again. */
+		other = subscriber(TOPIC, NULL);
+		publish(pub, 4096, ++length);
+		receive(other, 4096, length);
+		expect(publisher_counts(pub).chunks <= 1 + LEAST + 1 + MOST + 8);
+		floe_subscriber_close(other);
+	}
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_equal(munmap(file, size), 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -935,6 +1123,10 @@ int main(int argc, char **argv)
 		TEST(halves_of_messages_keep_nobody_in_one_call),
 		TEST(an_offer_that_nobody_can_make_is_refused),
 		TEST(who_says_that_nothing_travels_inline_and_sends_it_so_has_no_header),
+		TEST(nobody_is_shown_more_than_a_limit_can_be),
+		TEST(who_adopts_a_limit_has_no_more_than_there_is_room_for),
+		TEST(who_adopts_a_quota_has_no_more_than_there_is_room_for),
+		TEST(nobody_reserves_more_than_a_port_can_hold),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
