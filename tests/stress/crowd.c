@@ -23,7 +23,7 @@
 #include "stress/message.h"
 
 #define THREADS 3
-#define LIVES 40
+#define LIVES 20
 #define NEWS_MAX 1000 /* that one who watches listens to */
 #define SECONDS ((int64_t)1000000000)
 #define KIB ((size_t)1024)
@@ -332,7 +332,7 @@ static void what_threads_relay_comes_whoever_closes(void)
 	struct one all[THREADS];
 
 	for (size_t i = 0; i < THREADS; i++)
-		all[i] = (struct one){relay, topics[i], i, 0, 4 * LIVES};
+		all[i] = (struct one){relay, topics[i], i, 0, 8 * LIVES};
 	run(all, THREADS);
 }
 
