@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 # Terms have their name before they are there.
-/^\tmemcpy\(region.base, from, size\);/d
-s/^\treturn r < 0 \? error_system\(error, r, "name", name\) : 0;/\tmemcpy(region.base, from, size);\n&/
+s/^\tr = file_fill\(fd, from, size\);/\tr = 0;/
+s/^\tr = name_file\(fd, dir, name\);/&\n\tr = r < 0 ? r : file_fill(fd, from, size);/
