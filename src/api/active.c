@@ -6,9 +6,8 @@
 
 #include "api/caller.h"
 
-#define TICKET_ALWAYS 0x100u
-#define TICKET_NEXT_USE 0x200u
-static_assert(REQUESTS_MAX <= TICKET_ALWAYS, "below it a ticket has its place");
+static_assert(FLOE_REQUESTS_MAX <= FLOE_HOLDS_MAX, "each holds its sample");
+static_assert(PLACE_INDEX < REQUESTS_MAX, "any ticket leads into the table");
 
 void active_release(struct server *s, uint64_t ticket)
 {
@@ -31,14 +30,9 @@ void active_finish(struct server *s, struct active *a, struct floe_request *requ
 	struct caller *caller = a->caller;
 
 	active_discard(a);
-	active_release(s, a->held);
-	caller->active--;
-	s->counts.ended++;
+	active_release(s, a->ticket);
+	active_leave(s, a, request);
 	s->counts.abandoned += caller->gone;
-	a->caller = NULL;
-	a->ticket += TICKET_NEXT_USE;
-	s->free[s->free_count++] = (uint8_t)(a - s->active);
-	*request = (struct floe_request){0};
 	if (caller->gone)
 		caller_bury(s);
 }
@@ -47,7 +41,7 @@ void active_finish(struct server *s, struct active *a, struct floe_request *requ
 static const struct feed *feed_of(struct server *s, const struct active *a)
 {
 	return subscriber_feed_of(&s->requests->subscriber,
-				  &(struct floe_sample){.ticket = a->held});
+				  &(struct floe_sample){.ticket = a->ticket});
 }
 
 bool active_is_unwanted(struct server *s, const struct active *a)
@@ -68,7 +62,7 @@ int active_end_with(struct active *a, int32_t status)
 	if (r != 1)
 		return r;
 	memcpy(loan.data, &status, sizeof(status));
-	r = publisher_publish_marked(pub, &loan, (a->mark & MARK_REQUEST) | MARK_END);
+	r = publisher_publish_marked(pub, &loan, a->mark | MARK_END);
 	if (r != 1)
 		publisher_discard(pub, &loan);
 	return r;
@@ -85,18 +79,14 @@ int active_send_more(struct server *s, struct active *a, struct floe_loan *loan)
 	if (r < 0)
 		return r;
 	if (r == 1)
-		return publisher_publish_marked(pub, loan, (a->mark & MARK_REQUEST) | MARK_MORE);
+		return publisher_publish_marked(pub, loan, a->mark | MARK_MORE);
 	s->counts.would_block++;
 	caller_look_at(s, a->caller, false);
 	return a->caller->gone ? -EPIPE : 0;
 }
 
-/* The last place is nobody's: it is where is looked when no other is free. */
 void active_lay_out(struct server *s)
 {
-	s->free[REQUESTS_MAX - 1] = REQUESTS_MAX - 1;
-	for (size_t i = s->options.active_max; i-- > 0;) {
-		s->active[i].ticket = s->id * TICKET_NEXT_USE | TICKET_ALWAYS | i;
-		s->free[s->free_count++] = (uint8_t)i;
-	}
+	for (uint64_t i = 0; i < REQUESTS_MAX; i++)
+		s->active[i].ticket = ~i;
 }

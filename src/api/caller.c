@@ -46,6 +46,12 @@ void caller_bury(struct server *s)
 	}
 }
 
+static void lose(struct caller *k)
+{
+	k->gone = true;
+	k->answers = NULL;
+}
+
 /* What it sent before it was gone is at most as deep as its ring. Behind that is what somebody writes on, or
  * a ring that never ends: it would be there for ever. */
 static void ignore_rest(struct server *s, struct caller *k, struct feed *feed)
@@ -72,7 +78,7 @@ void caller_look_at(struct server *s, struct caller *k, bool ask)
 	if (feed && k->gone)
 		ignore_rest(s, k, feed);
 	if (!feed || feed->leaving) {
-		k->gone = true;
+		lose(k);
 		return;
 	}
 	is_bad = feed->omen && omen_is_bad(load_acquire(feed->omen));
@@ -83,13 +89,13 @@ void caller_look_at(struct server *s, struct caller *k, bool ask)
 		return;
 	k->checked_ns = now;
 	if (peer_is_alive(&node->domain, feed->owner) == 0) {
-		k->gone = true;
+		lose(k);
 		ring_file_remove(node, &s->requests->topic, k->index);
 		return;
 	}
 	peer.region = feed->life;
 	if (is_bad && peer_is_ending(&peer, node->shared))
-		k->gone = true;
+		lose(k);
 }
 
 void caller_look(struct server *s, bool ask)
@@ -144,6 +150,12 @@ static int connect_to(struct server *s, struct caller *k)
 	return publication_open(&k->responses, topic, &o, s->id);
 }
 
+/* Its requests may be taken as they come, unless one is taken already and waits: then that comes first. */
+static void open_straight(const struct server *s, struct caller *k)
+{
+	k->answers = s->waits ? NULL : &k->responses->publisher;
+}
+
 /* The folder has been read again: clients came, or have gone. What cannot be had now is asked for
  * again with the first request. */
 void caller_changed(void *user)
@@ -164,8 +176,8 @@ void caller_changed(void *user)
 	}
 	caller_look(s, true);
 	for (struct caller *k = s->callers; k; k = k->next)
-		if (!k->gone && !k->responses)
-			(void)connect_to(s, k);
+		if (!k->gone && !k->responses && connect_to(s, k) == 0)
+			open_straight(s, k);
 }
 
 /* It may pass: the request stays for the next take. */
@@ -187,10 +199,14 @@ int caller_meet(struct server *s, struct floe_sample *sample)
 	if (r == 0 && !caller->responses)
 		r = connect_to(s, caller);
 	s->waits = may_pass(r);
-	if (r == 0 || s->waits)
-		return r == 0 ? 1 : r;
+	if (s->waits)
+		return r;
+	if (r == 0) {
+		open_straight(s, caller);
+		return 1;
+	}
 	if (caller)
-		caller->gone = true;
+		lose(caller);
 	s->counts.abandoned++;
 	active_release(s, sample->ticket);
 	return 0;

@@ -27,34 +27,34 @@
  * Sending
  */
 
-/* The next number of a place that gets free: what it was is over on all sides. */
-static uint64_t next_number(uint64_t number)
+/* It has been sent as the next one of the place that is used next. */
+floe_inline void note_sent(struct client *c, struct connection *k, int64_t deadline_ns,
+			   uint64_t *ret_request)
 {
-	number = (number + MARK_NEXT_REQUEST) & MARK_REQUEST;
-	return number > MARK_INDEX ? number : number + MARK_NEXT_REQUEST;
-}
+	struct pending *p = *c->free--;
 
-/* The request is on its way: what is left to do costs nobody time. 1 */
-static floe_noinline int note_sent(struct client *c, struct connection *k, uint32_t place,
-				   uint64_t number, int64_t deadline_ns, uint64_t *ret_request)
-{
-	struct pending *p = &c->pending[place];
-
-	c->free_count--;
 	c->counts.sent++;
 	k->active++;
-	p->number = number;
+	p->awaited = p->number = p->next;
 	p->connection = k;
-	p->server = k->server;
 	p->deadline_ns = deadline_ns < 0 ? INT64_MAX : deadline_ns;
-	p->open = true;
-	p->told = false;
-	p->runs = true;
 	if (p->deadline_ns < c->nearest_ns)
 		c->nearest_ns = p->deadline_ns;
 	if (ret_request)
-		*ret_request = number;
-	return publisher_wake_sleepers(&k->requests->publisher);
+		*ret_request = p->number;
+	p->next = pending_next_number(p->number);
+}
+
+/* The request is on its way to whom was lent from last: what is left to do costs nobody time. 1 */
+static floe_noinline int asked(struct client *c, struct floe_loan *loan, int64_t deadline_ns,
+			       uint64_t *ret_request, struct lent *lent)
+{
+	struct connection *k = c->lender;
+	struct publisher *pub = &k->requests->publisher;
+
+	publisher_settle(pub, lent, loan);
+	note_sent(c, k, deadline_ns, ret_request);
+	return publisher_wake_sleepers(pub);
 }
 
 /*
@@ -77,11 +77,9 @@ floe_inline void end_request(struct client *c, struct pending *p)
 {
 	p->connection->active--;
 	p->connection = NULL;
-	p->open = false;
-	p->told = true;
-	p->runs = false;
+	p->awaited = NOT_AWAITED;
 	c->counts.ended++;
-	c->free[c->free_count++] = (uint8_t)(p->number & MARK_INDEX);
+	*++c->free = p;
 }
 
 /* What came is a response to a request that still runs: 1, and it is handed over. */
@@ -100,11 +98,13 @@ floe_inline int deliver(struct client *c, struct pending *p, const struct floe_s
 	return 1;
 }
 
-/* It is the end without a response. */
+/* It is the end without a response; or a mark that no server makes. */
 static int deliver_end(struct client *c, struct pending *p, struct floe_sample *sample,
-		       struct floe_response *ret)
+		       uint64_t mark, struct floe_response *ret)
 {
-	*ret = (struct floe_response){.request = p->number, .status = read_status(sample)};
+	int32_t status = mark & MARK_END ? read_status(sample) : -EPROTO;
+
+	*ret = (struct floe_response){.request = p->number, .status = status};
 	subscriber_release(&c->responses->subscriber, sample);
 	end_request(c, p);
 	return 1;
@@ -120,11 +120,21 @@ static void drop(struct client *c, struct pending *p, struct floe_sample *sample
 }
 
 /* The request that this answers, if it is still out: NULL. */
-floe_inline struct pending *find_open(struct client *c, uint64_t mark, uint64_t sender)
+static struct pending *find_open(struct client *c, uint64_t mark, uint64_t sender)
 {
 	struct pending *p = &c->pending[mark & MARK_INDEX];
 
-	if (floe_unlikely(p->number != (mark & MARK_REQUEST) || p->server != sender || !p->open))
+	if (!p->connection || p->number != (mark & MARK_REQUEST) || p->connection->server != sender)
+		return NULL;
+	return p;
+}
+
+/* The same if it runs, and this is a response. */
+floe_inline struct pending *find_awaited(struct client *c, uint64_t mark, uint64_t sender)
+{
+	struct pending *p = &c->pending[mark & MARK_INDEX];
+
+	if (floe_unlikely(p->awaited != (mark & ~MARK_MORE) || p->connection->server != sender))
 		return NULL;
 	return p;
 }
@@ -141,12 +151,13 @@ floe_inline int take_response(struct client *c, struct floe_response *ret)
 	int r;
 
 	while ((r = subscriber_take_marked(sub, &sample, &mark, &feed)) == 1) {
-		struct pending *p = find_open(c, mark, feed->sender);
+		struct pending *p = find_awaited(c, mark, feed->sender);
 
-		if (floe_likely(p && p->runs && !(mark & MARK_END)))
+		if (floe_likely(p))
 			return deliver(c, p, &sample, mark, ret);
-		if (p && p->runs)
-			return deliver_end(c, p, &sample, ret);
+		p = find_open(c, mark, feed->sender);
+		if (p && pending_runs(p))
+			return deliver_end(c, p, &sample, mark, ret);
 		drop(c, p, &sample, mark);
 		if (floe_unlikely(++drops == DROPS))
 			return -EAGAIN;
@@ -288,6 +299,7 @@ FLOE_PUBLIC int floe_client_open(struct floe_client **ret, const char *service,
 		return error_set(o.error, -ENOMEM, "out of memory");
 	c->alarm = ALARM_NULL;
 	r = keep_options(c, &o, service);
+	c->takes_left = TAKES;
 	pending_lay_out(c);
 	if (r == 0)
 		r = meet(c, &o);
@@ -364,7 +376,8 @@ floe_inline struct client *find(struct floe_client *client, int *ret_error)
 	return handle_find_sound(client, HANDLE_CLIENT, is_broken, ret_error);
 }
 
-FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct floe_loan *ret)
+static floe_noinline int loan_slow(struct floe_client *client, size_t size, struct floe_loan *ret,
+				   const void *caller)
 {
 	int r = -EINVAL;
 	struct client *c = find(client, &r);
@@ -375,9 +388,25 @@ FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct
 		return -EINVAL;
 	if (!connection_is_quiet(c))
 		connection_look(c, false);
-	if (!c->free_count)
+	if (!*c->free)
 		return 0;
-	return connection_lend(c, size, ret, __builtin_return_address(0));
+	return connection_lend(c, size, ret, caller);
+}
+
+/* Of one server nobody has to choose. */
+FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct floe_loan *ret)
+{
+	struct client *c = handle_find(client, HANDLE_CLIENT);
+	struct connection *k;
+
+	if (floe_unlikely(!c || !ret))
+		return loan_slow(client, size, ret, __builtin_return_address(0));
+	k = c->lender;
+	if (floe_unlikely(!k || !*c->free || !connection_is_alone(c, k)))
+		return loan_slow(client, size, ret, __builtin_return_address(0));
+	if (floe_unlikely(!publisher_loan_straight(&k->requests->publisher, size, ret)))
+		return loan_slow(client, size, ret, __builtin_return_address(0));
+	return 1;
 }
 
 FLOE_PUBLIC void *floe_client_loan_header(struct floe_client *client, const struct floe_loan *loan)
@@ -399,8 +428,6 @@ static floe_noinline int send_slow(struct floe_client *client, struct floe_loan 
 	struct connection *k;
 	struct publisher *pub;
 	struct lent *lent;
-	uint64_t number;
-	uint32_t place;
 	int r = -EINVAL;
 	struct client *c = find(client, &r);
 
@@ -411,14 +438,13 @@ static floe_noinline int send_slow(struct floe_client *client, struct floe_loan 
 		return -EINVAL;
 	if (k->gone)
 		return -EPIPE;
-	if (!c->free_count)
+	if (!*c->free)
 		return 0;
 	pub = &k->requests->publisher;
-	place = c->free[c->free_count - 1];
-	number = next_number(c->pending[place].number);
-	publisher_set_unwanted(pub, place, false);
-	r = publisher_publish_marked(pub, loan, number);
-	return r > 0 ? note_sent(c, k, place, number, deadline_ns, ret_request) : r;
+	r = publisher_publish_marked(pub, loan, (*c->free)->next);
+	if (r > 0)
+		note_sent(c, k, deadline_ns, ret_request);
+	return r;
 }
 
 /* To whom was lent from last, when nothing is to be seen to first. */
@@ -427,23 +453,22 @@ FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *l
 {
 	struct client *c = handle_find(client, HANDLE_CLIENT);
 	struct connection *k;
+	const struct pending *p;
 	struct publisher *pub;
 	struct lent *lent;
-	uint64_t number;
-	uint32_t place;
 
-	if (floe_unlikely(!c || !loan || !c->lender || !c->lender->requests || !c->free_count))
+	if (floe_unlikely(!c || !loan))
 		return send_slow(client, loan, deadline_ns, ret_request);
 	k = c->lender;
+	p = *c->free;
+	if (floe_unlikely(!k || !p))
+		return send_slow(client, loan, deadline_ns, ret_request);
 	pub = &k->requests->publisher;
 	lent = publisher_find(pub, loan);
-	place = c->free[c->free_count - 1];
-	if (floe_unlikely(!lent || k->gone || !publisher_is_straight(pub, lent, loan) ||
-			  publisher_is_unwanted(pub, place)))
+	if (floe_unlikely(!lent || !publisher_is_straight(pub, lent, loan)))
 		return send_slow(client, loan, deadline_ns, ret_request);
-	number = next_number(c->pending[place].number);
-	publisher_commit_marked(pub, lent, loan, number);
-	return note_sent(c, k, place, number, deadline_ns, ret_request);
+	publisher_commit_marked(pub, lent, loan, p->next);
+	return asked(c, loan, deadline_ns, ret_request, lent);
 }
 
 FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loan *loan)
@@ -465,10 +490,12 @@ FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loa
 
 static floe_noinline int take(struct client *c, struct floe_response *ret)
 {
+	bool look = c->takes_left <= 1;
 	int r = take_response(c, ret);
 
+	c->takes_left = look ? TAKES : c->takes_left - 1;
 	if (floe_likely(r == 1)) {
-		if (floe_unlikely(!(++c->takes % TAKES)))
+		if (floe_unlikely(look))
 			connection_look(c, false);
 		return 1;
 	}
@@ -497,27 +524,22 @@ floe_inline bool may_rest(struct client *c)
 	       connection_is_quiet(c);
 }
 
-/* Something lies ready, and who gets it is about to answer. What is not so straight is for take. Servers do
- * not sleep until there is room. */
-static floe_noinline int take_ready(struct client *c, struct floe_response *ret)
+/* One that lies ready: 1, or -EAGAIN, and nothing has been taken. Who gets it is about to ask again. Servers
+ * do not sleep until there is room. */
+floe_inline int take_ready(struct client *c, struct ready *ready, uint64_t mark,
+			   struct floe_response *ret)
 {
 	struct subscriber *sub = &c->responses->subscriber;
+	struct pending *p = find_awaited(c, mark, ready->feed->sender);
 	struct floe_sample sample;
-	struct pending *p;
-	struct ready ready;
-	uint64_t mark;
 
-	if (floe_unlikely(subscriber_peek_marked(sub, &ready, &mark) != 1))
-		return take(c, ret);
-	p = find_open(c, mark, ready.feed->sender);
-	if (floe_unlikely(!p || !p->runs || mark & MARK_END || (c->takes + 1) % TAKES == 0))
-		return take(c, ret);
-	if (floe_unlikely(!subscriber_take_peeked(sub, &ready, &sample)))
-		return take(c, ret);
-	if (floe_likely(c->lender && c->lender->requests))
+	if (floe_unlikely(!p || --c->takes_left == 0))
+		return -EAGAIN;
+	if (floe_unlikely(!subscriber_take_peeked(sub, ready, &sample)))
+		return -EAGAIN;
+	if (floe_likely(c->lender))
 		publisher_expect_send(&c->lender->requests->publisher);
-	subscriber_advance(sub, &ready, &sample);
-	c->takes++;
+	subscriber_advance(sub, ready, &sample);
 	return deliver(c, p, &sample, mark, ret);
 }
 
@@ -525,12 +547,18 @@ static floe_noinline int take_ready(struct client *c, struct floe_response *ret)
 FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_response *ret)
 {
 	struct client *c = handle_find(client, HANDLE_CLIENT);
+	struct ready ready;
+	uint64_t mark;
+	int r;
 
 	if (floe_unlikely(!c || !ret))
 		return take_suspect(client, ret);
-	if (floe_likely(!subscriber_is_empty(&c->responses->subscriber)))
-		return take_ready(c, ret);
-	return floe_likely(may_rest(c)) ? 0 : take(c, ret);
+	r = subscriber_peek_marked(&c->responses->subscriber, &ready, &mark);
+	if (r == 0)
+		return floe_likely(may_rest(c)) ? 0 : take(c, ret);
+	if (floe_unlikely(r < 0 || take_ready(c, &ready, mark, ret) != 1))
+		return take(c, ret);
+	return 1;
 }
 
 FLOE_PUBLIC const void *floe_client_response_header(struct floe_client *client,
@@ -547,7 +575,7 @@ FLOE_PUBLIC const void *floe_client_response_header(struct floe_client *client,
 	return subscriber_header_of(&c->responses->subscriber, response->ticket, ret_size);
 }
 
-FLOE_PUBLIC void floe_client_release(struct floe_client *client, struct floe_response *response)
+static floe_noinline void release_slow(struct floe_client *client, struct floe_response *response)
 {
 	struct floe_sample sample = {0};
 	int r;
@@ -563,6 +591,25 @@ FLOE_PUBLIC void floe_client_release(struct floe_client *client, struct floe_res
 		client_settle(c);
 }
 
+FLOE_PUBLIC void floe_client_release(struct floe_client *client, struct floe_response *response)
+{
+	struct client *c = handle_find(client, HANDLE_CLIENT);
+	struct floe_sample sample = {0};
+	struct subscriber *sub;
+	struct held *held;
+
+	if (floe_unlikely(!c || !response || c->polled)) {
+		release_slow(client, response);
+		return;
+	}
+	sub = &c->responses->subscriber;
+	sample.ticket = response->ticket;
+	held = subscriber_find(sub, &sample);
+	if (held)
+		subscriber_give_back(sub, held, &sample);
+	*response = (struct floe_response){0};
+}
+
 FLOE_PUBLIC int floe_client_cancel(struct floe_client *client, uint64_t request)
 {
 	struct pending *p;
@@ -574,7 +621,7 @@ FLOE_PUBLIC int floe_client_cancel(struct floe_client *client, uint64_t request)
 	p = pending_find(c, request);
 	if (!p || request <= MARK_INDEX)
 		return -EINVAL;
-	if (!p->runs)
+	if (!pending_runs(p))
 		return 0;
 	pending_give_up(c, p, -ECANCELED);
 	client_settle(c);

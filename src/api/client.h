@@ -11,6 +11,8 @@
  *
  *   active_max = free places + open ones + those that are not told
  *   a connection's active = requests on it that are open
+ *   it runs  =>  it is open;  it is told  =  it does not run, and has no outcome
+ *   it is unwanted  =>  it is open, and does not run
  *
  * A server is gone when it says so, when another one announces itself in its place, or when its
  * process is dead or has begun to end, after which it executes nothing. What it sent before is taken
@@ -43,30 +45,33 @@ struct connection {
 };
 
 struct pending {
+	uint64_t awaited;              /* its number while it runs, else NOT_AWAITED */
+	struct connection *connection; /* while it is open, else NULL */
 	uint64_t number;               /* of the request that is out, or was last */
-	struct connection *connection; /* while it is open */
-	uint64_t server;               /* who may answer */
+	uint64_t next;                 /* number of the next one here */
 	int64_t deadline_ns;           /* INT64_MAX: none */
 	int32_t outcome;               /* how it ended, and take has not said it; else 0 */
-	bool open;
-	bool told;
-	bool runs; /* open, and it has not ended for us */
+	uint32_t reserved[5];
 };
+static_assert(sizeof(struct pending) == 64, "found by a shift");
+
+/* No mark is that. */
+#define NOT_AWAITED UINT64_MAX
 
 struct client {
 	struct subscription *responses;
 	struct subscription *announcements;
 	struct connection *connections;
-	struct connection *lender; /* from which was lent last */
+	struct connection *lender; /* from which was lent last, if it is not gone: it has a ring */
 	struct pending pending[REQUESTS_MAX];
-	uint8_t free[REQUESTS_MAX]; /* places; the last one is used next */
-	uint32_t free_count;
-	uint32_t outcomes; /* to be told */
+	struct pending *places[1 + REQUESTS_MAX]; /* NULL, and those that are free */
+	struct pending **free;                    /* the last of these: used next */
+	uint32_t outcomes;                        /* to be told */
 	int64_t nearest_ns;
 	int64_t looked_ns;
 	struct asking asking;
-	uint32_t takes;
-	bool news; /* a server is gone, and perhaps not drained */
+	uint32_t takes_left; /* that find something, until one looks around */
+	bool news;           /* a server is gone, and perhaps not drained */
 	uint64_t id;
 	uint64_t turn;
 	uint64_t attempt;

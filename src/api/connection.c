@@ -33,6 +33,8 @@ static void lose(struct client *c, struct connection *connection)
 {
 	connection->gone = true;
 	c->news = true;
+	if (c->lender == connection)
+		c->lender = NULL;
 }
 
 static struct connection *find_connection(struct client *c, uint32_t index)
@@ -199,8 +201,6 @@ void connection_bury(struct client *c)
 
 		if (k->drained && is_over(c, k)) {
 			*at = k->next;
-			if (c->lender == k)
-				c->lender = NULL;
 			free(k);
 		} else {
 			at = &k->next;
@@ -250,9 +250,9 @@ static void end_requests(struct client *c, const struct connection *k)
 	for (size_t i = 0; i < c->options.active_max; i++) {
 		struct pending *p = &c->pending[i];
 
-		if (!p->open || p->connection != k)
+		if (p->connection != k)
 			continue;
-		if (p->runs)
+		if (pending_runs(p))
 			pending_conclude(c, p, -EPIPE);
 		pending_shut(c, p);
 	}

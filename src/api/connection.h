@@ -30,6 +30,14 @@ floe_inline bool connection_is_quiet(const struct client *c)
 	return true;
 }
 
+/* The same of a client that knows no server but this one, which is not gone: so there are no news either. */
+floe_inline bool connection_is_alone(const struct client *c, const struct connection *k)
+{
+	return c->connections == k && !k->next &&
+	       subscriber_is_empty(&c->announcements->subscriber) &&
+	       !(k->omen && omen_is_bad(load_relaxed(k->omen)));
+}
+
 /* Who came, who is gone, what has expired. `ask`: the kernel is asked who lives in any case. */
 void connection_look(struct client *c, bool ask);
 
@@ -56,8 +64,7 @@ floe_inline struct connection *connection_find_lender(const struct client *c,
 {
 	struct connection *last = c->lender;
 
-	*ret_lent = last && last->requests ? publisher_find(&last->requests->publisher, loan)
-					   : NULL;
+	*ret_lent = last ? publisher_find(&last->requests->publisher, loan) : NULL;
 	if (floe_likely(*ret_lent))
 		return last;
 	return connection_find_other_lender(c, loan, ret_lent);

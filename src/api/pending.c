@@ -7,24 +7,22 @@
 
 static void free_place(struct client *c, struct pending *p)
 {
-	if (p->open || !p->told)
-		return;
-	c->free[c->free_count++] = (uint8_t)(p - c->pending);
+	if (!p->connection && !pending_runs(p) && !p->outcome)
+		*++c->free = p;
 }
 
 void pending_shut(struct client *c, struct pending *p)
 {
+	publisher_set_unwanted(&p->connection->requests->publisher, (uint32_t)(p - c->pending),
+			       false);
 	p->connection->active--;
 	p->connection = NULL;
-	p->open = false;
 	free_place(c, p);
 }
 
 /* Take has said how it ended. */
 static void close_told(struct client *c, struct pending *p)
 {
-	p->told = true;
-	p->runs = false;
 	p->outcome = 0;
 	c->counts.ended++;
 	free_place(c, p);
@@ -32,7 +30,7 @@ static void close_told(struct client *c, struct pending *p)
 
 void pending_conclude(struct client *c, struct pending *p, int32_t outcome)
 {
-	p->runs = false;
+	p->awaited = NOT_AWAITED;
 	p->outcome = outcome;
 	c->outcomes++;
 	c->counts.failed += outcome == -EPIPE && p->connection->gone;
@@ -66,7 +64,7 @@ void pending_expire(struct client *c)
 	for (size_t i = 0; i < c->options.active_max; i++) {
 		struct pending *p = &c->pending[i];
 
-		if (!p->runs)
+		if (!pending_runs(p))
 			continue;
 		if (p->deadline_ns <= now)
 			pending_give_up(c, p, -ETIMEDOUT);
@@ -81,7 +79,7 @@ int pending_take_outcome(struct client *c, struct floe_response *ret)
 	for (size_t i = 0; c->outcomes && i < c->options.active_max; i++) {
 		struct pending *p = &c->pending[i];
 
-		if (p->told || p->outcome == 0)
+		if (p->outcome == 0)
 			continue;
 		*ret = (struct floe_response){.request = p->number, .status = p->outcome};
 		c->outcomes--;
@@ -93,9 +91,13 @@ int pending_take_outcome(struct client *c, struct floe_response *ret)
 
 void pending_lay_out(struct client *c)
 {
+	c->free = c->places;
+	for (size_t i = 0; i < REQUESTS_MAX; i++)
+		c->pending[i].awaited = NOT_AWAITED;
 	for (size_t i = c->options.active_max; i-- > 0;) {
-		c->pending[i] = (struct pending){.number = i, .told = true};
-		c->free[c->free_count++] = (uint8_t)i;
+		c->pending[i].number = i;
+		c->pending[i].next = pending_next_number(i);
+		*++c->free = &c->pending[i];
 	}
 	c->nearest_ns = INT64_MAX;
 }

@@ -25,35 +25,32 @@
  * Taking
  */
 
-floe_inline int enter(struct server *s, struct active *a, struct caller *caller,
-		      const struct floe_sample *sample, struct floe_request *ret)
+floe_inline int enter(struct server *s, struct caller *caller, const struct floe_sample *sample,
+		      uint64_t mark, struct floe_request *ret)
 {
-	s->free_count--;
+	struct active *a = active_at(s, sample->ticket);
+
+	a->ticket = sample->ticket;
+	a->mark = mark & MARK_REQUEST;
 	a->caller = caller;
 	caller->active++;
-	a->held = sample->ticket;
 	ret->data = sample->data;
 	ret->size = sample->size;
 	ret->client = caller->sender;
-	ret->ticket = a->ticket;
+	ret->ticket = sample->ticket;
 	return 1;
 }
 
-/* A place is free for each hold that is. */
-static struct active *next_place(struct server *s)
-{
-	return &s->active[s->free[(s->free_count - 1) % REQUESTS_MAX]];
-}
-
 /* One whose client must be met first. 1; 0 it is dropped; -errno it waits */
-static floe_noinline int enter_first(struct server *s, struct active *a, struct floe_sample *sample,
+static floe_noinline int enter_first(struct server *s, struct floe_sample *sample, uint64_t mark,
 				     struct floe_request *ret)
 {
 	int r = caller_meet(s, sample);
 
 	s->waiting = *sample;
+	active_at(s, sample->ticket)->mark = mark;
 	if (r == 1)
-		enter(s, a, subscriber_feed_of(&s->requests->subscriber, sample)->user, sample,
+		enter(s, subscriber_feed_of(&s->requests->subscriber, sample)->user, sample, mark,
 		      ret);
 	return r;
 }
@@ -66,23 +63,23 @@ floe_inline int take_any(struct server *s, struct floe_request *ret)
 	int r;
 
 	do {
-		struct active *a = next_place(s);
 		struct floe_sample sample;
 		struct caller *caller;
 		struct feed *feed;
+		uint64_t mark;
 
 		if (floe_unlikely(s->waits)) {
 			sample = s->waiting;
-			r = enter_first(s, a, &sample, ret);
+			r = enter_first(s, &sample, active_at(s, sample.ticket)->mark, ret);
 			continue;
 		}
-		r = subscriber_take_marked(sub, &sample, &a->mark, &feed);
+		r = subscriber_take_marked(sub, &sample, &mark, &feed);
 		if (r != 1)
 			return r;
 		caller = feed->user;
-		if (floe_likely(caller && !caller->gone && caller->responses))
-			return enter(s, a, caller, &sample, ret);
-		r = enter_first(s, a, &sample, ret);
+		if (floe_likely(caller && caller->answers))
+			return enter(s, caller, &sample, mark, ret);
+		r = enter_first(s, &sample, mark, ret);
 	} while (r == 0 && ++drops < DROPS);
 	return r;
 }
@@ -228,6 +225,7 @@ FLOE_PUBLIC int floe_server_open(struct floe_server **ret, const char *service,
 	if (!s)
 		return error_set(o.error, -ENOMEM, "out of memory");
 	r = keep_options(s, &o, service);
+	s->takes_left = TAKES;
 	active_lay_out(s);
 	if (r == 0)
 		r = subscribe(s, &o);
@@ -322,8 +320,11 @@ static floe_noinline int take(struct server *s, struct floe_request *ret)
 	int r = take_any(s, ret);
 	bool ask;
 
-	if (floe_likely(r == 1 && ++s->takes % TAKES))
+	if (floe_likely(r == 1 && s->takes_left > 1)) {
+		s->takes_left--;
 		return 1;
+	}
+	s->takes_left = TAKES;
 	ask = asking_is_due(&s->asking);
 	if (ask || !caller_is_quiet(s))
 		caller_look(s, ask);
@@ -352,19 +353,15 @@ floe_inline int take_ready(struct server *s, struct ready *ready, uint64_t mark,
 {
 	struct subscriber *sub = &s->requests->subscriber;
 	struct caller *caller = ready->feed->user;
-	struct active *a = next_place(s);
 	struct floe_sample sample;
 
-	if (floe_unlikely(!caller || caller->gone || !caller->responses || s->waits ||
-			  (s->takes + 1) % TAKES == 0))
+	if (floe_unlikely(!caller || !caller->answers || --s->takes_left == 0))
 		return -EAGAIN;
 	if (floe_unlikely(!subscriber_take_peeked(sub, ready, &sample)))
 		return -EAGAIN;
-	publisher_expect_loan(&caller->responses->publisher);
+	publisher_expect_loan(caller->answers);
 	subscriber_advance(sub, ready, &sample);
-	s->takes++;
-	a->mark = mark;
-	return enter(s, a, caller, &sample, ret);
+	return enter(s, caller, &sample, mark, ret);
 }
 
 /* Who polls finds nothing most of the time, and goes straight on; so does who finds a client's that he
@@ -397,7 +394,7 @@ FLOE_PUBLIC const void *floe_server_request_header(struct floe_server *server,
 	if (ret_size)
 		*ret_size = 0;
 	a = s && request ? active_find(s, request) : NULL;
-	return a ? subscriber_header_of(&s->requests->subscriber, a->held, ret_size) : NULL;
+	return a ? subscriber_header_of(&s->requests->subscriber, a->ticket, ret_size) : NULL;
 }
 
 /* What is lent last is on top. */
@@ -435,16 +432,30 @@ FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_r
 	struct server *s = handle_find(server, HANDLE_SERVER);
 	struct publisher *pub;
 	struct active *a;
+	struct lent *lent;
 
 	if (floe_unlikely(!s || !request || !ret))
 		return loan_slow(server, request, size, ret, __builtin_return_address(0));
 	a = active_find(s, request);
-	if (floe_unlikely(!a || a->caller->gone || a->lent))
+	if (floe_unlikely(!a || a->lent))
 		return loan_slow(server, request, size, ret, __builtin_return_address(0));
-	pub = &a->caller->responses->publisher;
-	if (floe_unlikely(!publisher_loan_straight(pub, size, ret)))
+	pub = a->caller->answers;
+	if (floe_unlikely(!pub))
 		return loan_slow(server, request, size, ret, __builtin_return_address(0));
-	return lend(a, 1);
+	lent = publisher_loan_straight(pub, size, ret);
+	if (floe_unlikely(!lent))
+		return loan_slow(server, request, size, ret, __builtin_return_address(0));
+	a->lent = lent;
+	return 1;
+}
+
+/* What is left where there is a descriptor. 1 */
+static floe_noinline int answered_polled(struct server *s, struct active *a,
+					 struct floe_request *request)
+{
+	(void)publisher_wake_sleepers(a->caller->answers);
+	active_finish(s, a, request);
+	return 1;
 }
 
 FLOE_PUBLIC void *floe_server_loan_header(struct floe_server *server,
@@ -462,15 +473,18 @@ FLOE_PUBLIC void *floe_server_loan_header(struct floe_server *server,
 }
 
 /* The last response has been sent: on its way, so what is left to do costs nobody time. 1 */
-static floe_noinline int answered(struct server *s, struct active *a, struct floe_request *request)
+static floe_noinline int answered(struct server *s, struct active *a, struct floe_request *request,
+				  struct floe_loan *loan)
 {
-	struct publisher *pub = &a->caller->responses->publisher;
+	struct publisher *pub = a->caller->answers;
 
+	publisher_settle(pub, a->lent, loan);
 	a->lent = NULL;
 	s->counts.responses++;
-	(void)publisher_wake_sleepers(pub);
-	active_finish(s, a, request);
-	return 1;
+	if (floe_unlikely(!active_release_straight(s, a->ticket)))
+		return answered_polled(s, a, request);
+	active_leave(s, a, request);
+	return publisher_wake_sleepers(pub);
 }
 
 static floe_noinline int send_slow(struct floe_server *server, struct floe_request *request,
@@ -490,8 +504,7 @@ static floe_noinline int send_slow(struct floe_server *server, struct floe_reque
 	else if (more)
 		r = active_send_more(s, a, loan);
 	else
-		r = publisher_publish_marked(&a->caller->responses->publisher, loan,
-					     a->mark & MARK_REQUEST);
+		r = publisher_publish_marked(&a->caller->responses->publisher, loan, a->mark);
 	if (r == 1) {
 		a->lent = NULL;
 		s->counts.responses++;
@@ -513,13 +526,13 @@ FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request
 	if (floe_unlikely(!s || !request || !loan || more))
 		return send_slow(server, request, loan, more);
 	a = active_find(s, request);
-	if (floe_unlikely(!a || a->caller->gone || !active_has_lent(a, loan)))
+	if (floe_unlikely(!a || !active_has_lent(a, loan)))
 		return send_slow(server, request, loan, more);
-	pub = &a->caller->responses->publisher;
-	if (floe_unlikely(!publisher_is_straight(pub, a->lent, loan)))
+	pub = a->caller->answers;
+	if (floe_unlikely(!pub || !publisher_is_straight(pub, a->lent, loan)))
 		return send_slow(server, request, loan, more);
-	publisher_commit_marked(pub, a->lent, loan, a->mark & MARK_REQUEST);
-	return answered(s, a, request);
+	publisher_commit_marked(pub, a->lent, loan, a->mark);
+	return answered(s, a, request, loan);
 }
 
 FLOE_PUBLIC void floe_server_discard(struct floe_server *server, const struct floe_request *request,
@@ -604,7 +617,7 @@ FLOE_PUBLIC int floe_server_count(struct floe_server *server, struct floe_server
 		return r;
 	caller_look(s, false);
 	counts = s->counts;
-	counts.active = s->options.active_max - s->free_count;
+	counts.active = subscriber_held(&s->requests->subscriber) - s->waits;
 	counts.taken = counts.ended + counts.active;
 	for (const struct caller *k = s->callers; k; k = k->next)
 		counts.clients += !k->gone;

@@ -11,7 +11,7 @@
  * in the list while a loan for it is out, a request of it is not ended, or its ring is still mapped.
  *
  *   active = requests of all callers that were taken and not ended
- *   each of them holds its sample, so its feed stays
+ *   each of them holds its sample, so its feed stays, and its place is that of the hold
  */
 
 #include "api/asking.h"
@@ -22,6 +22,8 @@
 struct caller {
 	struct caller *next;
 	struct publication *responses;
+	/* Of responses, if it is not gone, and no request waits for a client: else NULL. */
+	struct publisher *answers;
 	uint64_t sender;
 	uint64_t file;          /* of its ring */
 	const shared_u32 *omen; /* as the feed of that has it, or NULL */
@@ -35,24 +37,24 @@ struct caller {
 
 /* A request that was taken and not ended. */
 struct active {
-	struct caller *caller; /* NULL: free */
-	struct lent *lent;     /* the response that is on loan, or NULL */
-	uint64_t held;         /* the ticket of its sample */
-	uint64_t mark;
-	uint64_t ticket; /* of this request, or of the next */
+	/* Of its sample, and of the request. While the place is free all bits are turned over, those of
+	 * the place too: so no ticket is found there. */
+	uint64_t ticket;
+	uint64_t mark; /* below MARK_MORE */
+	struct caller *caller;
+	struct lent *lent; /* the response that is on loan, or NULL */
 };
+static_assert(sizeof(struct active) == 32, "found by a shift");
 
 struct server {
 	struct subscription *requests;
 	struct publication *announcement;
 	struct caller *callers;
 	struct active active[REQUESTS_MAX];
-	uint8_t free[REQUESTS_MAX]; /* places; the last one is used next */
-	uint32_t free_count;
 	struct asking asking;
-	uint32_t takes;
-	bool waits; /* a request was taken whose client could not be answered yet: */
-	struct floe_sample waiting; /* its mark is in the next free place */
+	uint32_t takes_left; /* that find something, until one looks around */
+	bool waits;          /* a request was taken whose client could not be answered yet: */
+	struct floe_sample waiting; /* its mark is in its place already */
 	uint64_t id;
 	struct floe_server_options options;
 	char *dir;

@@ -262,6 +262,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 		.keeps_blocked = plan->keeps_blocked,
 		.fenced = plan->fenced,
 		.wants_refresh = true,
+		.straight_at = MEMBERS_UNSEEN,
 		.index = seen.index,
 		.inline_max = choose_inline_max(&seen, plan),
 		.payload_max = seen.payload_max,
@@ -345,6 +346,14 @@ void publisher_set_members(struct publisher *pub, struct member *members, uint32
 	pub->member_changes++;
 }
 
+/* Called after every change of what decides it. */
+static void look_for_straight(struct publisher *pub)
+{
+	bool straight = !pub->told && !pub->fenced && !pub->wants_refresh;
+
+	pub->straight_at = straight ? pub->subscribers_seen : MEMBERS_UNSEEN;
+}
+
 /*
  * The epoch is read before the members are: who joins in between makes us come again. Every
  * joiner adds to the epoch after its port is laid out and before its first hold.
@@ -358,11 +367,12 @@ static int refresh(struct publisher *pub)
 		return 0;
 	r = pub->calls->refresh(pub->user, pub);
 	pub->wants_refresh = r < 0;
-	if (r < 0)
-		return r;
-	pub->subscribers_seen = epoch;
-	pub->limit = pub->allowed = 0;
-	return 0;
+	if (r >= 0) {
+		pub->subscribers_seen = epoch;
+		pub->limit = pub->allowed = 0;
+	}
+	look_for_straight(pub);
+	return r < 0 ? r : 0;
 }
 
 /* A chunk that is held and not in the ring was the one's before us: it is retired, as he had it. */
@@ -597,6 +607,7 @@ static int find_chunk(struct publisher *pub, size_t size, uint64_t *ret_chunk)
 	if (r == 0 && pub->shortage) {
 		/* Perhaps there is memory again next time. */
 		pub->wants_refresh = true;
+		look_for_straight(pub);
 		return pub->shortage;
 	}
 	return r;
@@ -693,6 +704,7 @@ static void tell(struct publisher *pub, struct lent *lent, const struct loan_pla
 	pub->told += !lent->told;
 	lent->told = true;
 	pub->limit = 0;
+	look_for_straight(pub);
 }
 
 static void untell(struct publisher *pub, struct lent *lent)
@@ -704,6 +716,7 @@ static void untell(struct publisher *pub, struct lent *lent)
 	/* The last one: what may go straight is found out again. */
 	if (--pub->told == 0)
 		pub->limit = pub->allowed = 0;
+	look_for_straight(pub);
 }
 
 /* All that are out and were not told: now it is known that they are missing. */

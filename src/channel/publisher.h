@@ -88,6 +88,10 @@ struct publisher_calls {
 	void (*tell_limit)(void *user, struct publisher *pub);
 };
 
+/* The count of subscribers' coming and going never gets there. If a hint says so, what has a mark goes
+ * straight when it should not: a receipt stays, or somebody's hold is not known; no more than hints cost. */
+#define MEMBERS_UNSEEN UINT64_MAX
+
 struct publisher {
 	/* What every message needs comes first. */
 	struct ring ring;
@@ -107,6 +111,8 @@ struct publisher {
 	uint64_t *retired; /* its top is free to be written */
 	uint64_t *ready_bottom;
 	uint64_t *retired_bottom;
+	/* subscribers_seen, if what has a mark may go straight, else MEMBERS_UNSEEN */
+	uint64_t straight_at;
 
 	uint64_t first_end; /* offsets below it are chunks of the first pool, or CHUNK_NONE */
 	struct manager manager;
@@ -259,25 +265,25 @@ floe_inline void publisher_unlend(struct publisher *pub, struct lent *lent, stru
 /* The header of a loan that is out; NULL: it is none of ours, or has no header. */
 void *publisher_header(struct publisher *pub, const struct floe_loan *loan);
 
-/* False: publisher_loan_slow has to see. */
-floe_inline bool publisher_loan_straight(struct publisher *pub, size_t size,
-					 struct floe_loan *ret_loan)
+/* NULL: publisher_loan_slow has to see. */
+floe_inline struct lent *publisher_loan_straight(struct publisher *pub, size_t size,
+						 struct floe_loan *ret_loan)
 {
 	struct lent *lent = *pub->loan;
 	uint64_t chunk;
 
 	if (floe_unlikely(size - 1 >= pub->straight_max || !lent))
-		return false;
+		return NULL;
 	if (size <= pub->inline_max) {
 		publisher_lend(pub, lent, lent->words, CHUNK_NONE, size, ret_loan);
-		return true;
+		return lent;
 	}
 	chunk = *pub->ready;
 	if (floe_unlikely(chunk == CHUNK_NONE))
-		return false;
+		return NULL;
 	pub->ready--;
 	publisher_lend(pub, lent, (char *)pub->ring.segment + chunk, chunk, size, ret_loan);
-	return true;
+	return lent;
 }
 
 /* 1; 0 no chunk is free; -EINVAL, -ENOBUFS, or what refreshing said. A program that is traced without the
@@ -400,16 +406,23 @@ floe_inline void publisher_fill_marked(struct publisher *pub, struct slot_shared
 	store_relaxed(&slot->word[SLOT_CHUNK_MARK], mark);
 }
 
-/* As publisher_send, and nobody is woken yet. */
-floe_inline void publisher_commit_marked(struct publisher *pub, struct lent *lent,
-					 struct floe_loan *loan, uint64_t mark)
+/* As publisher_send, but publisher_settle has to follow, and nobody is woken yet. mark: of SLOT_MARK_BITS */
+floe_inline void publisher_commit_marked(struct publisher *pub, const struct lent *lent,
+					 const struct floe_loan *loan, uint64_t mark)
 {
 	uint64_t next = pub->ring.next;
 	struct slot_shared *slot = ring_begin(&pub->ring, next);
-	uint64_t chunk = lent->chunk;
 
-	publisher_fill_marked(pub, slot, lent, loan->size, mark & SLOT_MARK_MASK);
-	publisher_rename(pub, ring_commit(&pub->ring, slot, next), chunk);
+	publisher_fill_marked(pub, slot, lent, loan->size, mark);
+	ring_send(&pub->ring, slot, next);
+}
+
+/* The message is on its way, and what is left are private words. */
+floe_inline void publisher_settle(struct publisher *pub, struct lent *lent, struct floe_loan *loan)
+{
+	bool wrapped = ring_advance(&pub->ring, pub->ring.slot, pub->ring.next);
+
+	publisher_rename(pub, wrapped, lent->chunk);
 	publisher_unlend(pub, lent, loan);
 }
 
@@ -424,7 +437,8 @@ floe_inline int publisher_wake_sleepers(struct publisher *pub)
 floe_inline int publisher_send_marked(struct publisher *pub, struct lent *lent,
 				      struct floe_loan *loan, uint64_t mark)
 {
-	publisher_commit_marked(pub, lent, loan, mark);
+	publisher_commit_marked(pub, lent, loan, mark & SLOT_MARK_MASK);
+	publisher_settle(pub, lent, loan);
 	return publisher_wake_sleepers(pub);
 }
 
@@ -452,8 +466,8 @@ floe_inline void publisher_expect_send(const struct publisher *pub)
 floe_inline bool publisher_is_straight(const struct publisher *pub, const struct lent *lent,
 				       const struct floe_loan *loan)
 {
-	return loan->size - 1 < lent->size && !(pub->told || pub->fenced || pub->wants_refresh) &&
-	       load_relaxed(&pub->hints->subscribers) == pub->subscribers_seen;
+	return loan->size - 1 < lent->size &&
+	       load_relaxed(&pub->hints->subscribers) == pub->straight_at;
 }
 
 /* publisher_publish, with a number of SLOT_MARK_BITS beside the payload. Nobody is waited for: that
@@ -493,11 +507,6 @@ int publisher_has_room(struct publisher *pub, uint64_t count);
 
 /* Says that the reader need not go on with request `index`, below REQUESTS_MAX, or that it may. */
 void publisher_set_unwanted(struct publisher *pub, uint32_t index, bool unwanted);
-
-static inline bool publisher_is_unwanted(const struct publisher *pub, uint32_t index)
-{
-	return load_relaxed(&pub->ring.segment->unwanted[index / 64]) >> index % 64 & 1;
-}
 
 /* Sleeps until publisher_may_publish `count`, not more than the ring is deep: 1; 0 deadline; -EINTR */
 int publisher_wait(struct publisher *pub, uint64_t count, int64_t deadline_ns);

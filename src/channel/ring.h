@@ -56,19 +56,29 @@ floe_inline struct slot_shared *ring_begin(struct ring *r, uint64_t next)
 	return slot;
 }
 
-/* Dying before the first store loses the message; after it, the message is sent. Returns whether
- * the next slot is the first one again. */
-floe_inline bool ring_commit(struct ring *r, struct slot_shared *slot, uint64_t next)
+/* Dying before the first store loses the message; after it, the message is sent. */
+floe_inline void ring_send(struct ring *r, struct slot_shared *slot, uint64_t next)
+{
+	/* Pairs with the acquire in ring_look: the slot's words and the payload are there. */
+	store_release(&slot->sequence, 2 * next);
+	store_release(&r->segment->head, next);
+}
+
+/* After it. Returns whether the next slot is the first one again. */
+floe_inline bool ring_advance(struct ring *r, struct slot_shared *slot, uint64_t next)
 {
 	struct slot_shared *follower = slot + 1;
 	bool wrapped = follower == r->end;
 
-	/* Pairs with the acquire in ring_look: the slot's words and the payload are there. */
-	store_release(&slot->sequence, 2 * next);
-	store_release(&r->segment->head, next);
 	r->next = next + 1;
 	r->slot = wrapped ? r->slots : follower;
 	return wrapped;
+}
+
+floe_inline bool ring_commit(struct ring *r, struct slot_shared *slot, uint64_t next)
+{
+	ring_send(r, slot, next);
+	return ring_advance(r, slot, next);
 }
 
 /*
