@@ -62,7 +62,8 @@ struct floe_client_options {
 	const struct floe_attribute *attributes;
 	size_t attributes_count;
 	/* Beside each request that it sends, and beside each response, lies a header of this type, as of a
-	 * publisher; NULL: none. Each is one of FLOE_ATTRIBUTES_MAX. */
+	 * publisher; NULL: none. Each is one of FLOE_ATTRIBUTES_MAX, whose key (request.header,
+	 * response.header) nobody else uses. */
 	const struct floe_type *request_header;
 	const struct floe_type *response_header;
 };

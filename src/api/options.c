@@ -115,6 +115,21 @@ static int check_attributes(const struct floe_attribute *attributes, size_t coun
 	return r;
 }
 
+/* Of a service: what the headers are is said with these keys, by nobody else. */
+static int check_service_attributes(const struct floe_attribute *attributes, size_t count,
+				    bool wants, struct floe_error *error)
+{
+	int r = check_attributes(attributes, count, wants, error);
+
+	for (size_t i = 0; i < count && r == 0; i++)
+		if (!strcmp(attributes[i].key, ACCORD_REQUEST_HEADER) ||
+		    !strcmp(attributes[i].key, ACCORD_RESPONSE_HEADER))
+			r = error_set(error, -EINVAL,
+				      "the attribute '%s' is made of the header in the options",
+				      attributes[i].key);
+	return r;
+}
+
 static void set_default(size_t *value, size_t standard)
 {
 	if (*value == 0)
@@ -417,7 +432,7 @@ int options_read_client(struct floe_client_options *ret, const struct floe_clien
 	if (r == 0)
 		r = check_header(o->response_header, o->error);
 	if (r == 0)
-		r = check_attributes(o->attributes, o->attributes_count, true, o->error);
+		r = check_service_attributes(o->attributes, o->attributes_count, true, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->payload_max, PAYLOAD_DEFAULT);
@@ -451,7 +466,7 @@ int options_read_server(struct floe_server_options *ret, const struct floe_serve
 	if (r == 0)
 		r = check_header(o->response_header, o->error);
 	if (r == 0)
-		r = check_attributes(o->attributes, o->attributes_count, false, o->error);
+		r = check_service_attributes(o->attributes, o->attributes_count, false, o->error);
 	if (r < 0)
 		return r;
 	set_default(&o->payload_max, PAYLOAD_DEFAULT);

@@ -15,7 +15,7 @@
 
 void service_topic(char *ret, const char *service)
 {
-	(void)snprintf(ret, SERVICE_NAME_MAX, "%s@service", service);
+	(void)snprintf(ret, SERVICE_NAME_MAX, "%s" ACCORD_MEETING, service);
 }
 
 void service_server_topic(char *ret, const char *service, uint64_t id)
@@ -40,7 +40,7 @@ enum service_part service_part_of(const char *topic, size_t *ret_length)
 	*ret_length = at ? (size_t)(at - topic) : strlen(topic);
 	if (!at || at == topic)
 		return SERVICE_NONE;
-	if (strcmp(at, "@service") == 0)
+	if (strcmp(at, ACCORD_MEETING) == 0)
 		return SERVICE_MEETING;
 	if ((strncmp(at, "@server.", 8) == 0 || strncmp(at, "@client.", 8) == 0) && is_id(at + 8))
 		return SERVICE_INSIDE;

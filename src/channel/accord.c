@@ -193,21 +193,29 @@ static const struct attribute_shared *find(const struct party *party, const char
 	return NULL;
 }
 
+/* Elsewhere the keys are an application's, and mean what it likes. */
+static bool is_request_header(const char *topic, const struct attribute_shared *attribute)
+{
+	const char *at = strrchr(topic, '@');
+
+	return at && at != topic && !strcmp(at, ACCORD_MEETING) &&
+	       !strcmp(attribute->key, ACCORD_REQUEST_HEADER);
+}
+
 /* Must who meets `by` have this of it? Of one who says nothing at all it is found out later. */
-static bool is_wanted(const struct attribute_shared *attribute, const struct party *by,
-		      const struct party *of)
+static bool is_wanted(const struct meeting *m, const struct attribute_shared *attribute,
+		      const struct party *by, const struct party *of)
 {
 	if (by->wants == of->wants)
 		return false;
-	return by->wants ||
-	       (!strcmp(attribute->key, ACCORD_REQUEST_HEADER) && !party_is_silent(of));
+	return by->wants || (is_request_header(m->topic, attribute) && !party_is_silent(of));
 }
 
 static int check_ours(const struct meeting *m, const struct attribute_shared *ours)
 {
 	const struct attribute_shared *theirs = find(m->theirs, ours->key);
 
-	if (!theirs && is_wanted(ours, m->ours, m->theirs))
+	if (!theirs && is_wanted(m, ours, m->ours, m->theirs))
 		return error_set(m->error, -EPROTOTYPE,
 				 "topic '%.60s': the attribute '%.40s' is wanted here, %s has none "
 				 "of that name",
@@ -221,7 +229,7 @@ static int check_ours(const struct meeting *m, const struct attribute_shared *ou
 
 static int check_theirs(const struct meeting *m, const struct attribute_shared *theirs)
 {
-	if (!is_wanted(theirs, m->theirs, m->ours) || find(m->ours, theirs->key))
+	if (!is_wanted(m, theirs, m->theirs, m->ours) || find(m->ours, theirs->key))
 		return 0;
 	return error_set(m->error, -EPROTOTYPE,
 			 "topic '%.60s': %s wants the attribute '%.40s', here is none of that name",

@@ -11,8 +11,9 @@
 
 #include "channel/accord_layout.h"
 
-/* The headers of a service, among the attributes of who offers it and who uses it. Requests flow towards who
- * offers: the first one is wanted by both sides. */
+/* The headers of a service, among the attributes of who offers it and who uses it, on the topic NAME@service.
+ * Requests flow towards who offers: there, and nowhere else, the first one is wanted by both sides. */
+#define ACCORD_MEETING "@service"
 #define ACCORD_REQUEST_HEADER "request.header"
 #define ACCORD_RESPONSE_HEADER "response.header"
 

@@ -318,13 +318,14 @@ static void look_at_life(struct feed *feed, const struct domain *domain)
 	feed->omen = peer_omen(&peer);
 }
 
-static bool fits(const struct party *ours, const struct feed *feed, const struct type_shared *type)
+static bool fits(const struct topic *topic, const struct party *ours, const struct feed *feed,
+		 const struct type_shared *type)
 {
 	struct accord_shared accord;
 	struct party theirs = {.type = *type, .accord = &accord};
 
 	return feed_read_accord(feed, &accord) == 0 &&
-	       party_check(ours, &theirs, "", "", NULL) == 0;
+	       party_check(ours, &theirs, topic->name, "", NULL) == 0;
 }
 
 /* A block that was given back is not looked at any more, whatever name it still has. */
@@ -378,7 +379,7 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 	r = feed_attach(&feed, topic->domain, dir, name, &theirs, error);
 	if (r < 0)
 		return refuse(feeds, sub, dir, index, file, r);
-	if (feed.index != index || !fits(ours, &feed, &theirs)) {
+	if (feed.index != index || !fits(topic, ours, &feed, &theirs)) {
 		leave_alone(feeds, sub, index, file);
 		feed_detach(&feed);
 		return 0;

@@ -446,6 +446,36 @@ static void a_client_insists_on_what_a_server_says(void)
 	expect_folder_empty();
 }
 
+/* Where no service meets, nobody wants it of who names something, be it the type alone. */
+static void keys_of_headers_mean_nothing_on_other_topics(void)
+{
+	static const char *const topics[] = {"pose", "pose@services", "pose@server.1"};
+	static const struct floe_type pose = {.name = "pose", .size = 100};
+
+	for (size_t i = 0; i < COUNT(topics); i++) {
+		struct floe_publisher *pub = publisher(
+			topics[i],
+			PUBLISHER(ATTRIBUTES({"request.header", "x"}, {"response.header", "y"})));
+		struct floe_subscriber *typed = subscriber(topics[i], SUBSCRIBER(.type = &pose));
+		struct floe_subscriber *other = subscriber(
+			topics[i], SUBSCRIBER(ATTRIBUTES({"request.header", NULL})));
+		struct floe_publisher *late = publisher(
+			topics[i], PUBLISHER(ATTRIBUTES({"request.header", "x"})));
+
+		publish(pub, 100, 1);
+		receive(typed, 100, 1);
+		receive(other, 100, 1);
+		publish(late, 100, 2);
+		receive(typed, 100, 2);
+		receive(other, 100, 2);
+		floe_publisher_close(late);
+		floe_subscriber_close(other);
+		floe_subscriber_close(typed);
+		floe_publisher_close(pub);
+	}
+	expect_folder_empty();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -463,6 +493,7 @@ int main(int argc, char **argv)
 		TEST(a_ring_is_adopted_with_the_same_attributes_only),
 		TEST(they_lie_between_schema_and_ring),
 		TEST(a_client_insists_on_what_a_server_says),
+		TEST(keys_of_headers_mean_nothing_on_other_topics),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
