@@ -243,8 +243,8 @@ struct floe_subscriber_options {
 	 * the last time that it said 1 or -ETIME, or from the opening. 0: it need not. */
 	uint64_t expect_ns;
 	/* Each publisher must have this header, and these attributes: else who comes second is told
-	 * -EPROTOTYPE, and so is the second of two subscribers that want different ones. NULL: whatever
-	 * there is. */
+	 * -EPROTOTYPE, and so is the second of two subscribers that want different ones. A ring in
+	 * which headers are aligned to less than this one is left out (-EPROTO). NULL: whatever there is. */
 	const struct floe_type *header;
 	const struct floe_attribute *attributes;
 	size_t attributes_count;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -328,6 +329,21 @@ static bool fits(const struct topic *topic, const struct party *ours, const stru
 	       party_check(ours, &theirs, topic->name, "", NULL) == 0;
 }
 
+/* Names need not be there to be compared, and what a peer says of its alignment is not asked: what we want
+ * must hold where its headers are. In chunks they begin with a line. */
+static int check_place(const struct party *ours, const struct feed *feed, const char *path,
+		       struct floe_error *error)
+{
+	uint64_t alignment = ours->accord ? ours->accord->header.alignment : 0;
+
+	if (alignment <= 8 || feed->header_inline % alignment == 0)
+		return 0;
+	return error_set(error, -EPROTO,
+			 "'%s' has headers at byte %u of its slots, not aligned to %" PRIu64
+			 " as is wanted here",
+			 path, feed->header_inline, alignment);
+}
+
 /* A block that was given back is not looked at any more, whatever name it still has. */
 static bool look_at_known(struct feed *known, const struct domain *domain)
 {
@@ -383,6 +399,11 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 		leave_alone(feeds, sub, index, file);
 		feed_detach(&feed);
 		return 0;
+	}
+	r = check_place(ours, &feed, name, error);
+	if (r < 0) {
+		feed_detach(&feed);
+		return refuse(feeds, sub, dir, index, file, r);
 	}
 	feed.seen = true;
 	look_at_life(&feed, topic->domain);

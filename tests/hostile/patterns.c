@@ -973,6 +973,91 @@ static void a_server_that_lies_about_its_headers_is_not_heard(void)
 	}
 }
 
+static void lie_about_place(const char *topic, unsigned index, uint32_t offset)
+{
+	size_t length;
+	struct segment_shared *segment = map_ring(topic, index, &length);
+
+	segment->header_inline = offset;
+	expect_equal(munmap(segment, length), 0);
+}
+
+static const struct floe_type aligned[] = {
+	{.size = 16, .alignment = 16},
+	{.name = "named", .size = 16, .alignment = 16},
+	{.size = 16, .alignment = 32},
+	{.name = "named", .size = 16, .alignment = 32},
+};
+
+/* In its slot, of a size that was agreed on, but where it is not aligned. */
+static void a_client_whose_headers_are_not_aligned_is_not_served(void)
+{
+	for (size_t i = 0; i < COUNT(aligned); i++) {
+		struct floe_server *server;
+		struct floe_client *liar, *decent;
+		int damaged;
+
+		header = &aligned[i];
+		server = open_server();
+		liar = open_client();
+		decent = open_client();
+		ask_one(liar, -1);
+		ask_one(decent, -1);
+		lie_about_place(find_topic("server"), 0, 8);
+		expect_equal(serve_all(server, &damaged), 1);
+		expect_equal(damaged, 1);
+		ask_one(decent, -1);
+		expect_equal(serve_all(server, &damaged), 1);
+		expect_equal(damaged, 0);
+		floe_client_close(decent);
+		floe_client_close(liar);
+		floe_server_close(server);
+	}
+}
+
+static void a_server_whose_headers_are_not_aligned_is_not_heard(void)
+{
+	for (size_t i = 0; i < COUNT(aligned); i++) {
+		struct floe_server *server;
+		struct floe_client *client;
+		struct floe_response response;
+
+		header = &aligned[i];
+		server = open_server();
+		client = open_client();
+		ask_one(client, -1);
+		expect(serve_one(server));
+		lie_about_place(find_topic("client"), 0, 8);
+		expect_equal(floe_client_take(client, &response), 0);
+		floe_client_close(client);
+		floe_server_close(server);
+	}
+}
+
+/* Who wants no header reads it as it is. */
+static void a_publisher_whose_headers_are_not_aligned_is_refused(void)
+{
+	for (size_t i = 0; i < COUNT(aligned); i++) {
+		const struct floe_type *wanted = &aligned[i];
+		struct floe_publisher *pub = publisher(NAME, PUBLISHER(.header = wanted));
+		struct floe_subscriber *sub;
+
+		lie_about_place(NAME, 0, 8);
+		expect_equal(try_subscriber(NAME, SUBSCRIBER(.header = wanted), "not aligned"),
+			     -EPROTO);
+		sub = subscriber(NAME, NULL);
+		publish(pub, 8, 1);
+		receive(sub, 8, 1);
+		floe_subscriber_close(sub);
+		lie_about_place(NAME, 0, 32);
+		sub = subscriber(NAME, SUBSCRIBER(.header = wanted));
+		publish(pub, 8, 2);
+		receive(sub, 8, 2);
+		floe_subscriber_close(sub);
+		floe_publisher_close(pub);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -994,6 +1079,9 @@ int main(int argc, char **argv)
 		TEST(a_client_that_lies_about_its_headers_is_not_served),
 		TEST(a_header_that_grows_is_what_it_was),
 		TEST(a_server_that_lies_about_its_headers_is_not_heard),
+		TEST(a_client_whose_headers_are_not_aligned_is_not_served),
+		TEST(a_server_whose_headers_are_not_aligned_is_not_heard),
+		TEST(a_publisher_whose_headers_are_not_aligned_is_refused),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
