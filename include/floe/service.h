@@ -139,7 +139,7 @@ FLOE_PUBLIC ssize_t floe_client_memory_size(const struct floe_client_options *op
  * Lends memory for a request of `size` bytes, 1 to payload_max, on the way to the server that has
  * fewest requests of this client; among equals they take turns.
  *   1; 0: active_max requests are out; -ENOTCONN no server is there; -EINVAL; -ENOBUFS loans_max
- *   loans are out; -EPROTOTYPE its server wants another header, which this client, who names nothing, was
+ *   loans are out; -EPROTOTYPE all servers want another header, which this client, who names nothing, was
  *   not told when it was opened; -EMFILE, -ENOSPC and the like: a server could not be reached for now.
  */
 FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct floe_loan *ret);

@@ -42,6 +42,7 @@ struct connection {
 	int64_t checked_ns;
 	bool gone;
 	bool drained; /* gone, and all that it sent has been taken */
+	bool refused; /* it wants another header than we send: it is asked no more */
 };
 
 struct pending {

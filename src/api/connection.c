@@ -315,7 +315,7 @@ static struct connection *choose(struct client *c)
 	struct connection *best = NULL;
 
 	for (struct connection *k = c->connections; k; k = k->next) {
-		if (k->gone || k->attempt == c->attempt)
+		if (k->gone || k->refused || k->attempt == c->attempt)
 			continue;
 		if (!best || k->active < best->active ||
 		    (k->active == best->active && k->turn < best->turn))
@@ -324,24 +324,45 @@ static struct connection *choose(struct client *c)
 	return best;
 }
 
+/* What a server wants does not change, nor what we send. */
+static int lend_from(struct client *c, struct connection *k, size_t size, struct floe_loan *ret,
+		     const void *caller)
+{
+	int r = k->requests ? 0 : connect_to(c, k);
+
+	k->attempt = c->attempt;
+	k->refused = r == -EPROTOTYPE;
+	if (r == 0)
+		r = publisher_loan_for(&k->requests->publisher, size, ret, caller);
+	if (r > 0) {
+		k->turn = ++c->turn;
+		c->lender = k;
+	}
+	return r;
+}
+
+static bool has_refused(const struct client *c)
+{
+	for (const struct connection *k = c->connections; k; k = k->next)
+		if (!k->gone && k->refused)
+			return true;
+	return false;
+}
+
 int connection_lend(struct client *c, size_t size, struct floe_loan *ret, const void *caller)
 {
-	int r = -ENOTCONN;
+	int told = -ENOTCONN;
 
 	c->attempt++;
 	for (struct connection *k = choose(c); k; k = choose(c)) {
-		k->attempt = c->attempt;
-		r = k->requests ? 0 : connect_to(c, k);
-		if (r == 0)
-			r = publisher_loan_for(&k->requests->publisher, size, ret, caller);
-		if (r > 0) {
-			k->turn = ++c->turn;
-			c->lender = k;
-		}
+		int r = lend_from(c, k, size, ret, caller);
+
 		if (r > 0 || r == -EINVAL)
 			return r;
+		if (!k->refused)
+			told = r;
 	}
-	return r;
+	return told == -ENOTCONN && has_refused(c) ? -EPROTOTYPE : told;
 }
 
 struct connection *connection_find_other_lender(const struct client *c,

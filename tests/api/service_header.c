@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <floe/inspect.h>
 #include <floe/service.h>
 
 #include "folder.h"
+#include "forbidden.h"
 #include "peer.h"
 #include "steps.h"
 
@@ -380,6 +382,28 @@ static void who_says_nothing_is_told_when_it_asks(void)
 	expect_folder_empty();
 }
 
+/* Making a ring for it would need memory. */
+static void who_refuses_is_not_asked_again(void)
+{
+	struct floe_server *server, *plain;
+	struct floe_client *client;
+	struct floe_loan loan;
+
+	expect_equal(open_client(&client, NULL, NULL, NULL), 0);
+	expect_equal(open_server(&server, &question, NULL, NULL), 0);
+	expect_equal(floe_client_loan(client, 8, &loan), -EPROTOTYPE);
+	expect_equal(open_server(&plain, NULL, NULL, NULL), 0);
+	expect_equal(floe_client_loan(client, 8, &loan), 1);
+	floe_client_discard(client, &loan);
+	floe_server_close(plain);
+	forbid(SYS_fallocate, ENOSPC);
+	expect_equal(floe_client_loan(client, 8, &loan), -EPROTOTYPE);
+	floe_server_close(server);
+	expect_equal(floe_client_loan(client, 8, &loan), -ENOTCONN);
+	floe_client_close(client);
+	expect_folder_empty();
+}
+
 /* Nobody wants it, and who looks finds it with its size. */
 static void what_nobody_asked_for_can_be_read(void)
 {
@@ -670,6 +694,7 @@ int main(int argc, char **argv)
 		TEST(a_client_that_comes_second_is_told_what_does_not_fit),
 		TEST(a_server_that_comes_second_is_told_what_does_not_fit),
 		TEST(who_says_nothing_is_told_when_it_asks),
+		TEST(who_refuses_is_not_asked_again),
 		TEST(what_nobody_asked_for_can_be_read),
 		TEST(what_is_no_header_is_refused),
 		TEST(headers_are_attributes),
