@@ -168,7 +168,8 @@ FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loa
 FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_response *ret);
 
 /* The header beside a response with data, until that is released; ret_size may be NULL. NULL, and a size of
- * 0: it has none, or is not held. No system call. */
+ * 0: it has none, or is not held. A server that breaks the rules can leave out what was agreed on: look
+ * before you read. No system call. */
 FLOE_PUBLIC const void *floe_client_response_header(struct floe_client *client,
 						    const struct floe_response *response,
 						    size_t *ret_size);
