@@ -70,17 +70,17 @@ static void tell_publishers(const char *topic_path)
 /* Does somebody alive need what this dead port holds? Only looking changes nothing. */
 static bool is_needed(const struct domain *domain, const struct peer *peer,
 		      const struct port_shared *port, struct region *writable,
-		      const struct cleanup *cleanup)
+		      const struct cleanup *cleanup, unsigned *effort)
 {
-	return is_dry(cleanup) ? relays_need(domain, peer, port)
-			       : relays_withdraw(domain, peer, port, writable) == 0;
+	return is_dry(cleanup) ? relays_need(domain, peer, port, effort)
+			       : relays_withdraw(domain, peer, port, writable, effort) == 0;
 }
 
 /* The place that a dead port had, if its name still leads to the dead node. false: it stays, for it is
  * needed */
 static bool remove_place(const struct domain *domain, const struct peer *peer,
 			 const struct port_shared *port, struct region *writable,
-			 struct cleanup *cleanup)
+			 struct cleanup *cleanup, unsigned *effort)
 {
 	struct port_shared seen;
 	char topic[DOMAIN_NAME_MAX];
@@ -97,7 +97,7 @@ static bool remove_place(const struct domain *domain, const struct peer *peer,
 	(void)snprintf(path, sizeof(path), "%s/%s", topic, name);
 	if (file_id_at(AT_FDCWD, path) != peer->file)
 		return true;
-	if (writable->base && is_needed(domain, peer, port, writable, cleanup))
+	if (writable->base && is_needed(domain, peer, port, writable, cleanup, effort))
 		return false;
 	if (!found(cleanup, "topic '%s': subscriber %u of process %d is dead", seen.topic,
 		   seen.index, peer_pid(peer)))
@@ -121,7 +121,7 @@ static bool has_notes(const struct peer *peer)
 
 /* Returns how many stay. `fd`: of the node's file, whose lock we have. */
 static unsigned remove_places(const struct domain *domain, const struct peer *peer, int fd,
-			      struct cleanup *cleanup)
+			      struct cleanup *cleanup, unsigned *effort)
 {
 	floe_cleanup(region_close) struct region writable = REGION_NULL;
 	const struct port_shared *port = NULL;
@@ -135,13 +135,14 @@ static unsigned remove_places(const struct domain *domain, const struct peer *pe
 		uint32_t state = load_acquire(&port->state);
 
 		if (state == PORT_OPEN || state == PORT_LEAVING)
-			kept += !remove_place(domain, peer, port, &writable, cleanup);
+			kept += !remove_place(domain, peer, port, &writable, cleanup, effort);
 	}
 	return kept;
 }
 
 /* `fd`: the node's file under one of its names. Its lock, once had, is kept to the end. */
-static int clean_open_node(const struct domain *domain, int fd, struct cleanup *cleanup)
+static int clean_open_node(const struct domain *domain, int fd, struct cleanup *cleanup,
+			   unsigned *effort)
 {
 	floe_cleanup(peer_detach) struct peer peer = PEER_NULL;
 	char path[DOMAIN_NAME_MAX];
@@ -152,7 +153,7 @@ static int clean_open_node(const struct domain *domain, int fd, struct cleanup *
 	r = peer_attach(&peer, fd, "a node", NULL);
 	if (r < 0)
 		return r;
-	if (remove_places(domain, &peer, fd, cleanup))
+	if (remove_places(domain, &peer, fd, cleanup, effort))
 		return 2;
 	node_path(domain, peer_id(&peer), path);
 	if (file_id_at(AT_FDCWD, path) == peer.file &&
@@ -162,14 +163,22 @@ static int clean_open_node(const struct domain *domain, int fd, struct cleanup *
 	return 1;
 }
 
-int cleanup_node(const struct domain *domain, uint64_t id, struct cleanup *cleanup)
+static int clean_node(const struct domain *domain, uint64_t id, struct cleanup *cleanup,
+		      unsigned *effort)
 {
 	floe_cleanup(os_close_fdp) int fd = -1;
 	char path[DOMAIN_NAME_MAX];
 
 	node_path(domain, id, path);
 	fd = file_open(AT_FDCWD, path, O_RDWR, NULL);
-	return fd < 0 ? fd : clean_open_node(domain, fd, cleanup);
+	return fd < 0 ? fd : clean_open_node(domain, fd, cleanup, effort);
+}
+
+int cleanup_node(const struct domain *domain, uint64_t id, struct cleanup *cleanup)
+{
+	unsigned effort = RELAYS_EFFORT;
+
+	return clean_node(domain, id, cleanup, &effort);
 }
 
 struct walk {
@@ -178,7 +187,8 @@ struct walk {
 	int dir;
 	const char *topic;
 	bool lives;
-	unsigned left; /* to be looked at */
+	unsigned left;    /* to be looked at */
+	unsigned *effort; /* for relays_need */
 	/* Whose places elsewhere were needed for rings that have gone. */
 	uint32_t holder_count;
 	uint64_t holder[HOLDERS_MAX];
@@ -188,7 +198,7 @@ struct walk {
  * back had failed, goes here. */
 static void remove_dead_place(struct walk *walk, int fd, const char *name)
 {
-	int r = clean_open_node(walk->domain, fd, walk->cleanup);
+	int r = clean_open_node(walk->domain, fd, walk->cleanup, walk->effort);
 
 	/* Somebody else is at it: until he is done the name is his. Or it is needed. */
 	if (r == 0 || r == 2)
@@ -210,7 +220,7 @@ static bool would_stay(const struct walk *walk, int fd)
 		return false;
 	while ((port = peer_next_port(&peer, port, &holds_max)))
 		if (load_acquire(&port->state) == PORT_OPEN &&
-		    relays_need(walk->domain, &peer, port))
+		    relays_need(walk->domain, &peer, port, walk->effort))
 			return true;
 	return false;
 }
@@ -252,11 +262,19 @@ static int walk_topic(const struct domain *domain, const char *topic, struct wal
 	return r;
 }
 
-int cleanup_places(const struct domain *domain, const char *topic, struct cleanup *cleanup)
+static int clean_places(const struct domain *domain, const char *topic, struct cleanup *cleanup,
+			unsigned *effort)
 {
-	struct walk walk = {.domain = domain, .cleanup = cleanup, .topic = topic};
+	struct walk walk = {.domain = domain, .cleanup = cleanup, .topic = topic, .effort = effort};
 
 	return walk_topic(domain, topic, &walk, visit_place);
+}
+
+int cleanup_places(const struct domain *domain, const char *topic, struct cleanup *cleanup)
+{
+	unsigned effort = RELAYS_EFFORT;
+
+	return clean_places(domain, topic, cleanup, &effort);
 }
 
 /* The lock is what else removes or adopts a ring takes: with it the name stays this file's. The
@@ -311,7 +329,7 @@ static int visit_owned(void *user, const char *name)
 	if (alive != 0)
 		walk->lives = true;
 	else if (!is_dry(walk->cleanup))
-		(void)cleanup_node(walk->domain, owner, walk->cleanup);
+		(void)clean_node(walk->domain, owner, walk->cleanup, walk->effort);
 	return 0;
 }
 
@@ -406,11 +424,12 @@ static int clean_topic(const struct domain *domain, const char *topic, struct wa
 	return walk->lives ? 0 : remove_topic(domain, topic, walk);
 }
 
-static void leave_place_topics(const struct domain *domain, const struct peer *peer);
+static void leave_place_topics(const struct domain *domain, const struct peer *peer,
+			       unsigned *effort);
 
 /* One of those whose places elsewhere may have lost their reason, if it is dead: perhaps nobody comes to
  * those topics any more. */
-static void follow(const struct domain *domain, uint64_t holder)
+static void follow(const struct domain *domain, uint64_t holder, unsigned *effort)
 {
 	floe_cleanup(peer_detach) struct peer peer = PEER_NULL;
 	floe_cleanup(os_close_fdp) int fd = -1;
@@ -421,21 +440,33 @@ static void follow(const struct domain *domain, uint64_t holder)
 	if (fd < 0 || os->is_locked(fd) != 0 || peer_attach(&peer, fd, path, NULL) < 0)
 		return;
 	/* Its topics are cleaned with its places; this keeps them to be read. */
-	leave_place_topics(domain, &peer);
+	leave_place_topics(domain, &peer, effort);
+}
+
+/* Who has removed a topic may look as far again. */
+static int clean_and_follow(const struct domain *domain, const char *topic, struct cleanup *cleanup,
+			    unsigned *effort)
+{
+	struct walk walk = {.domain = domain, .cleanup = cleanup, .topic = topic, .effort = effort};
+	int r = clean_topic(domain, topic, &walk);
+
+	if (r == 1)
+		*effort = RELAYS_EFFORT;
+	for (uint32_t i = 0; i < walk.holder_count && !is_dry(cleanup); i++)
+		follow(domain, walk.holder[i], effort);
+	return r;
 }
 
 int cleanup_topic(const struct domain *domain, const char *topic, struct cleanup *cleanup)
 {
-	struct walk walk = {.domain = domain, .cleanup = cleanup, .topic = topic};
-	int r = clean_topic(domain, topic, &walk);
+	unsigned effort = RELAYS_EFFORT;
 
-	for (uint32_t i = 0; i < walk.holder_count && !is_dry(cleanup); i++)
-		follow(domain, walk.holder[i]);
-	return r;
+	return clean_and_follow(domain, topic, cleanup, &effort);
 }
 
 /* Each turn removes a topic, or ends: so does the chain. */
-static void leave_place_topics(const struct domain *domain, const struct peer *peer)
+static void leave_place_topics(const struct domain *domain, const struct peer *peer,
+			       unsigned *effort)
 {
 	const struct port_shared *port = NULL;
 	uint32_t holds_max;
@@ -448,8 +479,8 @@ static void leave_place_topics(const struct domain *domain, const struct peer *p
 		copy_once(&seen, port, offsetof(struct port_shared, type));
 		seen.topic[FLOE_TOPIC_NAME_MAX] = 0;
 		if (name_check(seen.topic, "topic name", FLOE_TOPIC_NAME_MAX, NULL) == 0) {
-			(void)cleanup_places(domain, seen.topic, NULL);
-			(void)cleanup_topic(domain, seen.topic, NULL);
+			(void)clean_places(domain, seen.topic, NULL, effort);
+			(void)clean_and_follow(domain, seen.topic, NULL, effort);
 		}
 	}
 }
@@ -459,13 +490,14 @@ static bool remove_abandoned(struct node *node, char *ret_topic)
 {
 	struct peer peer = {.region = node_region(node), .file = file_id(node->fd)};
 	const struct port_shared *port = NULL;
+	unsigned effort = RELAYS_EFFORT;
 	uint32_t holds_max;
 
 	while ((port = peer_next_port(&peer, port, &holds_max))) {
 		/* Pairs with the store in node_abandon_port: all of it was laid out before. */
 		if (load_relaxed(&port->state) != PORT_OPEN ||
 		    !(load_acquire(&port->life) & PORT_ABANDONED) ||
-		    !remove_place(&node->domain, &peer, port, &peer.region, NULL))
+		    !remove_place(&node->domain, &peer, port, &peer.region, NULL, &effort))
 			continue;
 		memcpy(ret_topic, port->topic, sizeof(port->topic));
 		node_remove_port(node, node_port(node, port));

@@ -15,6 +15,11 @@
 /* A longer chain is taken for one that is needed. */
 #define CHAIN_MAX 16
 
+/* As much effort as a name is: so many bytes of ports; and a note, whose ring may have 255 relays, is as
+ * much as so many names. */
+#define EFFORT_BYTES ((size_t)64 << 10)
+#define EFFORT_NOTE 4u
+
 /* A question and those for whose sake it is asked: a circle of dead ports needs itself only. */
 struct question {
 	const struct domain *domain;
@@ -22,6 +27,7 @@ struct question {
 	const struct port_shared *port;
 	const struct question *above;
 	unsigned depth;
+	unsigned *effort;
 };
 
 /* What a note says, in a checked copy. */
@@ -34,6 +40,15 @@ struct note {
 };
 
 static bool is_needed(const struct question *question);
+
+/* false: there is none left */
+static bool spend(const struct question *question, size_t effort)
+{
+	bool suffices = effort <= *question->effort;
+
+	*question->effort = suffices ? *question->effort - (unsigned)effort : 0;
+	return suffices;
+}
 
 static bool read_note(struct note *ret_note, const struct domain *domain,
 		      const struct port_shared *port)
@@ -157,6 +172,8 @@ static bool is_place_needed(const struct search *search, int fd, uint32_t place)
 
 	if (peer_attach(&peer, fd, "a node", NULL) < 0)
 		return false;
+	if (!spend(search->question, peer.region.reserved / EFFORT_BYTES))
+		return true;
 	port = peer_find_port(&peer, search->note->topic_id, place, &holds_max);
 	if (!port || (search->holders && !holds_relay(port, holds_max, search->note->index)))
 		return false;
@@ -175,6 +192,8 @@ static int visit_place(void *user, const char *name)
 	floe_cleanup(os_close_fdp) int fd = -1;
 	int place = file_index(name, "sub.", FLOE_SUBSCRIBERS_MAX);
 
+	if (!spend(search->question, 1))
+		return 1;
 	if (place < 0)
 		return 0;
 	fd = file_open(search->dir, name, O_RDONLY, NULL);
@@ -224,26 +243,27 @@ static bool is_needed(const struct question *question)
 	if (is_asked_above(question))
 		return false;
 	while ((port = peer_next_port(question->peer, port, &holds_max)))
-		if (read_note(&note, question->domain, port) && is_needed_by(question, &note))
+		if (read_note(&note, question->domain, port) &&
+		    (!spend(question, EFFORT_NOTE) || is_needed_by(question, &note)))
 			return true;
 	return false;
 }
 
 bool relays_need(const struct domain *domain, const struct peer *peer,
-		 const struct port_shared *port)
+		 const struct port_shared *port, unsigned *effort)
 {
-	struct question question = {.domain = domain, .peer = peer, .port = port};
+	struct question question = {.domain = domain, .peer = peer, .port = port, .effort = effort};
 
 	return is_needed(&question);
 }
 
 int relays_withdraw(const struct domain *domain, const struct peer *peer,
-		    const struct port_shared *port, struct region *writable)
+		    const struct port_shared *port, struct region *writable, unsigned *effort)
 {
 	struct port_shared *ours;
 	uint64_t life;
 
-	if (relays_need(domain, peer, port))
+	if (relays_need(domain, peer, port, effort))
 		return 0;
 	ours = region_at(writable, offset_of(peer, port), sizeof(*ours));
 	if (!ours)
@@ -254,14 +274,15 @@ int relays_withdraw(const struct domain *domain, const struct peer *peer,
 	 * it, and the place goes with the next one who cleans. */
 	store_seq_cst(&ours->life, life | PORT_WITHDRAWN);
 	fence_seq_cst();
-	return !relays_need(domain, peer, port);
+	return !relays_need(domain, peer, port, effort);
 }
 
 /* A ring that is gone needs no note, unless somebody may hold what it had. */
 static bool is_stale(const struct node *node, const struct peer *peer,
-		     const struct port_shared *port)
+		     const struct port_shared *port, unsigned *effort)
 {
-	struct question question = {.domain = &node->domain, .peer = peer, .port = port};
+	struct question question = {
+		.domain = &node->domain, .peer = peer, .port = port, .effort = effort};
 	struct note note;
 
 	if (!read_note(&note, &node->domain, port))
@@ -284,13 +305,14 @@ static int find_or_make_note(struct node *node, const struct topic *topic, uint3
 	struct peer peer = {.region = node_region(node), .file = file_id(node->fd)};
 	const struct port_shared *port = NULL;
 	struct port_shared *note;
+	unsigned effort = RELAYS_EFFORT;
 	uint32_t holds_max;
 	int r;
 
 	while ((port = peer_next_port(&peer, port, &holds_max))) {
 		if (is_note_of(port, topic, index, ring_file))
 			return 0;
-		if (is_stale(node, &peer, port))
+		if (is_stale(node, &peer, port, &effort))
 			node_remove_port(node, node_port(node, port));
 	}
 	r = node_add_port(node, 0, 0, &note, NULL);

@@ -16,9 +16,16 @@
 #include "registry/peer.h"
 #include "registry/topic.h"
 
-/* Is it, as far as can be seen now? */
+/*
+ * So many names are looked at, for all that is asked in one call of the program: notes that lead from
+ * topic to topic have more ways than anybody could go. A note counts for some names, and so does a long
+ * file of a node. A port for which `effort` does not suffice is taken for one that is needed.
+ */
+#define RELAYS_EFFORT 16384u
+
+/* Is it, as far as can be seen now? `effort`: what is left of it */
 bool relays_need(const struct domain *domain, const struct peer *peer,
-		 const struct port_shared *port);
+		 const struct port_shared *port, unsigned *effort);
 
 /*
  * Ends that nobody takes by this port's holds, unless it is needed: 1 nobody does and nobody holds
@@ -26,7 +33,7 @@ bool relays_need(const struct domain *domain, const struct peer *peer,
  * whose lock we have. May be killed anywhere and be called again.
  */
 int relays_withdraw(const struct domain *domain, const struct peer *peer,
-		    const struct port_shared *port, struct region *writable);
+		    const struct port_shared *port, struct region *writable, unsigned *effort);
 
 /* This node's note for a ring, made if there is none; notes of rings that are gone are used again. */
 int relays_note(struct node *node, const struct topic *topic, uint32_t index, uint64_t ring_file);
