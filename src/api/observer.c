@@ -24,6 +24,7 @@
 #include "os/os.h"
 #include "registry/feeds.h"
 #include "registry/file.h"
+#include "registry/lent_memory.h"
 #include "registry/origins.h"
 #include "registry/topic.h"
 
@@ -54,7 +55,8 @@ struct observation {
 	uint64_t read_sequence;
 	uint64_t read_index; /* its publisher's */
 	const struct slot_shared
-		*read_slot; /* where it was published; NULL: it was relayed, or copied */
+		*read_slot; /* where it was published; NULL: it was relayed, or copied, or lies in a
+			     * block of this process */
 	const void *header;
 	size_t header_size;
 };
@@ -533,7 +535,9 @@ static int borrow(struct observation *o, struct floe_sample *ret)
 		return copy_taken(o, 0, &taken, ret);
 	header = subscriber_header(&o->subscriber, held, &header_size);
 	note_header(o, held, &taken, header, header_size);
-	o->read_slot = held->feed->reader.slots + taken.sequence % held->feed->reader.depth;
+	/* A block may be given back and unmapped before somebody asks. */
+	if (!held->feed->lent)
+		o->read_slot = held->feed->reader.slots + taken.sequence % held->feed->reader.depth;
 	fetch_ahead(held->feed);
 	*ret = taken;
 	ret->ticket = held->feed->index;
@@ -582,11 +586,24 @@ static bool is_own(const struct observation *o, const void *data)
 	       (data && at - (uintptr_t)o->copy < o->copy_size);
 }
 
+static int count_left(const struct feed *feed, uint64_t sequence)
+{
+	uint64_t head;
+
+	if (!is_whole(feed, sequence))
+		return 0;
+	head = ring_reader_head(&feed->reader);
+	/* The head may be one behind its slots. */
+	if (head < sequence || head - sequence >= feed->reader.depth)
+		return 1;
+	return (int)(feed->reader.depth - (head - sequence));
+}
+
 FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct floe_sample *sample)
 {
 	struct observation *o = handle_find(observer, HANDLE_OBSERVER);
 	struct feed *feed;
-	uint64_t head;
+	int left;
 
 	if (!o || !sample) {
 		int r = sample ? refuse(observer) : -EINVAL;
@@ -596,17 +613,15 @@ FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct 
 	if (is_own(o, sample->data))
 		return INT_MAX;
 	feed = find_feed(o, sample);
-	if (!feed)
+	/* A block that was given back is not looked at any more. */
+	if (!feed || (feed->lent && !lent_memory_hold(feed->file)))
 		return 0;
-	if (!is_whole(feed, sample->sequence)) {
+	left = count_left(feed, sample->sequence);
+	if (feed->lent)
+		lent_memory_release(feed->file);
+	if (left == 0)
 		leave_rest(o, feed, sample->sequence);
-		return 0;
-	}
-	head = ring_reader_head(&feed->reader);
-	/* The head may be one behind its slots. */
-	if (head < sample->sequence || head - sample->sequence >= feed->reader.depth)
-		return 1;
-	return (int)(feed->reader.depth - (head - sample->sequence));
+	return left;
 }
 
 static bool is_read_last(const struct observation *o, const struct floe_sample *sample)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -869,6 +870,39 @@ static void what_is_borrowed_is_gone_with_its_publisher(void)
 	floe_publisher_close(other);
 }
 
+/* The block may be unmapped by then, and is, so that a look at it would be a signal. */
+static void what_is_borrowed_is_gone_with_its_block(void)
+{
+	struct floe_publisher_options options = *PUBLISHER(.depth = 4);
+	struct floe_sample samples[2];
+	struct floe_publisher *pub;
+	struct floe_view *v = view();
+	struct floe_observer *o;
+
+	options.memory_size = (size_t)floe_publisher_memory_size(&options);
+	options.memory = mmap(NULL, options.memory_size, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	expect(options.memory != MAP_FAILED);
+	pub = publisher("t", &options);
+	o = observer(v, 0);
+	for (uint64_t i = 0; i < 2; i++) {
+		publish(pub, CHUNK, i);
+		expect_equal(floe_observer_borrow(o, &samples[i]), 1);
+		expect(is_filled(samples[i].data, CHUNK, i));
+	}
+	expect_equal(floe_observer_left(o, &samples[0]), 3);
+	expect_equal(floe_observer_has(o, &samples[0]), 1);
+	expect_equal(floe_observer_has(o, &samples[1]), 1);
+	floe_publisher_close(pub);
+	expect_equal(munmap(options.memory, options.memory_size), 0);
+	for (uint64_t i = 0; i < 2; i++) {
+		expect_equal(floe_observer_has(o, &samples[i]), 0);
+		expect_equal(floe_observer_left(o, &samples[i]), 0);
+	}
+	floe_observer_close(o);
+	floe_view_close(v);
+}
+
 static void an_observer_tells_publishers_apart(void)
 {
 	struct floe_view *v = view();
@@ -1030,6 +1064,7 @@ int main(int argc, char **argv)
 		TEST(what_is_borrowed_is_there_until_it_is_overwritten),
 		TEST(what_is_borrowed_from_a_slot_stays),
 		TEST(what_is_borrowed_is_gone_with_its_publisher),
+		TEST(what_is_borrowed_is_gone_with_its_block),
 		TEST(an_observer_tells_publishers_apart),
 		TEST(an_observer_finds_new_publishers),
 		TEST(an_observer_reads_what_the_dead_left),
