@@ -500,11 +500,13 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 /* Of a payload; what lies behind is fetched by reading it. */
 #define AHEAD_SIZE 256u
 
-/* Where it lies is what its slot says, which may be anything: an address that is none does no harm. */
+/* Where it lies is what its slot says, which may be anything: an address that is none does no harm. What
+ * travels in its slot, or lies in another ring, is not fetched. */
 static void fetch_ahead(const struct feed *feed)
 {
 	const struct ring_reader *reader = &feed->reader;
 	const struct slot_shared *slot = reader->slot + AHEAD;
+	uint64_t what;
 	uintptr_t at;
 
 	/* Who is not behind leaves these lines to their publisher, which writes them next. */
@@ -514,7 +516,10 @@ static void fetch_ahead(const struct feed *feed)
 	__builtin_prefetch(slot + AHEAD);
 	if (slot >= reader->end)
 		return;
-	at = (uintptr_t)feed->base + load_relaxed(&slot->what);
+	what = load_relaxed(&slot->what);
+	if (what & (SLOT_INLINE | SLOT_FOREIGN))
+		return;
+	at = (uintptr_t)feed->base + (what & ~SLOT_FLAGS);
 	for (unsigned i = 0; i < AHEAD_SIZE; i += FLOE_CACHELINE)
 		__builtin_prefetch((const void *)(at + i));
 }
