@@ -35,6 +35,13 @@
 /* A topic that was removed and made again is noticed within this time. */
 #define LOOK_NS 50000000
 
+/* How far a publisher has got, when we looked last. */
+struct horizon {
+	uint64_t file; /* its ring's */
+	uint64_t head;
+	uint64_t look_next; /* not before we want this message */
+};
+
 struct observation {
 	struct subscriber subscriber;
 	struct domain domain;
@@ -59,6 +66,7 @@ struct observation {
 			     * block of this process */
 	const void *header;
 	size_t header_size;
+	struct horizon horizons[FLOE_PUBLISHERS_MAX]; /* of what is borrowed */
 };
 
 static int refresh(void *user, struct subscriber *sub)
@@ -500,9 +508,25 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 /* Of a payload; what lies behind is fetched by reading it. */
 #define AHEAD_SIZE 256u
 
+/* Is all that would be fetched published? The head is a line that its publisher writes with each message: who
+ * is not far behind reads it with every 16th. */
+static bool is_behind(struct horizon *horizon, const struct feed *feed)
+{
+	uint64_t next = ring_reader_next(&feed->reader);
+	uint64_t last = next + 2 * AHEAD;
+
+	if (horizon->file != feed->file)
+		*horizon = (struct horizon){.file = feed->file};
+	if (last > horizon->head && next >= horizon->look_next) {
+		horizon->head = ring_reader_head(&feed->reader);
+		horizon->look_next = last;
+	}
+	return last <= horizon->head;
+}
+
 /* Where it lies is what its slot says, which may be anything: an address that is none does no harm. What
  * travels in its slot, or lies in another ring, is not fetched. */
-static void fetch_ahead(const struct feed *feed)
+static void fetch_ahead(struct observation *o, const struct feed *feed)
 {
 	const struct ring_reader *reader = &feed->reader;
 	const struct slot_shared *slot = reader->slot + AHEAD;
@@ -510,10 +534,11 @@ static void fetch_ahead(const struct feed *feed)
 	uintptr_t at;
 
 	/* Who is not behind leaves these lines to their publisher, which writes them next. */
-	if (ring_look(reader) != RING_READY)
+	if (!is_behind(&o->horizons[feed->index], feed))
 		return;
 	/* Not read before it is here: what makes holds visible waits for all that is being read. */
-	__builtin_prefetch(slot + AHEAD);
+	if (slot + AHEAD < reader->end)
+		__builtin_prefetch(slot + AHEAD);
 	if (slot >= reader->end)
 		return;
 	what = load_relaxed(&slot->what);
@@ -543,7 +568,7 @@ static int borrow(struct observation *o, struct floe_sample *ret)
 	/* A block may be given back and unmapped before somebody asks. */
 	if (!held->feed->lent)
 		o->read_slot = held->feed->reader.slots + taken.sequence % held->feed->reader.depth;
-	fetch_ahead(held->feed);
+	fetch_ahead(o, held->feed);
 	*ret = taken;
 	ret->ticket = held->feed->index;
 	subscriber_release(&o->subscriber, &taken);
