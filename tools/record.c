@@ -78,6 +78,7 @@ struct record {
 	int64_t looked_ns;
 	int64_t told_ns;
 	bool has_progress;
+	bool is_punctual; /* it has the priority that was wished for */
 };
 
 /*
@@ -234,7 +235,7 @@ static void nap(struct record *record, struct wait_pace *pace)
 {
 	if (recorder_is_hurried(record->recorder))
 		wait_pace_reset(pace);
-	pace->longest_ns = recorder_nap_max(record->recorder, wish.realtime);
+	pace->longest_ns = recorder_nap_max(record->recorder, record->is_punctual);
 	(void)wait_pace_nap(pace, record->deadline_ns);
 }
 
@@ -352,6 +353,7 @@ static int run(struct record *record)
 	r = wait_be_punctual(wish.realtime);
 	if (r < 0)
 		frame_say(record->frame, "no realtime priority: %s", frame_reason(r));
+	record->is_punctual = wish.realtime && r == 0;
 	record->began_ns = record->told_ns = wait_now_ns();
 	record->deadline_ns = wish.duration_ns < 0 ? WAIT_FOREVER
 						   : record->began_ns + wish.duration_ns;

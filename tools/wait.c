@@ -113,12 +113,13 @@ int wait_be_punctual(bool is_realtime)
 	const struct sched_param parameters = {.sched_priority = 1};
 
 	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+	if (!is_realtime)
+		return 0;
+	if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters) < 0)
+		return -errno;
 	/* On the only processor, whom we wait for could not run meanwhile. */
-	looks_long = is_realtime && count_processors() > 1;
-	return is_realtime && sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters) <
-				       0
-		       ? -errno
-		       : 0;
+	looks_long = count_processors() > 1;
+	return 0;
 }
 
 static int64_t find_look(int64_t left_ns)

@@ -28,7 +28,7 @@ bool wait_until(int64_t deadline_ns);
 
 /* From now on this thread's sleeps end as punctually as the kernel can: no timer slack, and, if that
  * is wished, before all threads of ordinary priority (SCHED_FIFO); wait_exactly looks at the clock for
- * longer then. 0, or -errno of the latter */
+ * longer then. 0; or -errno of the latter, and only the timer slack is gone */
 int wait_be_punctual(bool is_realtime);
 
 /* As wait_until, but not later than the scheduler makes it: the last moments are spent looking at
