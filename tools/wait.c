@@ -10,11 +10,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* What it takes to be woken on an idle machine. */
+/* What it takes to be woken, mostly. */
 #define LOOK_NS 60000
-/* On one that slept all the while, and whose host has let it: a millisecond at times. So who must not be late
- * looks at the clock for so long, and not longer than it sleeps three times over: who has SCHED_FIFO
- * would be stopped by the kernel at 95 %, for a twentieth of a second. */
+/* On an idle machine it was a millisecond at times. So who must not be late looks at the clock for so long, but
+ * not longer than three quarters of what is left: who has SCHED_FIFO would be stopped by the kernel at 95 %, for a
+ * twentieth of a second. LOOK_NS it looks in any case: when less than 80 us are left that is more, and below 60 it
+ * does not sleep. */
 #define LOOK_LONG_NS 1000000
 
 #define DOZE_NS 1000000
