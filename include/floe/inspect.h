@@ -224,7 +224,8 @@ FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe
 
 /*
  * With how many further messages of its publisher a borrowed sample will be overwritten: 1 with the
- * next one, 0 it has been, or is being so. INT_MAX: the payload is the observer's own. -EINVAL
+ * next one, 0 it has been, or is being so. INT_MAX: the payload is the observer's own. -EINVAL;
+ * -EPROTO: the topic's file is not what it must be any more
  */
 FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer,
 				   const struct floe_sample *sample);
@@ -232,7 +233,7 @@ FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer,
 /*
  * Is a borrowed sample still there? 1; 0 it has been overwritten, or is being so: as floe_observer_left, but
  * for the one that was borrowed last it looks only at the message's slot, and not at a line that its
- * publisher writes with each message. -EINVAL
+ * publisher writes with each message. -EINVAL, -EPROTO
  */
 FLOE_PUBLIC int floe_observer_has(struct floe_observer *observer, const struct floe_sample *sample);
 
