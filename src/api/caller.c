@@ -180,6 +180,13 @@ void caller_changed(void *user)
 			open_straight(s, k);
 }
 
+/* What came after the request that waits stays behind it. */
+static void close_straight(struct server *s)
+{
+	for (struct caller *k = s->callers; k; k = k->next)
+		k->answers = NULL;
+}
+
 /* It may pass: the request stays for the next take. */
 static bool may_pass(int r)
 {
@@ -199,8 +206,10 @@ int caller_meet(struct server *s, struct floe_sample *sample)
 	if (r == 0 && !caller->responses)
 		r = connect_to(s, caller);
 	s->waits = may_pass(r);
-	if (s->waits)
+	if (s->waits) {
+		close_straight(s);
 		return r;
+	}
 	if (r == 0) {
 		open_straight(s, caller);
 		return 1;

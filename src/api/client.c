@@ -115,8 +115,11 @@ static void drop(struct client *c, struct pending *p, struct floe_sample *sample
 {
 	subscriber_release(&c->responses->subscriber, sample);
 	c->counts.late++;
-	if (p && !(mark & MARK_MORE))
-		pending_shut(c, p);
+	if (!p || mark & MARK_MORE)
+		return;
+	/* Its server is done with it; one that is lost and lives may still work on what nobody wants. */
+	publisher_set_unwanted(&p->connection->requests->publisher, mark & MARK_INDEX, false);
+	pending_shut(c, p);
 }
 
 /* The request that this answers, if it is still out: NULL. */

@@ -13,8 +13,6 @@ static void free_place(struct client *c, struct pending *p)
 
 void pending_shut(struct client *c, struct pending *p)
 {
-	publisher_set_unwanted(&p->connection->requests->publisher, (uint32_t)(p - c->pending),
-			       false);
 	p->connection->active--;
 	p->connection = NULL;
 	free_place(c, p);

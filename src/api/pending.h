@@ -26,7 +26,7 @@ void pending_lay_out(struct client *c);
 /* The request of this number, also when it has ended; NULL: its place is another one's by now. */
 struct pending *pending_find(struct client *c, uint64_t number);
 
-/* Its server has ended it, or is gone: what it was told of the place counts no longer. */
+/* Its server has ended it, or is gone. */
 void pending_shut(struct client *c, struct pending *p);
 
 /* It ended without a response, which take will say; give_up: its server is told too. */

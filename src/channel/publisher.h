@@ -89,7 +89,8 @@ struct publisher_calls {
 };
 
 /* The count of subscribers' coming and going never gets there. If a hint says so, what has a mark goes
- * straight when it should not: a receipt stays, or somebody's hold is not known; no more than hints cost. */
+ * straight when it should not: a receipt stays, somebody's hold is not known, or he is woken late; no more
+ * than hints that lie cost anyway. */
 #define MEMBERS_UNSEEN UINT64_MAX
 
 struct publisher {
