@@ -12,12 +12,19 @@
 #include <unistd.h>
 
 #include "frame/frame.h"
+#include "frame/sanitized.h"
 #include "snare.h"
 
 #define TRAP_FLAG 0x100
 #define BREAK 0xcc
 #define STEPS_MAX ((size_t)1 << 22)
 #define TOO_LONG 4
+
+#ifdef SANITIZED
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
 
 /* Written by the process, read by who started it; memory comes with the steps. */
 struct log {
@@ -42,6 +49,9 @@ bool walk_begin(void)
 	if (begun == getpid())
 		return can;
 	begun = getpid();
+	/* A sanitizer watches over the pages that would be written. */
+	if (IS_SANITIZED)
+		return false;
 	log_book = mmap(NULL, sizeof(*log_book), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	can = log_book != MAP_FAILED && snare_begin();
