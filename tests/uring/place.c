@@ -87,10 +87,21 @@ void seat_take(struct seat *seat, enum kind kind, unsigned entries, struct io_ur
 		     size);
 }
 
+/* The kernel's thread of SQPOLL says that something is done before it says that it has taken it. */
+static struct io_uring_sqe *get_sqe(struct io_uring *ring)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+
+	if (sqe)
+		return sqe;
+	expect(io_uring_sqring_wait(ring) >= 0);
+	return io_uring_get_sqe(ring);
+}
+
 /* The entries of a ring may be 128 bytes, which io_uring_get_sqe of 2.3 does not clear. */
 static void submit_nop(struct io_uring *ring, uint64_t number)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+	struct io_uring_sqe *sqe = get_sqe(ring);
 
 	expect(sqe != NULL);
 	io_uring_prep_nop(sqe);
