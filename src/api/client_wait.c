@@ -157,6 +157,5 @@ void client_settle(struct client *c)
 	for (unsigned attempt = 0; attempt < ATTEMPTS && !client_has_more(c); attempt++)
 		if (fall_asleep(c) == 1)
 			return;
-	if (!alarm_rings(&c->alarm))
-		alarm_ring(&c->alarm);
+	alarm_ring(&c->alarm);
 }

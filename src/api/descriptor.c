@@ -63,6 +63,5 @@ void descriptor_settle(struct descriptor *descriptor, struct subscriber *sub)
 	for (unsigned attempt = 0; attempt < ATTEMPTS && !subscriber_has_more(sub); attempt++)
 		if (fall_asleep(descriptor, sub) == 1)
 			return;
-	if (!alarm_rings(&descriptor->alarm))
-		alarm_ring(&descriptor->alarm);
+	alarm_ring(&descriptor->alarm);
 }

@@ -199,8 +199,7 @@ static void settle(struct listening *l)
 	for (unsigned i = 0; i < ATTEMPTS && !listener_has_more(&l->listener); i++)
 		if (fall_asleep(l) == 1)
 			return;
-	if (!alarm_rings(l->alarm))
-		alarm_ring(l->alarm);
+	alarm_ring(l->alarm);
 }
 
 static int open_alarm(struct listening *l)

@@ -199,6 +199,18 @@ static int begin_anew(struct alarm *alarm)
 	return r == -EEXIST ? 0 : r;
 }
 
+/* The news may be late, of a wake that was found already. What comes after this look raises the event after
+ * it; what the look finds may have raised what was just cleared. */
+static int look_again(struct alarm *alarm)
+{
+	int r = queue_enter(&alarm->queue);
+
+	if (r == 0 && !reap(alarm))
+		return 1;
+	alarm_ring(alarm);
+	return r;
+}
+
 int alarm_set(struct alarm *alarm, const struct os_wait *words, unsigned count, bool anew)
 {
 	int r = 0;
@@ -222,9 +234,5 @@ int alarm_set(struct alarm *alarm, const struct os_wait *words, unsigned count, 
 	alarm->raised = false;
 	if (reap(alarm))
 		return 0;
-	if (!queue_has_news(&alarm->queue))
-		return 1;
-	/* It may have raised what was just cleared. */
-	alarm_ring(alarm);
-	return 0;
+	return queue_has_news(&alarm->queue) ? look_again(alarm) : 1;
 }

@@ -5,7 +5,7 @@
 /*
  * Alarm: a descriptor that becomes readable when one of several futex words is woken.
  *
- *   rings                      =>  the descriptor is readable
+ *   alarm_ring                 =>  the descriptor is readable, until alarm_set
  *   set, and does not ring     =>  a wake of any of its words makes it ring, and so does its time
  *
  * With io_uring it is an eventfd, raised by a queue. Where there is no io_uring that can wait on
@@ -53,9 +53,12 @@ int alarm_open(struct alarm *ret_alarm, bool timed);
 /* ALARM_NULL, or opened and failed, is fine. */
 void alarm_close(struct alarm *alarm);
 
+/* False: it does not, and nothing it waits for came. True can be late news: the kernel says so, and raises
+ * the event, when who woke a word comes to it, and by then that wake may have been found and the event
+ * cleared. So who wants the descriptor to be readable calls alarm_ring whatever this says. */
 bool alarm_rings(const struct alarm *alarm);
 
-/* Makes it ring now. */
+/* Makes it ring now, if that was not done yet. */
 void alarm_ring(struct alarm *alarm);
 
 /* The same, and an edge for who saw it ring already. */

@@ -7,6 +7,7 @@
  */
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -75,6 +76,22 @@ static void publish_and_take(const struct one *one)
 	read_all(sub);
 	floe_publisher_close(pub);
 	read_all(sub);
+	floe_subscriber_close(sub);
+}
+
+/* What was sent after the descriptor was there makes it readable. */
+static void send_and_poll(const struct one *one)
+{
+	struct floe_subscriber *sub = subscriber(one->topic, NULL);
+	struct floe_publisher *pub = publisher(one->topic,
+					       PUBLISHER(.depth = 4, .payload_max = 200));
+	struct pollfd entry = {.fd = floe_subscriber_fd(sub), .events = POLLIN};
+
+	expect(entry.fd >= 0);
+	send(pub, one, 40);
+	expect_equal(poll(&entry, 1, 60000), 1);
+	read_all(sub);
+	floe_publisher_close(pub);
 	floe_subscriber_close(sub);
 }
 
@@ -278,8 +295,8 @@ static void clean(const struct one *one)
  */
 
 static void (*const lives[])(const struct one *one) = {
-	publish_and_take, raise_limits, relay,   call,  write_and_read,
-	notify,           look,         observe, watch, clean,
+	publish_and_take, send_and_poll, raise_limits, relay, call,  write_and_read,
+	notify,           look,          observe,      watch, clean,
 };
 
 static void *live(void *argument)
@@ -318,6 +335,11 @@ static void run_same(void (*same)(const struct one *one))
 static void threads_that_publish_and_take_disturb_nobody(void)
 {
 	run_same(publish_and_take);
+}
+
+static void threads_that_poll_are_told(void)
+{
+	run_same(send_and_poll);
 }
 
 static void threads_that_raise_limits_disturb_nobody(void)
@@ -364,6 +386,7 @@ int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(threads_that_publish_and_take_disturb_nobody),
+		TEST(threads_that_poll_are_told),
 		TEST(threads_that_raise_limits_disturb_nobody),
 		TEST(what_threads_relay_comes_whoever_closes),
 		TEST(threads_that_call_each_other_disturb_nobody),

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/io_uring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/epoll.h>
@@ -181,6 +182,20 @@ static void a_wake_while_it_is_being_set_is_not_swallowed(void)
 	finish();
 }
 
+/* As of a waker whose wake was found before it says so: the flag stays. */
+static void late_news_make_nothing_ring(void)
+{
+	setup();
+	expect_equal(set(2, true), 1);
+	*(uint32_t *)(uintptr_t)bell.queue.flags |= IORING_SQ_TASKRUN;
+	expect(alarm_rings(&bell) && !is_readable());
+	expect_equal(set(2, false), 1);
+	expect(!is_readable());
+	alarm_ring(&bell);
+	expect(is_readable());
+	finish();
+}
+
 static void *set_in_a_thread(void *argument)
 {
 	*(int *)argument = set(2, false);
@@ -283,6 +298,7 @@ int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(each_word_makes_it_ring),
+		TEST(late_news_make_nothing_ring),
 		TEST(what_is_not_waited_for_is_silent),
 		TEST(a_word_that_has_changed_is_told_at_once),
 		TEST(a_wake_without_a_change_rings_once),
