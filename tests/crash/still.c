@@ -19,6 +19,12 @@
 #define FILES_MAX 64
 #define NAME_SIZE 320
 #define PAGE 4096
+#define MINUTE_NS (UINT64_C(60) * 1000000000)
+#define DAY_NS (1440 * MINUTE_NS)
+/* Numbers of files as processes see them, moments as they are compared: no other word is like these
+ * but by chance. */
+#define NUMBER (UINT64_C(0x6e75) << 48)
+#define MOMENT (UINT64_C(0x6d6f) << 48)
 
 static void add(struct still *still, const void *bytes, size_t size)
 {
@@ -108,7 +114,8 @@ static struct kept {
 	size_t page_count;
 } kept[FILES_MAX];
 static size_t kept_count;
-static uint64_t sent, all;
+static struct stage told; /* by the victim */
+static uint64_t first_ns; /* moments begin there */
 
 static const struct kept *find_kept_file(ino_t number)
 {
@@ -129,6 +136,36 @@ static void blot_numbers(unsigned char *page)
 	node->omen &= FUTEX_OWNER_DIED;
 }
 
+/* The first file with this number; FILES_MAX: it has gone. */
+static uint64_t find_number(ino_t number)
+{
+	for (size_t i = 0; i < entry_count; i++)
+		if (entries[i].st.st_ino == number)
+			return i;
+	return FILES_MAX;
+}
+
+/* Which file it is, or that it is a moment: numbers and clock go on from run to run. */
+static uint64_t blot_word(uint64_t word)
+{
+	if (word >= first_ns && word < first_ns + DAY_NS)
+		return MOMENT;
+	return word >> 48 == NUMBER >> 48 ? NUMBER + find_number(word - NUMBER) : word;
+}
+
+static void blot_words(unsigned char *page)
+{
+	uint64_t word;
+
+	for (size_t i = 0; i < PAGE; i += sizeof(word)) {
+		memcpy(&word, page + i, sizeof(word));
+		if (word < first_ns)
+			continue;
+		word = blot_word(word);
+		memcpy(page + i, &word, sizeof(word));
+	}
+}
+
 /* A page of zeros is as good as none. */
 static bool is_empty(const unsigned char *page)
 {
@@ -146,6 +183,7 @@ static void add_page(struct still *still, const unsigned char *bytes, off_t at)
 	memcpy(page, bytes, PAGE);
 	if (at == 0)
 		blot_numbers(page);
+	blot_words(page);
 	add_number(still, (uint64_t)at);
 	add(still, page, PAGE);
 }
@@ -200,6 +238,18 @@ static size_t find_same(size_t i)
 	return same;
 }
 
+static void add_stage(struct still *still)
+{
+	add_number(still, atomic_load(&stage->sent));
+	add_number(still, atomic_load(&stage->all));
+	for (size_t i = 0; i < STAGE_THINGS; i++) {
+		add_number(still, atomic_load(&stage->begun[i]));
+		add_number(still, atomic_load(&stage->made[i]));
+	}
+	add_number(still, atomic_load(&stage->loans_least));
+	add_number(still, atomic_load(&stage->loans_most));
+}
+
 static void add_entry(struct still *still, size_t i)
 {
 	const struct entry *entry = &entries[i];
@@ -218,11 +268,20 @@ static void add_entry(struct still *still, size_t i)
 		add_content(still, entry);
 }
 
+/* A minute ago: a victim's clock may have begun before. */
+static void begin_moments(void)
+{
+	uint64_t now_ns = (uint64_t)os_real.now_ns();
+
+	first_ns = now_ns > MINUTE_NS ? now_ns - MINUTE_NS : 1;
+}
+
 void still_take(struct still *ret)
 {
+	if (first_ns == 0)
+		begin_moments();
 	ret->size = 0;
-	add_number(ret, atomic_load(&stage->sent));
-	add_number(ret, atomic_load(&stage->all));
+	add_stage(ret);
 	walk();
 	for (size_t i = 0; i < entry_count; i++)
 		add_entry(ret, i);
@@ -275,8 +334,7 @@ static void keep_file(struct kept *k, size_t number)
 
 void still_keep(void)
 {
-	sent = atomic_load(&stage->sent);
-	all = atomic_load(&stage->all);
+	told = *stage;
 	walk();
 	kept_count = entry_count;
 	for (size_t i = 0; i < entry_count; i++) {
@@ -286,16 +344,32 @@ void still_keep(void)
 	}
 }
 
-/* The victim calls it, and has as many instructions in each world, whatever is kept there. */
+/* The victim calls them, and has as many instructions in each world, whatever is kept there. */
+TRACE_NOT_OURS static void tell_as_before(struct stat *st)
+{
+	for (size_t i = 0; i < kept_count; i++)
+		if (kept[i].fd >= 0 && kept[i].entry.st.st_ino == st->st_ino) {
+			st->st_nlink--;
+			break;
+		}
+	st->st_ino += NUMBER;
+}
+
 TRACE_NOT_OURS int still_stat(int fd, struct stat *ret)
 {
 	int r = os_real.stat(fd, ret);
 
-	for (size_t i = 0; r == 0 && i < kept_count; i++)
-		if (kept[i].fd >= 0 && kept[i].entry.st.st_ino == ret->st_ino) {
-			ret->st_nlink--;
-			break;
-		}
+	if (r == 0)
+		tell_as_before(ret);
+	return r;
+}
+
+TRACE_NOT_OURS int still_stat_at(int dirfd, const char *path, struct stat *ret)
+{
+	int r = os_real.stat_at(dirfd, path, ret);
+
+	if (r == 0)
+		tell_as_before(ret);
 	return r;
 }
 
@@ -418,8 +492,7 @@ bool still_restore(void)
 {
 	bool restored = true;
 
-	atomic_store(&stage->sent, sent);
-	atomic_store(&stage->all, all);
+	*stage = told;
 	remove_others();
 	for (size_t i = 0; i < kept_count; i++) {
 		name_again(&kept[i]);

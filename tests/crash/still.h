@@ -7,7 +7,8 @@
  * and what the victim has said of itself. Two deaths that leave the same still cannot be told apart
  * by anybody who lives: a lock has ended with its process, and so has everything without a name.
  *
- * Not compared are numbers of processes and threads, which differ from run to run.
+ * Not compared are numbers of processes, threads and files, and moments, which differ from run to
+ * run: of a file it counts which one it is, of a moment that it is one.
  */
 
 #include <stdbool.h>
@@ -32,7 +33,9 @@ void still_keep(void);
 bool still_restore(void);
 void still_let_go(void);
 
-/* For os->stat: a file that is kept has one name more than it should. */
+/* For os->stat and os->stat_at of all who are in the folder: a file that is kept has one name more
+ * than it should, and numbers of files can be told from other words. */
 int still_stat(int fd, struct stat *ret);
+int still_stat_at(int dirfd, const char *path, struct stat *ret);
 
 #endif

@@ -278,6 +278,7 @@ static void serve_pattern(const struct pattern *pattern, enum survivor_command c
 {
 	switch (command) {
 	case SURVIVOR_OPEN:
+		world_seed("survivor");
 		pattern->open();
 		break;
 	case SURVIVOR_ACT:

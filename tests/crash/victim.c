@@ -55,6 +55,7 @@ static void begin_clock(void)
 	table.now_ns = read_steps;
 	table.get_random = world_draw;
 	table.stat = still_stat;
+	table.stat_at = still_stat_at;
 	os = &table;
 }
 
@@ -1003,7 +1004,7 @@ size_t script_find_step(const struct script *wanted, const char *name)
 
 bool script_is_comparable(const struct script *wanted)
 {
-	return wanted->ring != RING_BLOCK && wanted->ring != RING_RELAY && !wanted->pattern;
+	return wanted->ring != RING_BLOCK;
 }
 
 int victim_play(void *user)

@@ -8,6 +8,7 @@
 #include "frame/frame.h"
 #include "message.h"
 #include "os/os.h"
+#include "still.h"
 
 struct stage *stage;
 
@@ -72,6 +73,8 @@ void world_forbid_sleep(void)
 	table.advise = advise;
 	table.get_random = world_draw;
 	table.now_ns = now_with_sleep;
+	table.stat = still_stat;
+	table.stat_at = still_stat_at;
 	os = &table;
 }
 
