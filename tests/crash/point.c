@@ -318,9 +318,16 @@ static bool publish_meanwhile(const struct script *script, int64_t count)
 	       wrong("messages of the survivor", sent, count);
 }
 
-bool meeting_matters(enum meeting meeting, const struct script *script)
+size_t meeting_list(const struct script *script, enum meeting *ret)
 {
-	return !script->alone || meeting == MEETING_LIFE || meeting >= MEETING_VISIT;
+	size_t count = 0;
+
+	for (int i = MEETING_PUBLISH; i < MEETING_COUNT; i++)
+		if ((!script->alone || i >= MEETING_VISIT) &&
+		    (!script->pattern || i == MEETING_PUBLISH || i == MEETING_VISIT ||
+		     i == MEETING_CLEAN))
+			ret[count++] = (enum meeting)i;
+	return count;
 }
 
 /* Others than publishers and subscribers have less to do. */

@@ -92,7 +92,7 @@ void round_close(void);
 
 enum point_result point_run(const struct point *point);
 
-/* Can anything of this meeting touch the step? Others are left out. */
-bool meeting_matters(enum meeting meeting, const struct script *script);
+/* Those in which somebody who is there does something, each another thing. */
+size_t meeting_list(const struct script *script, enum meeting *ret);
 
 #endif

@@ -6,7 +6,9 @@
  *	deaths    it is killed there; all that leave the same are looked at once, kin.h
  *	stops     all others live on while it stands there, then it is killed; once between two
  *		  calls of other libraries, as long as a death there would leave the same
- *	meetings  somebody does one thing while it stands there, then it goes on to its end
+ *	meetings  somebody does one thing while it stands there, then it goes on to its end; each
+ *		  thing once between two of its touches of shared memory, if it has as many
+ *		  instructions there, for nobody can tell before which of them it stands
  *
  * --points chooses how many instructions of a step, evenly spread from an offset that differs from
  * run to run (--seed); without it each one is taken. A step after other deaths is walked for each of
@@ -149,14 +151,37 @@ static void report(const char *name, const struct tally *tally, bool passed)
  * Points
  */
 
+static unsigned count_meetings(const struct script *script)
+{
+	enum meeting list[MEETING_COUNT];
+
+	return option.meeting ? 1 : (unsigned)meeting_list(script, list);
+}
+
 /* Each way, or each meeting, in turn; with --everything all of them at each instruction. */
 static unsigned count_variants(enum kind kind, const struct script *script)
 {
-	if (!option.everything || (kind == KIND_MEETINGS && option.meeting))
+	if (!option.everything)
 		return 1;
 	if (kind == KIND_MEETINGS)
-		return MEETING_COUNT - MEETING_PUBLISH;
+		return count_meetings(script);
 	return script->alone ? WAY_ALL_DEAD : WAY_COUNT;
+}
+
+/* They take turns at the instructions of one place, also where only each eighth of them counts. */
+static enum meeting choose_meeting(const struct round *round, size_t k, unsigned variant)
+{
+	enum meeting list[MEETING_COUNT];
+	size_t count = meeting_list(round->script, list), first = k, nth;
+
+	if (option.meeting)
+		return (enum meeting)option.meeting;
+	if (option.everything)
+		return list[variant % count];
+	while (first && trace_is_same_place(&round->trace, first - 1, k))
+		first--;
+	nth = k - first + 3 * ((k - first) / 8);
+	return list[(nth + choose(first, count)) % count];
 }
 
 static struct point make_point(const struct round *round, enum kind kind, size_t k,
@@ -173,12 +198,7 @@ static struct point make_point(const struct round *round, enum kind kind, size_t
 		return point;
 	point.goes_on = true;
 	point.way = WAY_VISIT;
-	point.meeting = (enum meeting)(MEETING_PUBLISH + turn % (MEETING_COUNT - MEETING_PUBLISH));
-	if (option.meeting)
-		point.meeting = (enum meeting)option.meeting;
-	/* Where there is no survivor the visitor is the only one to meet. */
-	if (!meeting_matters(point.meeting, script))
-		point.meeting = (enum meeting)(MEETING_VISIT + turn % 3);
+	point.meeting = choose_meeting(round, k, variant);
 	return point;
 }
 
@@ -245,6 +265,18 @@ static bool sweep_instruction(const struct round *round, enum kind kind, size_t 
 	return true;
 }
 
+/* As many of each place as there are meetings. */
+static size_t keep_places(const struct round *round, size_t *list, size_t count)
+{
+	unsigned most = count_meetings(round->script);
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (kept < most || !trace_is_same_place(&round->trace, list[i], list[kept - most]))
+			list[kept++] = list[i];
+	return kept;
+}
+
 /* This job's part of `count`; neighbours stay together. */
 static size_t begin_part(size_t count, unsigned of)
 {
@@ -267,6 +299,8 @@ static size_t choose_instructions(const struct round *round, enum kind kind,
 {
 	size_t count = list_instructions(&round->trace, turn, ret_list), stride = 1, n = 0;
 
+	if (kind == KIND_MEETINGS && !option.everything && option.at == SIZE_MAX)
+		count = keep_places(round, *ret_list, count);
 	if (points && count > points)
 		stride = count / points;
 	for (size_t i = choose(kind, stride); i < count; i += stride)

@@ -24,7 +24,8 @@ __asm__(".text\n"
 	"	ret\n");
 
 extern const char __executable_start[], etext[];
-extern const char __start_not_ours[], __stop_not_ours[]; /* the linker's names for the section */
+/* The linker's names for the section, where there is one. */
+extern const char __start_not_ours[] __attribute__((weak)), __stop_not_ours[] __attribute__((weak));
 
 bool trace_is_ours(uintptr_t address)
 {
@@ -157,16 +158,19 @@ static enum trace_place step(struct traced *process, bool deep)
  * Walking
  */
 
-void trace_add(struct trace *trace, uintptr_t at, uint32_t calls)
+void trace_add(struct trace *trace, uintptr_t at, uint32_t calls, uint32_t touches)
 {
 	if (trace->count == trace->room) {
 		trace->room = trace->room ? 2 * trace->room : 1024;
 		trace->address = realloc(trace->address, trace->room * sizeof(uintptr_t));
 		trace->calls = realloc(trace->calls, trace->room * sizeof(uint32_t));
+		trace->touches = realloc(trace->touches, trace->room * sizeof(uint32_t));
 		expect(trace->address);
 		expect(trace->calls);
+		expect(trace->touches);
 	}
 	trace->address[trace->count] = at;
+	trace->touches[trace->count] = touches;
 	trace->calls[trace->count++] = calls;
 }
 
@@ -218,12 +222,18 @@ static void count_occurrences(struct trace *trace)
 	free(table);
 }
 
+bool trace_is_same_place(const struct trace *trace, size_t a, size_t b)
+{
+	return trace->calls[a] == trace->calls[b] && trace->touches[a] == trace->touches[b];
+}
+
+/* Each instruction may touch something: nobody looks. */
 static enum trace_place walk_by_ptrace(struct traced *process, struct trace *ret, bool deep)
 {
 	enum trace_place place = TRACE_STEP;
 
 	while (place == TRACE_STEP) {
-		trace_add(ret, process->at, process->calls);
+		trace_add(ret, process->at, process->calls, (uint32_t)ret->count);
 		place = step(process, deep);
 	}
 	return place;
@@ -231,7 +241,7 @@ static enum trace_place walk_by_ptrace(struct traced *process, struct trace *ret
 
 static enum trace_place walk_alone(struct traced *process, struct trace *ret)
 {
-	trace_add(ret, process->at, process->calls);
+	trace_add(ret, process->at, process->calls, 0);
 	return walk_run(process, ret) ? TRACE_MARK : TRACE_ENDED;
 }
 
@@ -317,6 +327,7 @@ void trace_free(struct trace *trace)
 	free(trace->remaining);
 	free(trace->before);
 	free(trace->calls);
+	free(trace->touches);
 	free(trace->via);
 	*trace = (struct trace){0};
 }

@@ -49,6 +49,7 @@ struct trace {
 	uint32_t *remaining;  /* how often it will be there again */
 	uint32_t *before;     /* where it was there last, + 1; 0: never */
 	uint32_t *calls;      /* into other libraries, before it */
+	uint32_t *touches;    /* of memory that others share, before it */
 	uint32_t *via;        /* where to stop on the way there, once that is known */
 	size_t count;
 	size_t room;
@@ -64,8 +65,11 @@ enum trace_place trace_next_mark(struct traced *process);
 /* An instruction of this program, that counts. */
 bool trace_is_ours(uintptr_t address);
 
-/* Writes the next instruction down, and how many calls of other libraries were before it. */
-void trace_add(struct trace *trace, uintptr_t at, uint32_t calls);
+/* Writes the next instruction down, and how many calls and touches were before it. */
+void trace_add(struct trace *trace, uintptr_t at, uint32_t calls, uint32_t touches);
+
+/* Nobody can tell whether it stands before the one or the other. */
+bool trace_is_same_place(const struct trace *trace, size_t a, size_t b);
 
 /* Walks from a mark to the next one and writes the step down; unless `deep` it may have ended there. */
 enum trace_place trace_walk(struct traced *process, struct trace *ret, bool deep);

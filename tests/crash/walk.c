@@ -13,6 +13,7 @@
 
 #include "frame/frame.h"
 #include "frame/sanitized.h"
+#include "gate.h"
 #include "snare.h"
 
 #define TRAP_FLAG 0x100
@@ -28,11 +29,11 @@
 
 /* Written by the process, read by who started it; memory comes with the steps. */
 struct log {
-	uint32_t calls;
+	uint32_t calls, touches;
 	size_t count;
 	struct step_taken {
 		uintptr_t at;
-		uint32_t calls;
+		uint32_t calls, touches;
 	} step[STEPS_MAX];
 };
 
@@ -66,7 +67,28 @@ static void write_down(uintptr_t at)
 {
 	if (log_book->count == STEPS_MAX)
 		_exit(TOO_LONG);
-	log_book->step[log_book->count++] = (struct step_taken){.at = at, .calls = log_book->calls};
+	log_book->step[log_book->count++] = (struct step_taken){at, log_book->calls,
+								log_book->touches};
+}
+
+static void write_touch(void)
+{
+	log_book->touches++;
+}
+
+/* The kernel finds all memory open; what is mapped may be different when it returns. */
+static void keep_gate(bool is_ours, bool was_ours)
+{
+	static bool surveyed;
+
+	if (!is_ours) {
+		gate_open();
+		return;
+	}
+	if (!was_ours || !surveyed)
+		gate_survey();
+	surveyed = true;
+	gate_close();
 }
 
 /* In another library: on to where it returns, or to its next instruction if nobody knows where that
@@ -112,6 +134,7 @@ static void trap(int number, siginfo_t *info, void *user)
 	}
 	step(registers, was_ours);
 	ours = trace_is_ours((uintptr_t)registers[REG_RIP]);
+	keep_gate(ours, was_ours);
 }
 
 void walk_prepare(void)
@@ -119,6 +142,7 @@ void walk_prepare(void)
 	struct sigaction action = {.sa_sigaction = trap, .sa_flags = SA_SIGINFO};
 
 	(void)sigaction(SIGTRAP, &action, NULL);
+	gate_make(write_touch, log_book);
 }
 
 /*
@@ -138,13 +162,15 @@ bool walk_run(struct traced *process, struct trace *ret)
 {
 	log_book->count = 0;
 	log_book->calls = process->calls;
+	log_book->touches = 0;
 	if (!let_go(process))
 		return false;
 	while (waitpid(process->pid, &process->status, 0) < 0)
 		expect_equal(errno, EINTR);
 	process->pid = 0;
 	for (size_t i = 0; i < log_book->count; i++)
-		trace_add(ret, log_book->step[i].at, log_book->step[i].calls);
+		trace_add(ret, log_book->step[i].at, log_book->step[i].calls,
+			  log_book->step[i].touches);
 	(void)madvise(log_book, sizeof(*log_book), MADV_REMOVE);
 	return WIFEXITED(process->status) && WEXITSTATUS(process->status) == 0;
 }
