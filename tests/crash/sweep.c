@@ -265,10 +265,11 @@ static bool sweep_instruction(const struct round *round, enum kind kind, size_t 
 	return true;
 }
 
-/* As many of each place as there are meetings. */
-static size_t keep_places(const struct round *round, size_t *list, size_t count)
+/* As many of each place as there are meetings; of walks that take turns, their part of them. */
+static size_t keep_places(const struct round *round, const struct turn *turn, size_t *list,
+			  size_t count)
 {
-	unsigned most = count_meetings(round->script);
+	unsigned most = (count_meetings(round->script) + turn->count - 1) / turn->count;
 	size_t kept = 0;
 
 	for (size_t i = 0; i < count; i++)
@@ -300,7 +301,7 @@ static size_t choose_instructions(const struct round *round, enum kind kind,
 	size_t count = list_instructions(&round->trace, turn, ret_list), stride = 1, n = 0;
 
 	if (kind == KIND_MEETINGS && !option.everything && option.at == SIZE_MAX)
-		count = keep_places(round, *ret_list, count);
+		count = keep_places(round, turn, *ret_list, count);
 	if (points && count > points)
 		stride = count / points;
 	for (size_t i = choose(kind, stride); i < count; i += stride)
