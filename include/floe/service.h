@@ -153,7 +153,7 @@ FLOE_PUBLIC void *floe_client_loan_header(struct floe_client *client, const stru
  * deadline_ns: CLOCK_MONOTONIC; -1: none. ret_request, which may be NULL: the request's number,
  * never 0, not used again while this client lives.
  *   1 sent; 0 active_max requests are out; -EPIPE its server is gone: discard it and lend again;
- *   -EINVAL not a loan of this client
+ *   -EINVAL not a loan of this client; -EMFILE and the like: who listens could not be looked up for now
  */
 FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *loan,
 				 int64_t deadline_ns, uint64_t *ret_request);
@@ -225,7 +225,7 @@ FLOE_PUBLIC const void *floe_server_request_header(struct floe_server *server,
 /*
  * Lends memory for a response of `size` bytes, 1 to payload_max; one at a time for each request.
  *   1; 0: no chunk is free now; -EPIPE the client is gone: end the request; -ENOBUFS a response to
- *   it is on loan; -EINVAL
+ *   it is on loan; -EINVAL; -ENOSPC and the like: there is no memory for what its readers hold
  */
 FLOE_PUBLIC int floe_server_loan(struct floe_server *server, const struct floe_request *request,
 				 size_t size, struct floe_loan *ret);
@@ -240,8 +240,8 @@ FLOE_PUBLIC void *floe_server_loan_header(struct floe_server *server,
  *   1 sent, the loan is empty, and without `more` the request too; 0 would block, which only
  *   happens with `more`: the client has responses_max responses to read; -ECANCELED only with
  *   `more`: it does not want them any more; -EPIPE the client is gone: without `more` loan and
- *   request are emptied; -EINVAL. Else loan and request stay as they are, and the request must be
- *   ended.
+ *   request are emptied; -EINVAL; -EMFILE and the like: who reads could not be looked up for now.
+ *   Else loan and request stay as they are, and the request must be ended.
  */
 FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request *request,
 				 struct floe_loan *loan, int more);
@@ -251,7 +251,8 @@ FLOE_PUBLIC void floe_server_discard(struct floe_server *server, const struct fl
 				     struct floe_loan *loan);
 
 /* Ends a request without a further response: the client reads `status`, 0 that was all, or a -errno.
- * The request is emptied, a loan for it discarded. 0; -EINVAL, also for a status above 0 */
+ * The request is emptied, a loan for it discarded. It needs no chunk and no memory, whatever payload_max and
+ * headers are, so the client is told at once. 0; -EINVAL, also for a status above 0 */
 FLOE_PUBLIC int floe_server_end(struct floe_server *server, struct floe_request *request,
 				int status);
 

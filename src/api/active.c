@@ -2,7 +2,6 @@
 #include "api/active.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "api/caller.h"
 
@@ -53,19 +52,12 @@ bool active_is_unwanted(struct server *s, const struct active *a)
 	return load_relaxed(&segment->unwanted[place / 64]) >> place % 64 & 1;
 }
 
-int active_end_with(struct active *a, int32_t status)
-{
-	struct publisher *pub = &a->caller->responses->publisher;
-	struct floe_loan loan;
-	int r = publisher_loan(pub, sizeof(status), &loan);
+static_assert(sizeof(int32_t) <= FLOE_INLINE_MAX, "a status needs no chunk");
 
-	if (r != 1)
-		return r;
-	memcpy(loan.data, &status, sizeof(status));
-	r = publisher_publish_marked(pub, &loan, a->mark | MARK_END);
-	if (r != 1)
-		publisher_discard(pub, &loan);
-	return r;
+void active_end_with(struct active *a, int32_t status)
+{
+	(void)publisher_publish_words(&a->caller->responses->publisher, &status, sizeof(status),
+				      a->mark | MARK_END);
 }
 
 int active_send_more(struct server *s, struct active *a, struct floe_loan *loan)

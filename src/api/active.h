@@ -66,8 +66,8 @@ void active_finish(struct server *s, struct active *a, struct floe_request *requ
 /* Did its client say that it does not want it any more? No system call. */
 bool active_is_unwanted(struct server *s, const struct active *a);
 
-/* Sends the end without a response. 1; 0 no chunk is free; -errno */
-int active_end_with(struct active *a, int32_t status);
+/* Sends the end without a response: there is always room for it. */
+void active_end_with(struct active *a, int32_t status);
 
 /* Sends a response that is not the last, which leaves room for the last ones of all requests that the
  * client may have. As floe_server_send. */

@@ -563,10 +563,8 @@ FLOE_PUBLIC int floe_server_end(struct floe_server *server, struct floe_request 
 	a = active_find(s, request);
 	if (!a)
 		return -EINVAL;
-	active_discard(a);
-	r = a->caller->gone ? 1 : active_end_with(a, status);
-	if (r < 0)
-		return r;
+	if (!a->caller->gone)
+		active_end_with(a, status);
 	active_finish(s, a, request);
 	return 0;
 }

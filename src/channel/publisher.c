@@ -1087,6 +1087,24 @@ int publisher_publish_marked_slow(struct publisher *pub, struct floe_loan *loan,
 	return r;
 }
 
+/* Whoever has come meanwhile is woken without being known. What the slot named before is freed after a look
+ * at all holds, as ever. Dying before the slot is committed: the oldest message is lost. After it: it is
+ * sent. */
+int publisher_publish_words(struct publisher *pub, const void *data, size_t size, uint64_t mark)
+{
+	struct lent words = {.chunk = CHUNK_NONE};
+	uint64_t next = pub->ring.next;
+	struct slot_shared *slot = ring_begin(&pub->ring, next);
+
+	memcpy(words.words, data, size);
+	publisher_fill_marked(pub, slot, &words, size, mark & SLOT_MARK_MASK);
+	publisher_rename(pub, ring_commit(&pub->ring, slot, next), CHUNK_NONE);
+	bump(&pub->ring.segment->lent, 1);
+	if (pub->fenced)
+		fence_seq_cst();
+	return publisher_wake_sleepers(pub);
+}
+
 /* Dying before the slot is committed: a relay that no slot names, and the oldest message is lost. After
  * it: it is sent, and its hold counts as long as somebody alive can read it here. */
 static int send_relay(struct publisher *pub, uint32_t n, size_t size)

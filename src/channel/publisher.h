@@ -484,6 +484,10 @@ floe_inline int publisher_publish_marked(struct publisher *pub, struct floe_loan
 	return publisher_send_marked(pub, lent, loan, mark);
 }
 
+/* The same of up to FLOE_INLINE_MAX bytes that were not lent. They travel inside the slot, without a header,
+ * however the ring was made, so neither a chunk nor a loan is needed, and nobody is looked for. 1 */
+int publisher_publish_words(struct publisher *pub, const void *data, size_t size, uint64_t mark);
+
 /*
  * Sends `size` bytes of a chunk that a subscriber of another topic holds; plan->ticket is what that
  * hold is known by from now on. 1: the hold is the relay's, until it is idle; 0 would block, or no relay

@@ -13,10 +13,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "asleep.h"
 #include "folder.h"
+#include "forbidden.h"
 #include "peer.h"
 #include "steps.h"
 
@@ -224,6 +226,75 @@ static void a_stream_ends_with_its_last_response(void)
 	expect_equal(floe_server_end(s, &taken, -ENOENT), 0);
 	expect_end(c, number, -ENOENT);
 
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
+/* No payload is as large as a status, no header fits into a slot beside one, and each response is on loan. */
+static void an_end_needs_no_payload_and_no_chunk(void)
+{
+	static const struct floe_type header = {.size = 64};
+
+	for (size_t size = 1; size <= 4; size++) {
+		struct floe_server *s = server(
+			SERVER(.payload_max = size, .response_header = &header));
+		struct floe_client *c = client(CLIENT(.active_max = 2));
+		uint64_t first = request(c, 8, 1), second = request(c, 8, 2);
+		struct floe_request a = accept_request(s, 8, 1), b = accept_request(s, 8, 2);
+		struct floe_loan loan[2];
+
+		expect_equal(floe_server_loan(s, &a, size, &loan[0]), 1);
+		expect_equal(floe_server_loan(s, &b, size, &loan[1]), 1);
+		expect_equal(floe_server_end(s, &a, -ENOENT), 0);
+		expect_end(c, first, -ENOENT);
+		expect_equal(floe_server_end(s, &b, 0), 0);
+		expect_end(c, second, 0);
+		floe_client_close(c);
+		floe_server_close(s);
+	}
+}
+
+/* The name of the only topic of the service that begins so. */
+static void find_topic(const char *part, char *ret_name)
+{
+	static struct floe_topic_info info[8];
+	struct floe_view *view;
+	int count;
+
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	count = floe_view_topics(view, info, sizeof(info[0]), COUNT(info));
+	floe_view_close(view);
+	for (int i = 0; i < count; i++)
+		if (!strncmp(info[i].name, part, strlen(part)))
+			strcpy(ret_name, info[i].name);
+}
+
+/* Somebody reads along and holds all that the server can lend, and no more memory is to be had. */
+static void an_end_comes_where_no_chunk_is_left(void)
+{
+	static const struct floe_type header = {.size = 64};
+	struct floe_server *s = server(SERVER(.response_header = &header));
+	struct floe_client *c = client(NULL);
+	uint64_t number = request(c, 8, 1);
+	struct floe_request taken = accept_request(s, 8, 1);
+	char topic[FLOE_TOPIC_NAME_MAX + 1] = "";
+	struct floe_subscriber *sub;
+	struct floe_sample sample;
+	int r;
+
+	find_topic("sum@client.", topic);
+	expect_equal(respond(s, &taken, 8, 0, 1), 1);
+	expect_response(c, number, 8, 0, 1);
+	sub = subscriber(topic, SUBSCRIBER(.holds_max = 255));
+	forbid(SYS_fallocate, ENOSPC);
+	while ((r = respond(s, &taken, 8, 1, 1)) == 1) {
+		expect_response(c, number, 8, 1, 1);
+		expect_equal(floe_take(sub, &sample), 1);
+	}
+	expect_equal(r, -ENOSPC);
+	expect_equal(floe_server_end(s, &taken, 0), 0);
+	expect_end(c, number, 0);
+	floe_subscriber_close(sub);
 	floe_client_close(c);
 	floe_server_close(s);
 }
@@ -982,6 +1053,8 @@ int main(int argc, char **argv)
 		TEST(a_response_comes_back_to_who_asked),
 		TEST(responses_come_in_any_order_and_each_finds_its_request),
 		TEST(a_stream_ends_with_its_last_response),
+		TEST(an_end_needs_no_payload_and_no_chunk),
+		TEST(an_end_comes_where_no_chunk_is_left),
 		TEST(a_client_that_does_not_read_costs_a_bounded_ring),
 		TEST(a_server_that_never_answers_costs_a_deadline),
 		TEST(cancel_ends_a_request_at_once_and_tells_its_server),
