@@ -212,8 +212,8 @@ FLOE_PUBLIC ssize_t floe_server_memory_size(const struct floe_server_options *op
  * Takes the next request; clients are served in turn. It must be ended: by its last response, or by
  * floe_server_end.
  *   1; 0 nothing there, or more of what nobody waits for than one call throws away, and the rest is left
- *   to the next; -EINVAL; -ENOBUFS active_max requests are not ended; -ENOSPC, -EMFILE and the like: there
- *   is one whose client cannot be answered for now.
+ *   to the next; -EINVAL; -ENOBUFS active_max requests are not ended; -ENOSPC, -ENOMEM, -EMFILE and the
+ *   like: there is one whose client cannot be answered for now. It is kept for the next take.
  */
 FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret);
 

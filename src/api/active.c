@@ -11,6 +11,8 @@ static_assert(PLACE_INDEX < REQUESTS_MAX, "any ticket leads into the table");
 void active_release(struct server *s, uint64_t ticket)
 {
 	subscriber_release(&s->requests->subscriber, &(struct floe_sample){.ticket = ticket});
+	if (s->waits)
+		subscription_ring(s->requests);
 }
 
 void active_discard(struct active *a)

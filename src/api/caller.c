@@ -2,10 +2,13 @@
 #include "api/caller.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "api/active.h"
 #include "os/os.h"
+#include "registry/file.h"
 #include "registry/peer.h"
 
 #define CALLER_LOOK_NS 1000000
@@ -187,25 +190,52 @@ static void close_straight(struct server *s)
 		k->answers = NULL;
 }
 
-/* It may pass: the request stays for the next take. */
-static bool may_pass(int r)
+/* As many rings as there can be are on the client's topic: that is not for us to wait for, nor for those who
+ * come after it. Who has no descriptor to look does not know it. */
+static bool is_full(const struct server *s, const struct caller *k)
 {
-	return r == -EMFILE || r == -ENFILE || r == -ENOMEM || r == -ENOSPC || r == -EDQUOT ||
-	       r == -EBUSY || r == -EINTR;
+	char topic[SERVICE_NAME_MAX], path[DOMAIN_NAME_MAX];
+	floe_cleanup(os_close_fdp) int dir = -1;
+	uint8_t taken[FLOE_PUBLISHERS_MAX];
+
+	service_client_topic(topic, s->service, k->sender);
+	domain_path(&s->requests->node->domain, "topics", topic, path);
+	dir = file_open_dir(AT_FDCWD, path, NULL);
+	if (dir < 0 || file_list_indexes(dir, "pub.", FLOE_PUBLISHERS_MAX, taken) < 0)
+		return false;
+	return !memchr(taken, 0, sizeof(taken));
+}
+
+/* It may pass: the request stays for the next take. -EBUSY is no such case: nobody removes the topic of a
+ * client that is there. */
+static bool may_pass(const struct server *s, const struct caller *k, int r)
+{
+	if (r == -EMFILE)
+		return !k || !is_full(s, k);
+	return r == -ENFILE || r == -ENOMEM || r == -ENOSPC || r == -EDQUOT || r == -EINTR;
+}
+
+/* Whose request this is: 0; -EPIPE nobody's, or of somebody who is gone; -ENOMEM he cannot be noted yet. */
+static int find_caller(struct server *s, struct feed *feed, struct caller **ret)
+{
+	*ret = feed->user;
+	if (!*ret && feed->sender && !feed->leaving) {
+		*ret = add_caller(s, feed);
+		if (!*ret)
+			return -ENOMEM;
+	}
+	return !*ret || (*ret)->gone ? -EPIPE : 0;
 }
 
 int caller_meet(struct server *s, struct floe_sample *sample)
 {
 	struct feed *feed = subscriber_feed_of(&s->requests->subscriber, sample);
-	struct caller *caller = feed->user;
-	int r;
+	struct caller *caller;
+	int r = find_caller(s, feed, &caller);
 
-	if (!caller && feed->sender && !feed->leaving)
-		caller = add_caller(s, feed);
-	r = !caller || caller->gone ? -EPIPE : 0;
 	if (r == 0 && !caller->responses)
 		r = connect_to(s, caller);
-	s->waits = may_pass(r);
+	s->waits = may_pass(s, caller, r);
 	if (s->waits) {
 		close_straight(s);
 		return r;

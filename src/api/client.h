@@ -81,6 +81,7 @@ struct client {
 	char *domain;
 	char service[FLOE_SERVICE_NAME_MAX + 1];
 	struct floe_client_counts counts;
+	struct connection *spare; /* for the next one, or NULL */
 	struct alarm alarm;
 	bool polled;
 	bool told; /* the alarm has been set once */

@@ -68,10 +68,9 @@ static struct connection *find_unused(struct client *c, uint32_t index)
 
 static struct connection *make_connection(struct client *c)
 {
-	struct connection *made = calloc(1, sizeof(*made));
+	struct connection *made = c->spare;
 
-	if (!made)
-		return NULL;
+	c->spare = NULL;
 	made->next = c->connections;
 	c->connections = made;
 	return made;
@@ -114,13 +113,22 @@ static void note_announcement(struct client *c, const struct floe_sample *sample
 		add_connection(c, &a, index);
 }
 
-/* What is left is read at the next look, for until then the client is not quiet. */
+/* Memory for the next server that announces itself. */
+static bool has_spare(struct client *c)
+{
+	if (!c->spare)
+		c->spare = calloc(1, sizeof(*c->spare));
+	return c->spare;
+}
+
+/* What is left is read at the next look, for until then the client is not quiet. So is, without memory, all of
+ * it: what was read would be forgotten, and a server says but once that it is there. */
 static void read_announcements(struct client *c)
 {
 	struct subscriber *sub = &c->announcements->subscriber;
 	struct floe_sample sample;
 
-	for (unsigned i = 0; i < ANNOUNCEMENTS; i++) {
+	for (unsigned i = 0; i < ANNOUNCEMENTS && has_spare(c); i++) {
 		int r = subscriber_take(sub, &sample);
 
 		if (r == -EPROTO || r == -EACCES)
@@ -391,3 +399,4 @@ void connection_close_all(struct client *c)
 		free(k);
 	}
 }
+	free(c->spare);

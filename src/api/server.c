@@ -18,7 +18,8 @@
 #include "base/error.h"
 #include "os/os.h"
 
-#define TAKES 64   /* that find something, for one look around */
+#define TAKES 64 /* that find something, for one look around */
+#define REST_NS 1000000
 #define DROPS 1024 /* of what nobody waits for, in one call: who floods us keeps nobody in it */
 
 /*
@@ -328,7 +329,9 @@ static floe_noinline int take(struct server *s, struct floe_request *ret)
 	ask = asking_is_due(&s->asking);
 	if (ask || !caller_is_quiet(s))
 		caller_look(s, ask);
-	if (r == 0)
+	if (s->waits)
+		subscription_ring(s->requests);
+	else if (r == 0)
 		subscription_go_on(s->requests);
 	return r;
 }
@@ -584,6 +587,16 @@ FLOE_PUBLIC int floe_server_is_wanted(struct floe_server *server,
 	return a->caller->gone ? -EPIPE : !active_is_unwanted(s, a);
 }
 
+/* What a request waits for tells nobody when it is there: it is tried again after a moment. */
+static int rest(int64_t deadline_ns)
+{
+	int64_t left = deadline_ns < 0 ? REST_NS : deadline_ns - os->now_ns();
+
+	if (left > 0)
+		os->sleep_ns(left < REST_NS ? left : REST_NS);
+	return 1;
+}
+
 FLOE_PUBLIC int floe_server_wait(struct floe_server *server, int64_t deadline_ns)
 {
 	int r = -EINVAL;
@@ -592,7 +605,7 @@ FLOE_PUBLIC int floe_server_wait(struct floe_server *server, int64_t deadline_ns
 	if (!s)
 		return r;
 	if (s->waits)
-		return 1;
+		return rest(deadline_ns);
 	return subscriber_wait(&s->requests->subscriber, deadline_ns);
 }
 

@@ -494,6 +494,12 @@ void subscription_go_on(struct subscription *s)
 		ring_anew(s);
 }
 
+void subscription_ring(struct subscription *s)
+{
+	if (s->subscriber.polled)
+		ring_anew(s);
+}
+
 FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
 {
 	struct subscription *s = handle_find(sub, HANDLE_SUBSCRIBER);

@@ -54,4 +54,7 @@ int subscription_get_fd(struct subscription *s);
 /* A call above it said that there is nothing, and perhaps there is: then its descriptor has an edge. */
 void subscription_go_on(struct subscription *s);
 
+/* A call above it left something that no word tells of: its descriptor is readable, with an edge. */
+void subscription_ring(struct subscription *s);
+
 #endif
