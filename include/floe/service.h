@@ -141,15 +141,21 @@ FLOE_PUBLIC ssize_t floe_client_memory_size(const struct floe_client_options *op
  *   1; 0: active_max requests are out; -ENOTCONN no server is there; -EINVAL; -ENOBUFS loans_max
  *   loans are out; -EPROTOTYPE all servers want another header, which this client, who names nothing, was
  *   not told when it was opened; -EMFILE, -ENOSPC and the like: a server could not be reached for now.
+ *   floe_client_explain has a sentence.
  */
 FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct floe_loan *ret);
+
+/* Why no server could be sent anything by the last floe_client_loan that said so, in one sentence: which header
+ * one wants and this client does not send, what ran out, or that nobody listens where one said. 1; 0 all could
+ * so far; -EINVAL. No system call. */
+FLOE_PUBLIC int floe_client_explain(struct floe_client *client, struct floe_error *ret);
 
 /* The header of a request that is on loan, to be written before it is sent; it holds what was there before.
  * NULL: not a loan of this client, or there is no request_header. No system call. */
 FLOE_PUBLIC void *floe_client_loan_header(struct floe_client *client, const struct floe_loan *loan);
 
 /*
- * Sends what was lent and empties the loan. On a result below 1 the loan stays as it is.
+ * Sends what was lent and empties the loan. On a result below 1 the loan stays as it is, and can be sent again.
  * deadline_ns: CLOCK_MONOTONIC; -1: none. ret_request, which may be NULL: the request's number,
  * never 0, not used again while this client lives.
  *   1 sent; 0 active_max requests are out; -EPIPE its server is gone: discard it and lend again;
@@ -275,7 +281,7 @@ FLOE_PUBLIC int floe_server_fd(struct floe_server *server);
 struct floe_client_counts {
 	uint64_t sent;
 	uint64_t ended;  /* of these: take has said how */
-	uint64_t failed; /* of these: because the server was gone */
+	uint64_t failed; /* of these: because the server was gone, or broke the rules */
 	uint64_t timed_out;
 	uint64_t cancelled;
 	uint64_t responses; /* taken, with data */

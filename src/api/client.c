@@ -412,6 +412,17 @@ FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct
 	return 1;
 }
 
+FLOE_PUBLIC int floe_client_explain(struct floe_client *client, struct floe_error *ret)
+{
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
+
+	if (!c || !ret)
+		return r;
+	*ret = c->why;
+	return c->why.text[0] != 0;
+}
+
 FLOE_PUBLIC void *floe_client_loan_header(struct floe_client *client, const struct floe_loan *loan)
 {
 	struct connection *k;
@@ -687,7 +698,7 @@ FLOE_PUBLIC int floe_client_count(struct floe_client *client, struct floe_client
 	counts.held = subscriber_held(&c->responses->subscriber);
 	for (const struct connection *k = c->connections; k; k = k->next) {
 		counts.active += k->active;
-		counts.servers += !k->gone;
+		counts.servers += !k->gone && !k->unheard;
 	}
 	memcpy(ret, &counts, ret_size < sizeof(counts) ? ret_size : sizeof(counts));
 	return 0;

@@ -41,8 +41,11 @@ struct connection {
 	uint64_t until;      /* gone: messages of its ring from here on are too late; 0: unset */
 	int64_t checked_ns;
 	bool gone;
-	bool drained; /* gone, and all that it sent has been taken */
-	bool refused; /* it wants another header than we send: it is asked no more */
+	bool broke;            /* gone because it broke the rules */
+	bool drained;          /* gone, and all that it sent has been taken */
+	bool refused;          /* it wants another header than we send: it is asked no more */
+	bool unheard;          /* nobody listens where it said that it does: nor is it */
+	struct floe_error why; /* it could not be sent anything, when that was tried last */
 };
 
 struct pending {
@@ -82,6 +85,7 @@ struct client {
 	char service[FLOE_SERVICE_NAME_MAX + 1];
 	struct floe_client_counts counts;
 	struct connection *spare; /* for the next one, or NULL */
+	struct floe_error why;    /* the last loan was not to be had, if it was not */
 	struct alarm alarm;
 	bool polled;
 	bool told; /* the alarm has been set once */

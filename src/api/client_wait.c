@@ -121,7 +121,7 @@ bool client_has_server(struct client *c)
 {
 	connection_look(c, false);
 	for (const struct connection *k = c->connections; k; k = k->next)
-		if (!k->gone)
+		if (!k->gone && !k->unheard)
 			return true;
 	return false;
 }

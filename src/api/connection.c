@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "api/pending.h"
+#include "base/error.h"
 #include "os/os.h"
 #include "registry/peer.h"
 
@@ -66,6 +67,7 @@ static struct connection *find_unused(struct client *c, uint32_t index)
 	return NULL;
 }
 
+/* The one that lay ready is used. */
 static struct connection *make_connection(struct client *c)
 {
 	struct connection *made = c->spare;
@@ -85,9 +87,6 @@ static void add_connection(struct client *c, const struct announcement *a, uint3
 	added = find_unused(c, index);
 	if (!added)
 		added = make_connection(c);
-	/* Without memory it is as if it were not there; the next one that comes may have more luck. */
-	if (!added)
-		return;
 	*added = (struct connection){
 		.next = added->next,
 		.server = a->server,
@@ -140,6 +139,23 @@ static void read_announcements(struct client *c)
 	}
 }
 
+/* Who announced this server announced what is true: it subscribed there before it did. */
+static bool listens(const struct connection *k)
+{
+	const struct members *members = &k->requests->members;
+
+	for (uint32_t i = 0; i < members->count; i++)
+		if (peer_id(members->member[i].node) == k->node)
+			return true;
+	return false;
+}
+
+/* Its place is not there any more, whoever says that it is. What cannot be looked up for now counts as there. */
+static bool has_left(struct connection *k)
+{
+	return publisher_has_room(&k->requests->publisher, 0) >= 0 && !listens(k);
+}
+
 static bool is_dead(const struct client *c, const struct connection *k, const struct feed *feed)
 {
 	const struct node *node = c->responses->node;
@@ -171,7 +187,7 @@ static void look_at_server(struct client *c, struct connection *k, bool ask)
 	k->checked_ns = now;
 	if (is_bad && k->suspicions++ == 0)
 		(void)os->wake(omen_futex(feed->omen), INT_MAX);
-	if (is_dead(c, k, feed))
+	if (is_dead(c, k, feed) || (k->active && has_left(k)))
 		lose(c, k);
 }
 
@@ -224,6 +240,8 @@ void connection_look(struct client *c, bool ask)
 	for (struct connection *k = c->connections; k; k = k->next) {
 		if (!k->gone)
 			look_at_server(c, k, ask);
+		else if (ask && !k->drained)
+			c->news = true;
 		over |= k->drained;
 	}
 	if (over && ask)
@@ -253,6 +271,17 @@ static void ignore(struct client *c, const struct connection *k)
 		subscriber_ignore(&c->responses->subscriber, feed);
 }
 
+/* It was announced more than once, and only one of those has taken it back: its server is there, and answers
+ * what it was sent by whatever ring. */
+static bool goes_on(const struct client *c, const struct connection *k)
+{
+	const struct connection *o = c->connections;
+
+	while (o && (o == k || o->gone || o->server != k->server || o->node != k->node))
+		o = o->next;
+	return o && !k->broke && k->active;
+}
+
 static void end_requests(struct client *c, const struct connection *k)
 {
 	for (size_t i = 0; i < c->options.active_max; i++) {
@@ -261,7 +290,7 @@ static void end_requests(struct client *c, const struct connection *k)
 		if (p->connection != k)
 			continue;
 		if (pending_runs(p))
-			pending_conclude(c, p, -EPIPE);
+			pending_conclude(c, p, k->broke ? -EPROTO : -EPIPE);
 		pending_shut(c, p);
 	}
 }
@@ -270,7 +299,7 @@ bool connection_end_gone(struct client *c)
 {
 	c->news = false;
 	for (struct connection *k = c->connections; k; k = k->next) {
-		if (!k->gone || k->drained)
+		if (!k->gone || k->drained || goes_on(c, k))
 			continue;
 		if (has_more(c, k)) {
 			c->news = true;
@@ -290,13 +319,27 @@ void connection_lose_broken(struct client *c)
 
 	for (uint32_t i = 0; i < sub->feed_count; i++)
 		for (struct connection *k = c->connections; k; k = k->next)
-			if (sub->feeds[i].broken && k->server == sub->feeds[i].sender && !k->gone)
+			if (sub->feeds[i].broken && k->server == sub->feeds[i].sender && !k->gone) {
+				k->broke = true;
 				lose(c, k);
+			}
 }
 
 /*
  * Sending
  */
+
+/* What would be sent there nobody reads, and others are there who do. */
+static int leave_unheard(const struct client *c, struct connection *k, const char *topic)
+{
+	k->unheard = true;
+	publication_close(k->requests, false);
+	k->requests = NULL;
+	return error_set(&k->why, -ENOTCONN,
+			 "publisher %u of '%.60s@service' announced a server, and its process does "
+			 "not listen on '%.100s'",
+			 k->index, c->service, topic);
+}
 
 static int connect_to(struct client *c, struct connection *k)
 {
@@ -310,11 +353,16 @@ static int connect_to(struct client *c, struct connection *k)
 		.mode = c->options.mode,
 		.dir = c->dir,
 		.domain = c->domain,
+		.error = &k->why,
 	};
 	char topic[SERVICE_NAME_MAX];
+	int r;
 
 	service_server_topic(topic, c->service, k->server);
-	return publication_open(&k->requests, topic, &o, c->id);
+	r = publication_open(&k->requests, topic, &o, c->id);
+	if (r < 0)
+		return r;
+	return listens(k) ? 0 : leave_unheard(c, k, topic);
 }
 
 /* The one that has fewest of our requests, and of these the one that was not asked for longest. */
@@ -323,7 +371,7 @@ static struct connection *choose(struct client *c)
 	struct connection *best = NULL;
 
 	for (struct connection *k = c->connections; k; k = k->next) {
-		if (k->gone || k->refused || k->attempt == c->attempt)
+		if (k->gone || k->refused || k->unheard || k->attempt == c->attempt)
 			continue;
 		if (!best || k->active < best->active ||
 		    (k->active == best->active && k->turn < best->turn))
@@ -349,16 +397,37 @@ static int lend_from(struct client *c, struct connection *k, size_t size, struct
 	return r;
 }
 
-static bool has_refused(const struct client *c)
+/* One that nothing can be sent to, so that it was not asked: who wants another header comes first. */
+static const struct connection *find_left_out(const struct client *c)
 {
-	for (const struct connection *k = c->connections; k; k = k->next)
+	const struct connection *unheard = NULL;
+
+	for (const struct connection *k = c->connections; k; k = k->next) {
 		if (!k->gone && k->refused)
-			return true;
-	return false;
+			return k;
+		if (!k->gone && k->unheard)
+			unheard = k;
+	}
+	return unheard;
+}
+
+/* Why no server got it; `asked`: the last one that might have. */
+static int explain(struct client *c, const struct connection *asked, int r)
+{
+	const struct connection *told = asked ? asked : find_left_out(c);
+
+	if (!asked && told && told->refused)
+		r = -EPROTOTYPE;
+	if (!told)
+		return error_set(&c->why, r, "no server of '%s' is there", c->service);
+	c->why = told->why;
+	error_complete(&c->why, r, "send anything to a server of", c->service);
+	return r;
 }
 
 int connection_lend(struct client *c, size_t size, struct floe_loan *ret, const void *caller)
 {
+	const struct connection *asked = NULL;
 	int told = -ENOTCONN;
 
 	c->attempt++;
@@ -367,10 +436,12 @@ int connection_lend(struct client *c, size_t size, struct floe_loan *ret, const 
 
 		if (r > 0 || r == -EINVAL)
 			return r;
-		if (!k->refused)
-			told = r;
+		if (k->refused || k->unheard)
+			continue;
+		told = r;
+		asked = k;
 	}
-	return told == -ENOTCONN && has_refused(c) ? -EPROTOTYPE : told;
+	return told < 0 ? explain(c, asked, told) : told;
 }
 
 struct connection *connection_find_other_lender(const struct client *c,
@@ -398,5 +469,5 @@ void connection_close_all(struct client *c)
 		publication_close(k->requests, false);
 		free(k);
 	}
-}
 	free(c->spare);
+}

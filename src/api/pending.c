@@ -31,7 +31,7 @@ void pending_conclude(struct client *c, struct pending *p, int32_t outcome)
 	p->awaited = NOT_AWAITED;
 	p->outcome = outcome;
 	c->outcomes++;
-	c->counts.failed += outcome == -EPIPE && p->connection->gone;
+	c->counts.failed += outcome == -EPIPE || outcome == -EPROTO;
 	c->counts.timed_out += outcome == -ETIMEDOUT;
 	c->counts.cancelled += outcome == -ECANCELED;
 }

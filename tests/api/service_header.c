@@ -362,6 +362,16 @@ static void a_server_that_comes_second_is_told_what_does_not_fit(void)
 	expect_folder_empty();
 }
 
+static void expect_explained(struct floe_client *client, const char *words)
+{
+	struct floe_error error = {0};
+
+	expect_equal(floe_client_explain(client, &error), 1);
+	if (!strstr(error.text, words))
+		(void)fprintf(stderr, "# %s\n", error.text);
+	expect(strstr(error.text, words));
+}
+
 /* Who names nothing is not compared; it is found out when it asks. */
 static void who_says_nothing_is_told_when_it_asks(void)
 {
@@ -370,15 +380,25 @@ static void who_says_nothing_is_told_when_it_asks(void)
 	struct floe_loan loan;
 
 	expect_equal(open_client(&client, NULL, NULL, NULL), 0);
+	expect_equal(floe_client_explain(client, &(struct floe_error){0}), 0);
+	expect_equal(floe_client_explain(client, NULL), -EINVAL);
+	expect_equal(floe_client_explain(NULL, &(struct floe_error){0}), -EINVAL);
 	expect_equal(open_server(&server, &question, &answer, NULL), 0);
 	expect_equal(floe_client_loan(client, 8, &loan), -EPROTOTYPE);
+	expect_explained(client, "wants a header of 24 bytes, here is none");
 	expect_equal(open_server(&plain, NULL, NULL, NULL), 0);
 	expect_equal(floe_client_loan(client, 8, &loan), 1);
 	expect(!floe_client_loan_header(client, &loan));
 	floe_client_discard(client, &loan);
-	floe_client_close(client);
+	/* It is told each time, and not asked again. */
 	floe_server_close(plain);
+	expect_equal(floe_client_loan(client, 8, &loan), -EPROTOTYPE);
+	expect_explained(client, "'sum@server.");
+	expect_explained(client, "wants a header of 24 bytes, here is none");
 	floe_server_close(server);
+	expect_equal(floe_client_loan(client, 8, &loan), -ENOTCONN);
+	expect_explained(client, "no server of 'sum' is there");
+	floe_client_close(client);
 	expect_folder_empty();
 }
 

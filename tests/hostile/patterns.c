@@ -30,6 +30,7 @@
 #include "edge.h"
 #include "channel/accord_layout.h"
 #include "channel/segment.h"
+#include "registry/node_layout.h"
 
 #define NAME "t"
 #define MILLISECONDS ((int64_t)1000000)
@@ -727,24 +728,38 @@ static void a_response_behind_broken_rings_comes(void)
  * Somebody announces the number of a server that lives, and leaves
  */
 
-static struct floe_publisher *announce_again(const char *topic)
+#define FORGED 20
+
+static struct announcement find_announced(const char *topic)
 {
 	struct floe_subscriber *sub = subscriber(topic, SUBSCRIBER(.history = 1));
-	struct floe_publisher *pub = publisher(topic, PUBLISHER(.depth = 2));
 	struct announcement said;
 	struct floe_sample sample;
-	struct floe_loan loan;
 
 	expect_equal(floe_take(sub, &sample), 1);
 	expect_equal(sample.size, sizeof(said));
 	memcpy(&said, sample.data, sizeof(said));
 	floe_release(sub, &sample);
 	floe_subscriber_close(sub);
-	for (said.leaving = 0; said.leaving <= 1; said.leaving++) {
-		expect_equal(floe_loan(pub, sizeof(said), &loan), 1);
-		memcpy(loan.data, &said, sizeof(said));
-		expect(floe_publish(pub, &loan) >= 0);
-	}
+	return said;
+}
+
+static void announce(struct floe_publisher *pub, const struct announcement *said)
+{
+	struct floe_loan loan;
+
+	expect_equal(floe_loan(pub, sizeof(*said), &loan), 1);
+	memcpy(loan.data, said, sizeof(*said));
+	expect(floe_publish(pub, &loan) >= 0);
+}
+
+static struct floe_publisher *announce_again(const char *topic)
+{
+	struct floe_publisher *pub = publisher(topic, PUBLISHER(.depth = 2));
+	struct announcement said = find_announced(topic);
+
+	for (said.leaving = 0; said.leaving <= 1; said.leaving++)
+		announce(pub, &said);
 	return pub;
 }
 
@@ -765,6 +780,212 @@ static void a_number_that_two_announce_cuts_nobody_off(void)
 	expect_one_response(client);
 	expect_ended(client);
 	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+/* Who left was not it, and what was sent because of him is answered all the same. */
+static void a_server_that_is_announced_twice_and_left_once_answers_all(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct announcement said = find_announced(find_topic("service"));
+	struct floe_publisher *pub = publisher(find_topic("service"), PUBLISHER(.depth = 2));
+	struct floe_response response;
+
+	announce(pub, &said);
+	for (int i = 0; i < 4; i++)
+		ask_one(client, -1);
+	said.leaving = 1;
+	announce(pub, &said);
+	expect_equal(floe_client_take(client, &response), 0);
+	expect_equal(floe_client_take(client, &response), 0);
+	expect_equal(count_client(client).servers, 1);
+	for (int i = 0; i < 4; i++) {
+		expect(serve_one(server));
+		expect_one_response(client);
+	}
+	expect_ended(client);
+	expect_equal(count_client(client).failed, 0);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+/* The same, and then it leaves itself: whatever is announced of it, nobody waits for it. */
+static void a_server_that_left_is_gone_whoever_announces_it(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct announcement said = find_announced(find_topic("service"));
+	struct floe_publisher *pub = publisher(find_topic("service"), PUBLISHER(.depth = 2));
+
+	announce(pub, &said);
+	for (int i = 0; i < 4; i++)
+		ask_one(client, -1);
+	floe_server_close(server);
+	expect_ended(client);
+	expect_equal(count_client(client).failed, 4);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+}
+
+/* Without having to do with them: nobody listens where he says. */
+static void who_announces_servers_that_are_none_gets_no_requests(void)
+{
+	struct floe_server *server = open_server();
+	struct announcement said = find_announced(find_topic("service"));
+	const char *topic = find_topic("service");
+	struct floe_publisher *pub[FORGED];
+	struct floe_client *client;
+	struct floe_error error;
+	struct floe_loan loan;
+
+	for (int i = 0; i < FORGED; i++) {
+		said.server++;
+		pub[i] = publisher(topic, PUBLISHER(.depth = 2));
+		announce(pub[i], &said);
+	}
+	client = open_client();
+	for (int i = 0; i < 8; i++)
+		ask_one(client, -1);
+	for (int i = 0; i < 8; i++) {
+		expect(serve_one(server));
+		expect_one_response(client);
+	}
+	expect_equal(count_client(client).sent, 8);
+	expect_equal(count_client(client).servers, 1);
+	expect_ended(client);
+	floe_server_close(server);
+	expect_equal(floe_client_loan(client, 8, &loan), -ENOTCONN);
+	expect_equal(floe_client_explain(client, &error), 1);
+	expect(strstr(error.text, "does not listen on 't@server."));
+	for (int i = 0; i < FORGED; i++)
+		floe_publisher_close(pub[i]);
+	floe_client_close(client);
+}
+
+/* Nothing more of its ring is believed. */
+static void a_server_that_breaks_the_rules_ends_its_requests_with_that(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct floe_response response;
+
+	ask_one(client, -1);
+	expect(serve_one(server));
+	expect_one_response(client);
+	ask_one(client, -1);
+	break_ring(find_topic("client"), 0);
+	while (floe_client_take(client, &response) != 1)
+		;
+	expect_equal(response.status, -EPROTO);
+	expect_equal(count_client(client).failed, 1);
+	expect_equal(count_client(client).servers, 0);
+	expect_ended(client);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+/* Its server cannot answer it, and answers others. */
+static void a_client_whose_topic_is_full_keeps_no_other_waiting(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *crowded = open_client();
+	struct floe_publisher *pub[FLOE_PUBLISHERS_MAX];
+	struct floe_server_counts counts;
+	struct floe_client *decent;
+	const char *topic = find_topic("client");
+
+	for (int i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		pub[i] = publisher(topic, PUBLISHER(.depth = 1));
+	ask_one(crowded, -1);
+	decent = open_client();
+	ask_one(decent, -1);
+	for (int i = 0; i < 10 && !serve_one(server); i++)
+		;
+	expect_one_response(decent);
+	expect_equal(floe_server_count(server, &counts, sizeof(counts)), 0);
+	expect_equal(counts.abandoned, 1);
+	expect_equal(counts.active, 0);
+	for (int i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		floe_publisher_close(pub[i]);
+	floe_client_close(decent);
+	floe_client_close(crowded);
+	floe_server_close(server);
+}
+
+/* The port of this process with so many holds, to be written. */
+static struct port_shared *map_port(uint32_t holds, struct node_shared **ret_node, size_t *ret_size)
+{
+	struct port_shared *port;
+	char pattern[512];
+	glob_t files;
+	int fd;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/nodes/*", getenv("FLOE_DIR"));
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	expect_equal(files.gl_pathc, 1);
+	fd = open(files.gl_pathv[0], O_RDWR | O_CLOEXEC);
+	globfree(&files);
+	*ret_size = (size_t)lseek(fd, 0, SEEK_END);
+	*ret_node = mmap(NULL, *ret_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(*ret_node != MAP_FAILED);
+	close(fd);
+	port = (struct port_shared *)(void *)(*ret_node)->ports;
+	while (port->holds_max != holds)
+		port = (struct port_shared *)(void *)((char *)port + port->size);
+	return port;
+}
+
+/* Sends one response that is not the last; what lending it says. */
+static int send_more(struct floe_server *server, struct floe_request *request)
+{
+	struct floe_loan loan;
+	int r = floe_server_loan(server, request, 100, &loan);
+
+	if (r != 1)
+		return r;
+	memset(loan.data, 1, loan.size);
+	return floe_server_send(server, request, &loan, 1);
+}
+
+/* He says that he holds one at most, and holds all there are. */
+static void an_end_comes_whatever_others_hold(void)
+{
+	static const struct floe_type large = {.size = 64};
+	struct floe_response response;
+	struct floe_subscriber *sub;
+	struct floe_request request;
+	struct floe_server *server;
+	struct floe_client *client;
+	struct floe_sample sample;
+	struct node_shared *node;
+	size_t size;
+	int r = 1;
+
+	header = &large;
+	server = open_server();
+	client = open_client();
+	ask_one(client, -1);
+	expect_equal(floe_server_take(server, &request), 1);
+	expect_equal(send_more(server, &request), 1);
+	sub = subscriber(find_topic("client"), SUBSCRIBER(.holds_max = 255));
+	store_relaxed(&map_port(255, &node, &size)->holds_limit, 1);
+	while (r == 1) {
+		expect_equal(floe_client_take(client, &response), 1);
+		floe_client_release(client, &response);
+		r = send_more(server, &request);
+		if (r == 1)
+			expect_equal(floe_take(sub, &sample), 1);
+	}
+	expect_equal(r, 0);
+	expect_equal(floe_server_end(server, &request, 0), 0);
+	expect_equal(floe_client_take(client, &response), 1);
+	expect_equal(response.status, 0);
+	expect_ended(client);
+	expect_equal(munmap(node, size), 0);
+	floe_subscriber_close(sub);
 	floe_client_close(client);
 	floe_server_close(server);
 }
@@ -1074,6 +1295,12 @@ int main(int argc, char **argv)
 		TEST(servers_that_come_and_go_keep_nobody_in_one_call),
 		TEST(a_response_behind_broken_rings_comes),
 		TEST(a_number_that_two_announce_cuts_nobody_off),
+		TEST(a_server_that_is_announced_twice_and_left_once_answers_all),
+		TEST(a_server_that_left_is_gone_whoever_announces_it),
+		TEST(who_announces_servers_that_are_none_gets_no_requests),
+		TEST(a_server_that_breaks_the_rules_ends_its_requests_with_that),
+		TEST(a_client_whose_topic_is_full_keeps_no_other_waiting),
+		TEST(an_end_comes_whatever_others_hold),
 		TEST(a_ring_without_end_keeps_no_request_open),
 		TEST(a_ring_without_end_of_a_client_that_is_gone_is_let_go),
 		TEST(a_client_that_lies_about_its_headers_is_not_served),
