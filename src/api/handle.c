@@ -18,21 +18,38 @@
 unsigned char *handle_base = NO_BASE;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static uint32_t touched;             /* handles that were ever open */
+static uint32_t touched;             /* handles that were ever open; also read without the lock */
 static uint32_t first_free = NOBODY; /* the one that was closed longest ago */
 static uint32_t last_free = NOBODY;
+static bool wiped; /* in a child the range reads as zero */
 
 static struct handle *at(uint32_t index)
 {
 	return (struct handle *)(void *)handle_base + index;
 }
 
-/* A child starts with a range of zeros, and nothing in it. */
+/* A child starts with a range of zeros, and nothing in it. Another thread may have been in a call. */
 static void forget_parent(void)
 {
+	(void)pthread_mutex_init(&lock, NULL);
+	if (!wiped)
+		return;
 	touched = 0;
 	first_free = last_free = NOBODY;
-	(void)pthread_mutex_init(&lock, NULL);
+}
+
+static void watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, forget_parent);
+}
+
+/* Forks are watched before anybody has the lock. */
+static void enter(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, watch_forks);
+	(void)pthread_mutex_lock(&lock);
 }
 
 static int reserve(void)
@@ -55,9 +72,8 @@ static int reserve(void)
 	if (before)
 		(void)os->unmap(memory, before);
 	(void)os->unmap(base + size, size - before);
-	if (os->advise(base, size, MADV_WIPEONFORK) == 0)
-		(void)pthread_atfork(NULL, NULL, forget_parent);
-	handle_base = base;
+	wiped = os->advise(base, size, MADV_WIPEONFORK) == 0;
+	__atomic_store_n(&handle_base, base, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -66,8 +82,12 @@ static struct handle *find_place(void)
 {
 	struct handle *place;
 
-	if (touched < HANDLES_MAX / 2 || (first_free == NOBODY && touched < HANDLES_MAX))
-		return at(touched++);
+	if (touched < HANDLES_MAX / 2 || (first_free == NOBODY && touched < HANDLES_MAX)) {
+		place = at(touched);
+		/* Pairs with the acquire in handle_suspect_all: where the range begins is known. */
+		__atomic_store_n(&touched, touched + 1, __ATOMIC_RELEASE);
+		return place;
+	}
 	if (first_free == NOBODY)
 		return NULL;
 	place = at(first_free);
@@ -82,14 +102,15 @@ int handle_open(void **ret_handle, enum handle_kind kind, void *object)
 	struct handle *place = NULL;
 	int r;
 
-	(void)pthread_mutex_lock(&lock);
+	enter();
 	r = reserve();
 	if (r == 0) {
 		place = find_place();
 		r = place ? 0 : -EMFILE;
 	}
 	if (place) {
-		*place = (struct handle){.object = object, .kind = kind};
+		place->object = object;
+		__atomic_store_n(&place->kind, kind, __ATOMIC_RELEASE);
 		*ret_handle = place;
 	}
 	(void)pthread_mutex_unlock(&lock);
@@ -151,13 +172,15 @@ void *handle_close(void *handle, enum handle_kind kind)
 	void *object;
 	uint32_t index;
 
-	(void)pthread_mutex_lock(&lock);
+	enter();
 	object = handle_find(handle, kind);
 	if (!object)
 		object = handle_find_suspect(handle, kind);
 	if (object) {
 		index = (uint32_t)(place - at(0));
-		*place = (struct handle){.next = NOBODY};
+		__atomic_store_n(&place->kind, HANDLE_NONE, __ATOMIC_RELAXED);
+		place->object = NULL;
+		place->next = NOBODY;
 		if (last_free == NOBODY)
 			first_free = index;
 		else

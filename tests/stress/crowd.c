@@ -291,6 +291,36 @@ static void clean(const struct one *one)
 }
 
 /*
+ * Handles that are none
+ */
+
+static atomic_bool enough;
+
+static void *ask_without_a_handle(void *nothing)
+{
+	struct floe_sample sample = {0};
+
+	while (!atomic_load(&enough)) {
+		expect_equal(floe_take(NULL, &sample), -EINVAL);
+		floe_release(NULL, &sample);
+	}
+	return nothing;
+}
+
+/* The range of handles comes with the first of them. */
+static void who_has_no_handle_is_told_so_while_the_first_is_made(void)
+{
+	const struct one one = {.topic = "a"};
+	pthread_t thread;
+
+	expect_equal(pthread_create(&thread, NULL, ask_without_a_handle, NULL), 0);
+	publish_and_take(&one);
+	atomic_store(&enough, true);
+	expect_equal(pthread_join(thread, NULL), 0);
+	expect_folder_empty();
+}
+
+/*
  * Many of them
  */
 
@@ -385,6 +415,7 @@ static void threads_do_everything_at_once(void)
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
+		TEST(who_has_no_handle_is_told_so_while_the_first_is_made),
 		TEST(threads_that_publish_and_take_disturb_nobody),
 		TEST(threads_that_poll_are_told),
 		TEST(threads_that_raise_limits_disturb_nobody),
