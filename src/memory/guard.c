@@ -161,10 +161,23 @@ static int install(void (*told)(void))
 	return r;
 }
 
+/* Another thread may have been in a call when we forked. */
+static void forget_parent(void)
+{
+	(void)pthread_mutex_init(&lock, NULL);
+}
+
+static void watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, forget_parent);
+}
+
 int guard_install(void (*told)(void))
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	int r;
 
+	(void)pthread_once(&once, watch_forks);
 	(void)pthread_mutex_lock(&lock);
 	r = install(told);
 	(void)pthread_mutex_unlock(&lock);

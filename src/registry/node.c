@@ -44,6 +44,7 @@ static void forget_parent(void)
 		if (nodes[i].pid == 0)
 			continue;
 		os->close(nodes[i].fd);
+		guard_remove(nodes[i].region.guard);
 		if (nodes[i].region.base)
 			(void)os->unmap(nodes[i].region.base, nodes[i].region.size);
 		nodes[i] = (struct node){.fd = -1};
@@ -53,10 +54,7 @@ static void forget_parent(void)
 
 static void watch_forks(void)
 {
-	static bool watching;
-
-	if (!watching && pthread_atfork(NULL, NULL, forget_parent) == 0)
-		watching = true;
+	(void)pthread_atfork(NULL, NULL, forget_parent);
 }
 
 /* A process is called what its first thread is; /proc takes longer to say it. */
@@ -188,7 +186,6 @@ static int get(struct node **ret_node, const struct domain *domain, struct floe_
 		if (!node)
 			return error_set(error, -EMFILE, "this process is in %d domains already",
 					 NODES_MAX);
-		watch_forks();
 		node->domain = *domain;
 		node->users = 0;
 		node->abandoned = 0;
@@ -205,11 +202,14 @@ static int get(struct node **ret_node, const struct domain *domain, struct floe_
 
 int node_get(struct node **ret_node, const char *dir, const char *domain, struct floe_error *error)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct domain wanted;
 	int r = domain_init(&wanted, dir, domain, error);
 
 	if (r < 0)
 		return r;
+	/* Before anybody has the lock: a child could not tell who has it. */
+	(void)pthread_once(&once, watch_forks);
 	(void)pthread_mutex_lock(&lock);
 	r = get(ret_node, &wanted, error);
 	(void)pthread_mutex_unlock(&lock);

@@ -562,6 +562,52 @@ static void without_one_they_end_the_process_as_ever(void)
 	expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
 }
 
+/* Where the file of this process's node is mapped; its omen is mapped once more, alone. */
+static void *find_node(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	unsigned long begin = 0, end = 0;
+	char line[1024];
+
+	expect(maps);
+	while (end - begin <= 4096 && fgets(line, sizeof(line), maps))
+		if (!strstr(line, "/nodes/") || sscanf(line, "%lx-%lx", &begin, &end) != 2)
+			begin = end = 0;
+	(void)fclose(maps);
+	expect(end - begin > 4096);
+	return (void *)begin;
+}
+
+/* What a parent had there is no mapping of the child's. */
+static void fork_and_lose_what_is_mine(int wire, void *argument)
+{
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+	void *node = find_node();
+	int fd = memfd_create("mine", MFD_CLOEXEC), status;
+	volatile unsigned char *mine;
+	pid_t child;
+
+	(void)wire;
+	(void)argument;
+	expect(fd >= 0);
+	expect_equal(floe_guard_install(), 0);
+	child = fork();
+	expect(child >= 0);
+	if (child == 0) {
+		mine = mmap(node, 4096, PROT_READ, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+		_exit(mine == node ? mine[0] : 1);
+	}
+	expect_equal(waitpid(child, &status, 0), child);
+	close(fd);
+	floe_subscriber_close(sub);
+	expect(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+}
+
+static void a_child_has_nothing_of_its_parent_under_guard(void)
+{
+	expect_equal(run(fork_and_lose_what_is_mine), 0);
+}
+
 static void who_is_under_another_handler_says_so(void)
 {
 	struct sigaction theirs = {.sa_handler = count_only};
@@ -587,6 +633,7 @@ int main(int argc, char **argv)
 		TEST(other_faults_go_to_the_handler_before),
 		TEST(what_others_send_goes_there_too),
 		TEST(without_one_they_end_the_process_as_ever),
+		TEST(a_child_has_nothing_of_its_parent_under_guard),
 		TEST(who_is_under_another_handler_says_so),
 	};
 

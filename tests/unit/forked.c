@@ -5,11 +5,12 @@
  * forks stands for that one: it does so in the middle of the call, and goes on when the child has ended.
  */
 
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <floe/floe.h>
+#include <floe/inspect.h>
 
 #include "frame/frame.h"
 #include "frame/sanitized.h"
@@ -119,11 +120,112 @@ static void a_child_joins_whoever_was_about_to(void)
 	floe_subscriber_close(sub);
 }
 
+/*
+ * Handles, nodes, omens
+ */
+
+/* While the first handle of this process is made. */
+static int fork_and_advise(void *memory, size_t size, int advice)
+{
+	if (!forks)
+		fork_once(join_in_child);
+	return os_real.advise(memory, size, advice);
+}
+
+static void a_child_has_handles_whoever_made_the_first(void)
+{
+	struct floe_view *view;
+
+	begin();
+	table.advise = fork_and_advise;
+	os = &table;
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(forks, 1);
+	floe_view_close(view);
+}
+
+static int fork_and_link_first(int fd, int dir, const char *name)
+{
+	fork_once(join_in_child);
+	return os_real.link_fd(fd, dir, name);
+}
+
+static int fork_and_unlink(int dir, const char *name)
+{
+	if (strstr(name, "/nodes/"))
+		fork_once(join_in_child);
+	return os_real.unlink(dir, name);
+}
+
+static void a_child_has_a_node_whoever_makes_or_removes_one(void)
+{
+	struct floe_subscriber *sub;
+
+	begin();
+	table.link_fd = fork_and_link_first;
+	os = &table;
+	expect_equal(floe_subscriber_open(&sub, "t", NULL), 0);
+	expect_equal(forks, 1);
+	table = os_real;
+	table.unlink = fork_and_unlink;
+	os = &table;
+	floe_subscriber_close(sub);
+	expect_equal(forks, 2);
+}
+
+static int fork_and_map_over(void *memory, size_t size, int protection, int flags, int fd,
+			     uint64_t offset)
+{
+	fork_once(join_in_child);
+	return os_real.map_over(memory, size, protection, flags, fd, offset);
+}
+
+static void a_child_has_an_omen_whoever_begins_one(void)
+{
+	struct floe_subscriber *sub;
+
+	begin();
+	table.map_over = fork_and_map_over;
+	os = &table;
+	expect_equal(floe_subscriber_open(&sub, "t", NULL), 0);
+	expect_equal(forks, 1);
+	floe_subscriber_close(sub);
+}
+
+/*
+ * The guard
+ */
+
+static int install_in_child(void)
+{
+	return floe_guard_install();
+}
+
+static int fork_and_set_action(int number, const struct sigaction *action,
+			       struct sigaction *ret_before)
+{
+	fork_once(install_in_child);
+	return os_real.set_action(number, action, ret_before);
+}
+
+static void a_child_installs_the_guard_whoever_was_about_to(void)
+{
+	begin();
+	table.set_action = fork_and_set_action;
+	os = &table;
+	expect_equal(floe_guard_install(), 0);
+	expect_equal(forks, 1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(a_child_lends_blocks_whoever_was_at_the_table),
 		TEST(a_child_joins_whoever_was_about_to),
+		TEST(a_child_has_handles_whoever_made_the_first),
+		TEST(a_child_has_a_node_whoever_makes_or_removes_one),
+		TEST(a_child_has_an_omen_whoever_begins_one),
+		TEST(a_child_installs_the_guard_whoever_was_about_to),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
