@@ -946,6 +946,38 @@ static struct segment_shared *map_head(const char *topic)
 	return segment;
 }
 
+/*
+ * A file that ends where its ring does: who is behind looks ahead, and no further
+ */
+
+static void nobody_looks_ahead_behind_the_ring(void)
+{
+	struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.depth = 1, .loans_max = 1));
+	struct segment_shared *segment = map_head(TOPIC);
+	uint64_t depth = (HEAD_SIZE - segment->slots_offset) / FLOE_CACHELINE - 1;
+	struct floe_observer_options all = {.size = sizeof(all), .history = depth};
+	struct floe_observer *observer = NULL;
+	struct floe_view *view = NULL;
+	struct floe_sample sample;
+	int fd;
+
+	expect_equal(munmap(segment, HEAD_SIZE), 0);
+	floe_publisher_close(pub);
+	pub = publisher(TOPIC, PUBLISHER(.depth = depth, .loans_max = 1));
+	for (uint64_t i = 0; i < depth + depth / 2; i++)
+		publish(pub, 8, i);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, TOPIC, &all), 0);
+	fd = open_ring(TOPIC);
+	expect_equal(ftruncate(fd, HEAD_SIZE), 0);
+	close(fd);
+	for (uint64_t i = 0; i < depth; i++)
+		expect_equal(floe_observer_borrow(observer, &sample), 1);
+	floe_observer_close(observer);
+	floe_view_close(view);
+	floe_publisher_close(pub);
+}
+
 /* The only port of this process that may be raised so far, in the file of its node. */
 static struct port_shared *map_port(unsigned char **ret_file, size_t *ret_size)
 {
@@ -1118,6 +1150,7 @@ int main(int argc, char **argv)
 		TEST(holes_in_an_elastic_ring_that_has_memory_stay_holes),
 		TEST(holes_in_an_elastic_ring_without_a_name_stay_holes),
 		TEST(what_cannot_be_asked_for_now_is_not_lost),
+		TEST(nobody_looks_ahead_behind_the_ring),
 		TEST(holes_of_others_stay_holes_whatever_is_relayed_of_them),
 		TEST(relays_that_lead_nowhere_keep_nobody_in_one_call),
 		TEST(halves_of_messages_keep_nobody_in_one_call),
