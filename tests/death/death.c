@@ -42,6 +42,9 @@
 
 #define RELIABLE SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE, .spin_ns = 1)
 
+/* When who waits has waited enough; who notices a death does not wait for that. */
+static int64_t until_ns = FOREVER;
+
 /* FLOE_TEST_WEIGHT: another number of MiB */
 static void grow_by(size_t usual)
 {
@@ -140,7 +143,7 @@ static void publish_until_somebody_dies(int wire, void *argument)
 	while (try_publish(pub, CHUNK, 1) == 1)
 		;
 	tell(wire, 1);
-	expect_equal(floe_publisher_wait(pub, FOREVER), 1);
+	expect_equal(floe_publisher_wait(pub, until_ns), 1);
 	tell(wire, state_of(victim) != 'Z' && state_of(victim) != 0);
 	expect_equal(try_publish(pub, CHUNK, 1), 1);
 	floe_publisher_close(pub);
@@ -577,7 +580,7 @@ static void sleep_until_somebody_dies(int wire, void *argument)
 	pid_t victim = *(const pid_t *)argument;
 
 	tell(wire, 1);
-	expect_equal(floe_wait(sub, FOREVER), 1);
+	expect_equal(floe_wait(sub, until_ns), 1);
 	tell(wire, (uint64_t)now_ns());
 	tell(wire, state_of(victim) != 'Z' && state_of(victim) != 0);
 	receive(sub, CHUNK, 7);
@@ -668,6 +671,13 @@ static void who_sleeps_notices_before_the_dead_is_torn_down(void)
 	expect(false && "woken before the memory of the dead is torn down");
 }
 
+static void who_has_a_deadline_notices_as_soon(void)
+{
+	until_ns = now_ns() + 600000 * MILLISECONDS;
+	a_blocked_publisher_notices_before_the_dead_is_torn_down();
+	who_sleeps_notices_before_the_dead_is_torn_down();
+}
+
 static void who_polls_finds_what_was_sent_without_a_wake_too(void)
 {
 	for (int i = 0; i < ATTEMPTS; i++)
@@ -689,6 +699,7 @@ int main(int argc, char **argv)
 		TEST(who_opens_need_not_be_who_closes),
 		TEST(all_who_sleep_find_what_was_sent_without_a_wake),
 		TEST(who_sleeps_notices_before_the_dead_is_torn_down),
+		TEST(who_has_a_deadline_notices_as_soon),
 		TEST(who_polls_finds_what_was_sent_without_a_wake_too),
 	};
 
