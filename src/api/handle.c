@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "os/os.h"
@@ -18,24 +19,26 @@
 unsigned char *handle_base = NO_BASE;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static bool wiped;                   /* by the kernel, in a child */
 static uint32_t touched;             /* handles that were ever open; also read without the lock */
+static uint32_t inherited;           /* the first of them were a parent's */
 static uint32_t first_free = NOBODY; /* the one that was closed longest ago */
 static uint32_t last_free = NOBODY;
-static bool wiped; /* in a child the range reads as zero */
 
 static struct handle *at(uint32_t index)
 {
 	return (struct handle *)(void *)handle_base + index;
 }
 
-/* A child starts with a range of zeros, and nothing in it. Another thread may have been in a call. */
+/* A child starts with a range of zeros, and nothing in it. Its own handles are not where its parent's
+ * were, so that those stay none. */
 static void forget_parent(void)
 {
-	(void)pthread_mutex_init(&lock, NULL);
-	if (!wiped)
-		return;
-	touched = 0;
+	if (touched && !wiped)
+		memset(at(0), 0, touched * sizeof(struct handle));
+	inherited = touched;
 	first_free = last_free = NOBODY;
+	(void)pthread_mutex_init(&lock, NULL);
 }
 
 static void watch_forks(void)
@@ -77,7 +80,7 @@ static int reserve(void)
 	return 0;
 }
 
-/* A fresh place while there are some, else the one that rested longest. */
+/* A fresh place while there are some, else the one that rested longest; last of all a parent's. */
 static struct handle *find_place(void)
 {
 	struct handle *place;
@@ -89,7 +92,7 @@ static struct handle *find_place(void)
 		return place;
 	}
 	if (first_free == NOBODY)
-		return NULL;
+		return inherited ? at(--inherited) : NULL;
 	place = at(first_free);
 	first_free = place->next;
 	if (first_free == NOBODY)

@@ -8,7 +8,8 @@
  * safely: what is closed, of another kind, or no handle at all is told apart.
  *
  * A closed handle's place is used again last of all. After fork the range reads as zero in the
- * child (MADV_WIPEONFORK, Linux 4.14): the parent's handles are no handles there.
+ * child (MADV_WIPEONFORK, Linux 4.14; or it is cleared there): the parent's handles are no handles there, whatever
+ * is opened there.
  *
  * Opening and closing may come from any thread.
  */

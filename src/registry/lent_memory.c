@@ -27,9 +27,30 @@ struct lent_block {
 	uint32_t readers; /* calls of other threads that look into it just now */
 };
 
+static pthread_once_t forks_are_watched = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t nobody_reads = PTHREAD_COND_INITIALIZER;
 static struct lent_block blocks[LENT_MEMORY_MAX];
+
+/* In a child the blocks are its parent's, and another thread may have been in here. A process that only
+ * looks on has no node, and so nobody else who watches for forks. */
+static void forget_parent(void)
+{
+	memset(blocks, 0, sizeof(blocks));
+	(void)pthread_mutex_init(&lock, NULL);
+	(void)pthread_cond_init(&nobody_reads, NULL);
+}
+
+static void watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, forget_parent);
+}
+
+static void enter(void)
+{
+	(void)pthread_once(&forks_are_watched, watch_forks);
+	(void)pthread_mutex_lock(&lock);
+}
 
 static struct lent_block *find(uint64_t file)
 {
@@ -43,7 +64,7 @@ int lent_memory_add(uint64_t file, void *memory, size_t size)
 {
 	struct lent_block *block;
 
-	(void)pthread_mutex_lock(&lock);
+	enter();
 	block = find(0);
 	if (block)
 		*block = (struct lent_block){file, memory, size, os->get_pid(), 0};
@@ -55,7 +76,7 @@ void lent_memory_remove(uint64_t file)
 {
 	struct lent_block *block;
 
-	(void)pthread_mutex_lock(&lock);
+	enter();
 	block = find(file);
 	while (block && block->readers && block->pid == os->get_pid())
 		(void)pthread_cond_wait(&nobody_reads, &lock);
@@ -135,7 +156,7 @@ static bool hold_local(uint64_t file, unsigned char **ret_memory, size_t *ret_si
 	struct lent_block *block;
 	bool found;
 
-	(void)pthread_mutex_lock(&lock);
+	enter();
 	block = find(file);
 	found = block && file && block->pid == os->get_pid();
 	if (found) {
@@ -157,17 +178,10 @@ bool lent_memory_hold(uint64_t file)
 
 void lent_memory_release(uint64_t file)
 {
-	(void)pthread_mutex_lock(&lock);
+	enter();
 	if (--find(file)->readers == 0)
 		(void)pthread_cond_broadcast(&nobody_reads);
 	(void)pthread_mutex_unlock(&lock);
-}
-
-void lent_memory_forget_parent(void)
-{
-	memset(blocks, 0, sizeof(blocks));
-	(void)pthread_mutex_init(&lock, NULL);
-	(void)pthread_cond_init(&nobody_reads, NULL);
 }
 
 /* Maps the owner's object, as far as the block lies in it. */

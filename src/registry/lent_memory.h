@@ -32,9 +32,6 @@ void lent_memory_remove(uint64_t file);
 bool lent_memory_hold(uint64_t file);
 void lent_memory_release(uint64_t file);
 
-/* In a child made by fork: the blocks are its parent's, and another thread may have been in here. */
-void lent_memory_forget_parent(void);
-
 /*
  * Finds the segment that a record speaks of: *ret_memory and *ret_size; *ret_mapping is what must
  * be closed afterwards. REGION_NULL: it is of the same process, and held. -EPROTO a damaged record;

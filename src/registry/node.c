@@ -12,13 +12,13 @@
 #include "base/error.h"
 #include "os/os.h"
 #include "registry/file.h"
-#include "registry/lent_memory.h"
 #include "registry/omen.h"
 #include "registry/place.h"
 
 #define NODES_MAX OMENS_MAX
 #define ATTEMPTS 100
 
+static pthread_once_t forks_are_watched = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct node nodes[NODES_MAX];
 static size_t nodes_high; /* were ever in use: the others' pages are not touched */
@@ -38,7 +38,6 @@ void node_path(const struct domain *domain, uint64_t id, char *ret_path)
 static void forget_parent(void)
 {
 	omen_forget_parent();
-	lent_memory_forget_parent();
 	place_forget_parent();
 	for (size_t i = 0; i < nodes_high; i++) {
 		if (nodes[i].pid == 0)
