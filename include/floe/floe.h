@@ -182,7 +182,9 @@ struct floe_publisher_options {
 	 * FLOE_ELASTIC. */
 	size_t alignment;
 	/* Told once that loans_max loans are out, and again after floe_publisher_limit_loans: by the
-	 * floe_loan that says -ENOBUFS, in its thread. `sentence` is good until it returns; it makes no
+	 * floe_loan that says -ENOBUFS, in its thread. Told why floe_publisher_limit_loans could not have
+	 * the memory, and once that floe_loan found the tmpfs full (-ENOSPC), again when it had found room in
+	 * between. `sentence` is good until it returns; it makes no
 	 * call on this publisher but floe_publisher_loans and floe_publisher_count. NULL: nobody is. */
 	void (*notice)(void *user, const char *sentence);
 	void *notice_user;
@@ -387,7 +389,8 @@ FLOE_PUBLIC int floe_publisher_loans(struct floe_publisher *pub, struct floe_loa
  * blocks have what they have, and with FLOE_ELASTIC nothing is reserved: floe_loan may say -EDQUOT then, see
  * floe_publisher_limit_memory.
  *   0; or nothing is changed: -EINVAL; -EBUSY more are out now; -ENOSPC, -EMFILE and the like: the memory
- *   cannot be had; -ESTALE never again: the topic's folder, or the ring's name in it, was removed by hand
+ *   cannot be had now; -EDQUOT it is more than the user's quota (floed.conf); -ESTALE never again: the
+ *   topic's folder, or the ring's name in it, was removed by hand. `notice` is told of all but the first two
  */
 FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max);
 

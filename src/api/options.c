@@ -322,24 +322,16 @@ static void fill_in(struct floe_publisher_options *o, const struct terms_shared 
 static int check_memory_max(const struct floe_publisher_options *o, const char *topic,
 			    const struct terms_shared *terms)
 {
-	struct floe_publisher_options most = *o;
-	struct accord_shared offer;
-	struct segment_plan plan;
-	bool fixed;
-	int r;
+	/* What it may raise later counts now. */
+	ssize_t size = options_size_at_most(o);
 
-	/* What it may raise later counts now; the quota of an elastic one does not grow with its loans. */
-	if (!(o->flags & FLOE_ELASTIC))
-		most.loans_max = o->loans_ceiling;
-	options_offer(o, &offer);
-	r = options_plan(&most, &offer, &plan, &fixed);
-	if (r < 0 || terms->memory_max == 0)
-		return r;
-	if (segment_lay_out(&plan).size > terms->memory_max)
+	if (size < 0 || terms->memory_max == 0)
+		return size < 0 ? (int)size : 0;
+	if ((size_t)size > terms->memory_max)
 		return error_set(o->error, -EDQUOT,
-				 "topic '%.80s': a publisher of %zu bytes, its coordinator allows "
-				 "%zu (floed.conf): ask for less depth or payload_max",
-				 topic, segment_lay_out(&plan).size, (size_t)terms->memory_max);
+				 "topic '%.80s': a publisher of %zd bytes, its coordinator allows "
+				 "%zu (floed.conf): ask for less depth, payload_max or quota",
+				 topic, size, (size_t)terms->memory_max);
 	return 0;
 }
 

@@ -33,20 +33,29 @@ static uint32_t total_chunks(const struct segment_plan *plan)
 	return count;
 }
 
-/* A chunk for everything that can be held. What cannot be had now is asked for again when a loan
- * finds nothing. */
+/* A chunk for everything that can be held. */
+static uint32_t count_wanted(const struct publication *p)
+{
+	const struct pool_plan *last = &p->file.plan.pool[p->file.plan.pool_count - 1];
+	uint32_t holds = members_count_holds(&p->members);
+	uint32_t count;
+
+	if (holds < p->holds_reserved)
+		holds = p->holds_reserved;
+	count = p->chunks_needed + holds;
+	return count < last->chunk_count_max ? count : last->chunk_count_max;
+}
+
+/* What cannot be had now is asked for again when a loan finds nothing. */
 static void grow(struct publication *p, struct publisher *pub)
 {
 	struct pool_plan *last = &p->file.plan.pool[p->file.plan.pool_count - 1];
-	uint32_t holds = members_count_holds(&p->members);
 
 	pub->shortage = 0;
 	if (p->fixed)
 		return;
-	if (holds < p->holds_reserved)
-		holds = p->holds_reserved;
 	/* No more than there is already costs nothing. */
-	pub->shortage = ring_file_grow(&p->file, &p->topic, p->chunks_needed + holds);
+	pub->shortage = ring_file_grow(&p->file, &p->topic, count_wanted(p));
 	publisher_grow(pub, last->chunk_count);
 }
 
@@ -136,6 +145,13 @@ static void describe_loans(const struct publisher *pub, char *ret_text, size_t s
 		(void)snprintf(ret_text, size, "FLOE_TRACE_LOANS=1 tells where they were lent");
 }
 
+static void tell(struct publication *p, const char *sentence)
+{
+	safe_let_go(&p->safe);
+	p->notice(p->notice_user, sentence);
+	safe_take_again(&p->safe);
+}
+
 static void tell_limit(void *user, struct publisher *pub)
 {
 	struct publication *p = user;
@@ -146,9 +162,24 @@ static void tell_limit(void *user, struct publisher *pub)
 	describe_loans(pub, oldest, sizeof(oldest));
 	(void)snprintf(text, sizeof(text), "topic '%.60s': all %u loans are out; %s", p->topic.name,
 		       pub->loans_max, oldest);
-	safe_let_go(&p->safe);
-	p->notice(p->notice_user, text);
-	safe_take_again(&p->safe);
+	tell(p, text);
+}
+
+static void tell_full(void *user, struct publisher *pub)
+{
+	struct publication *p = user;
+	char text[512];
+
+	if (!p->notice)
+		return;
+	(void)snprintf(
+		text, sizeof(text),
+		"topic '%.60s': no memory for a loan beside %u that are out and %u that "
+		"subscribers may hold, for the file system of '%.150s' is full: remove what is not "
+		"needed, or enlarge it",
+		p->topic.name, publisher_count_loans(pub), members_count_holds(&p->members),
+		p->node->domain.path);
+	tell(p, text);
 }
 
 static const struct elastic_calls memory_calls = {
@@ -163,6 +194,7 @@ static const struct publisher_calls calls = {
 	.would_block = would_block,
 	.wait_any = wait_any,
 	.tell_limit = tell_limit,
+	.tell_full = tell_full,
 };
 
 /* Most of it is never touched: fresh zeros of the system cost nothing. */
@@ -701,19 +733,50 @@ FLOE_PUBLIC void *floe_loan_header(struct floe_publisher *pub, const struct floe
 	return p && loan ? publisher_header(p, loan) : NULL;
 }
 
-/* Chunks for so many loans have memory before the first of them: 0, or why they have not. */
+static void tell_not_raised(struct publication *p, size_t loans_max, const char *why)
+{
+	char text[512];
+
+	if (!p->notice)
+		return;
+	(void)snprintf(text, sizeof(text),
+		       "topic '%.60s': %zu loans are not allowed, but %u as before: %s",
+		       p->topic.name, loans_max, p->publisher.loans_max, why);
+	tell(p, text);
+}
+
+/* May their memory be had, and is it there? 0, or why not */
+static int take_memory(struct publication *p, struct floe_error *error)
+{
+	size_t size = segment_size_with(&p->file.plan, count_wanted(p));
+	size_t before = p->file.region.reserved;
+	int r = 0;
+
+	if (p->fixed)
+		return 0;
+	if (size > before)
+		r = terms_admit_memory(&p->node->domain, size - before, error);
+	if (r < 0)
+		return r;
+	grow(p, &p->publisher);
+	r = p->publisher.shortage;
+	return r < 0 ? error_system(error, r, "have more memory in", p->node->domain.path) : 0;
+}
+
+/* Chunks for so many loans have memory before the first of them. */
 static int reserve_loans(struct publication *p, uint32_t loans_max)
 {
 	uint32_t before = p->chunks_needed;
 	int shortage = p->publisher.shortage;
+	struct floe_error error;
 	int r;
 
 	p->chunks_needed = p->file.plan.depth + loans_max;
-	grow(p, &p->publisher);
-	r = p->publisher.shortage;
+	r = take_memory(p, &error);
 	if (r < 0) {
 		p->chunks_needed = before;
 		p->publisher.shortage = shortage;
+		tell_not_raised(p, loans_max, error.text);
 	}
 	return r;
 }
@@ -723,9 +786,7 @@ static int limit_loans(struct publication *p, size_t loans_max)
 	bool more = loans_max > p->publisher.loans_max && loans_max <= p->publisher.loans_table;
 	int r = more ? reserve_loans(p, (uint32_t)loans_max) : 0;
 
-	if (r == 0)
-		r = publisher_limit_loans(&p->publisher, loans_max);
-	return r;
+	return r < 0 ? r : publisher_limit_loans(&p->publisher, loans_max);
 }
 
 FLOE_PUBLIC int floe_publisher_limit_loans(struct floe_publisher *pub, size_t loans_max)

@@ -735,6 +735,15 @@ static void tell_limit(struct publisher *pub)
 		pub->calls->tell_limit(pub->user, pub);
 }
 
+static void tell_full(struct publisher *pub)
+{
+	if (pub->full_told)
+		return;
+	pub->full_told = true;
+	if (pub->calls->tell_full)
+		pub->calls->tell_full(pub->user, pub);
+}
+
 static int loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_loan,
 		     const struct loan_place *place)
 {
@@ -753,8 +762,11 @@ static int loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_l
 		take_back(pub, lent);
 	}
 	r = find_room(pub, size, &chunk);
+	if (r == -ENOSPC)
+		tell_full(pub);
 	if (r <= 0)
 		return r;
+	pub->full_told = false;
 	if (!*pub->loan)
 		raise_loans(pub);
 	lent = *pub->loan;

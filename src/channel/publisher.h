@@ -86,6 +86,8 @@ struct publisher_calls {
 	/* The loan limit was met for the first time since it was set; receipts have been written. May
 	 * be NULL. */
 	void (*tell_limit)(void *user, struct publisher *pub);
+	/* A loan found the file system full, for the first time since one did not. May be NULL. */
+	void (*tell_full)(void *user, struct publisher *pub);
 };
 
 /* The count of subscribers' coming and going never gets there. If a hint says so, what has a mark goes
@@ -125,6 +127,7 @@ struct publisher {
 	uint32_t told;                /* receipts that are written */
 	bool traced; /* each loan gets one. Then straight_max stays 0, and limit too */
 	bool limit_told;
+	bool full_told;
 	uint32_t loans_table; /* places for loans */
 	uint32_t loans_max;   /* of them may be used now */
 	uint32_t loans_high;

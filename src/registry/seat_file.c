@@ -14,6 +14,7 @@
 #include "registry/file.h"
 #include "registry/owner.h"
 #include "registry/peer.h"
+#include "registry/terms.h"
 
 const struct seat_kind seat_event = {
 	.prefix = SEAT_EVENT,
@@ -322,6 +323,9 @@ static int create(struct seat_file *ret_file, const struct seat_plan *plan, cons
 
 	if (fd < 0)
 		return fd;
+	r = terms_admit_memory(&node->domain, plan->size, error);
+	if (r < 0)
+		return r;
 	source = source_file(fd);
 	r = region_create(&ret_file->region, &source, plan->size, plan->size, error);
 	if (r == -ENOSPC)

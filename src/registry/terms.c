@@ -142,7 +142,7 @@ static int check_count(const struct topic *topic, enum terms_role role, uint32_t
 			 topic->name, max, role == TERMS_PUBLISHER ? "publishers" : "subscribers");
 }
 
-static int check_quota(const struct domain *domain, struct floe_error *error)
+static int check_quota(const struct domain *domain, uint64_t more, struct floe_error *error)
 {
 	struct quotas_shared quotas;
 	struct quota_shared quota;
@@ -162,11 +162,12 @@ static int check_quota(const struct domain *domain, struct floe_error *error)
 				 "user %u has %u publishers already, which is the quota "
 				 "(floed.conf)",
 				 usage.uid, quota.publishers_max);
-	if (quota.memory_max && usage.memory > quota.memory_max)
+	if (quota.memory_max &&
+	    (usage.memory > quota.memory_max || more > quota.memory_max - usage.memory))
 		return error_set(error, -EDQUOT,
 				 "user %u would have %" PRIu64 " bytes here, the quota is %" PRIu64
 				 " (floed.conf)",
-				 usage.uid, usage.memory, quota.memory_max);
+				 usage.uid, usage.memory + more, quota.memory_max);
 	return 0;
 }
 
@@ -191,7 +192,12 @@ int terms_admit(const struct topic *topic, enum terms_role role, const struct ty
 {
 	int r = check_terms(topic, role, type, error);
 
-	return r < 0 ? r : check_quota(topic->domain, error);
+	return r < 0 ? r : check_quota(topic->domain, 0, error);
+}
+
+int terms_admit_memory(const struct domain *domain, uint64_t size, struct floe_error *error)
+{
+	return check_quota(domain, size, error);
 }
 
 /* The old one goes first; dying before the new one has its name leaves none, which is as without terms. */

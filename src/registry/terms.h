@@ -39,6 +39,10 @@ struct quota_shared terms_find_quota(const struct quotas_shared *quotas, uint32_
 int terms_admit(const struct topic *topic, enum terms_role role, const struct type_shared *type,
 		struct floe_error *error);
 
+/* May this user have so many bytes more? Asked before they are taken, and so of each of two who take some at
+ * the same time. 0; -EDQUOT */
+int terms_admit_memory(const struct domain *domain, uint64_t size, struct floe_error *error);
+
 /* Lays them down, in place of earlier ones. Dying between the two names: nothing is laid down. */
 int terms_write(const struct terms_shared *terms, const struct domain *domain, const char *topic,
 		mode_t mode, struct floe_error *error);

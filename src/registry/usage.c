@@ -10,6 +10,7 @@
 #include "registry/file.h"
 #include "registry/owner.h"
 #include "registry/peer.h"
+#include "registry/seat_file.h"
 
 struct tally {
 	const struct domain *domain;
@@ -52,12 +53,21 @@ static int add_node(void *user, const char *name)
 	return 0;
 }
 
-static int add_publisher(void *user, const char *name)
+static bool is_seat(const char *name)
+{
+	return file_index(name, SEAT_EVENT, SEATS_MAX) >= 0 ||
+	       file_index(name, SEAT_BOARD, SEATS_MAX) >= 0;
+}
+
+/* A subscriber's place is a name of its node's file, which is counted there. */
+static int add_participant(void *user, const char *name)
 {
 	struct tally *tally = user;
 	struct usage *usage;
 	uint64_t owner;
 
+	if (is_seat(name))
+		(void)add_file(tally, name);
 	if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) < 0)
 		return 0;
 	usage = add_file(tally, name);
@@ -89,7 +99,7 @@ static int add_topic(void *user, const char *name)
 
 	if (name_check(name, "topic name", FLOE_TOPIC_NAME_MAX, NULL) < 0)
 		return 0;
-	(void)walk(tally, tally->dir, name, add_publisher);
+	(void)walk(tally, tally->dir, name, add_participant);
 	return 0;
 }
 

@@ -11,7 +11,7 @@
 struct usage {
 	uint32_t uid;
 	uint32_t publishers; /* whose process lives */
-	uint64_t memory;     /* bytes allocated by nodes and segments, also of the dead */
+	uint64_t memory;     /* bytes allocated by nodes, segments and seats, also of the dead */
 };
 
 /* Fills up to `count` elements, one for each user; returns how many users there are, or -errno. */

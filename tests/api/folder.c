@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -126,6 +128,14 @@ static int wipe_one(const char *path, const struct stat *st, int kind, struct FT
 	if (place->level > 0)
 		expect_equal(remove(path), 0);
 	return 0;
+}
+
+void folder_mount(const char *options)
+{
+	if (unshare(CLONE_NEWNS) < 0)
+		skip("only root can mount a small file system");
+	expect_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	expect_equal(mount("floe", top(), "tmpfs", 0, options), 0);
 }
 
 void folder_wipe(void)

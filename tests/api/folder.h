@@ -42,6 +42,9 @@ const char *folder_file(const struct folder *folder, size_t i);
 /* The largest regular file that is in `after` and not in `before`, or the test has failed. */
 const char *folder_new_file(const struct folder *before, const struct folder *after);
 
+/* $FLOE_DIR becomes a tmpfs of this process alone, "size=1m"; the test is skipped for who may not mount. */
+void folder_mount(const char *options);
+
 /* Removes everything below $FLOE_DIR. */
 void folder_wipe(void);
 

@@ -6,11 +6,15 @@
  */
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <floe/inspect.h>
 
+#include "folder.h"
 #include "peer.h"
 #include "steps.h"
 
@@ -300,6 +304,146 @@ static void a_raised_limit_is_inherited(void)
 }
 
 /*
+ * A full file system
+ */
+
+static struct {
+	int count;
+	char text[512];
+} told;
+
+static void note(void *user, const char *sentence)
+{
+	expect(user == &told);
+	told.count++;
+	(void)snprintf(told.text, sizeof(told.text), "%s", sentence);
+}
+
+static uint64_t count_free(void)
+{
+	struct statvfs seen;
+
+	expect_equal(statvfs(getenv("FLOE_DIR"), &seen), 0);
+	return seen.f_bfree;
+}
+
+/* All but so many blocks are taken by somebody else. */
+static void leave_free(uint64_t blocks)
+{
+	static const char block[4096];
+	char path[512];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/filler", getenv("FLOE_DIR"));
+	file = fopen(path, "a");
+	expect(file != NULL);
+	while (count_free() > blocks)
+		expect(fwrite(block, sizeof(block), 1, file) == 1 && fflush(file) == 0);
+	expect_equal(fclose(file), 0);
+}
+
+static void make_room(void)
+{
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/filler", getenv("FLOE_DIR"));
+	expect_equal(unlink(path), 0);
+}
+
+/* Nothing is taken, changed or lost, why is said, and once there is room it works. */
+static void a_raise_that_finds_no_memory_changes_nothing(void)
+{
+	struct floe_subscriber *sub;
+	struct floe_publisher *pub;
+	struct floe_sample held;
+	struct floe_loan loans[MANY];
+	uint64_t free_before, chunks;
+
+	folder_mount("size=1m");
+	pub = publisher("full", PUBLISHER(.depth = DEPTH, .payload_max = CHUNK, .loans_max = 2,
+					  .loans_ceiling = 256, .holds_max = 1, .notice = note,
+					  .notice_user = &told));
+	sub = subscriber("full", SUBSCRIBER(.holds_max = 1));
+	publish(pub, CHUNK, 1);
+	held = take(sub, CHUNK, 1);
+	publish(pub, CHUNK, 2);
+	free_before = count_free();
+	chunks = publisher_counts(pub).chunks;
+	expect_equal(floe_publisher_limit_loans(pub, 256), -ENOSPC);
+	expect_equal(told.count, 1);
+	expect(strstr(told.text, "'full': 256 loans are not allowed, but 2 as before"));
+	expect(strstr(told.text, "file system is full: remove what is not needed"));
+	expect_equal(count_free(), free_before);
+	expect_equal(publisher_counts(pub).chunks, chunks);
+	expect_equal(loan_all(pub, loans), 2);
+	expect_apart(loans, 2);
+	expect_equal(floe_loan(pub, CHUNK, &loans[2]), -ENOBUFS);
+	discard_all(pub, loans, 2);
+	/* Less of it can be had; then nothing, until somebody makes room. */
+	expect_equal(floe_publisher_limit_loans(pub, 8), 0);
+	leave_free(4);
+	expect_equal(floe_publisher_limit_loans(pub, 20), -ENOSPC);
+	expect_equal(loan_all(pub, loans), 8);
+	discard_all(pub, loans, 8);
+	make_room();
+	expect_equal(floe_publisher_limit_loans(pub, 20), 0);
+	expect_equal(loan_all(pub, loans), 20);
+	expect_apart(loans, 20);
+	discard_all(pub, loans, 20);
+	expect(is_filled(held.data, CHUNK, 1));
+	floe_release(sub, &held);
+	receive(sub, CHUNK, 2);
+	expect_equal(subscriber_counts(sub).lost, 0);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_folder_empty();
+}
+
+/* Who holds more needs chunks of publishers: theirs is the lack, and theirs the sentence, once. */
+static void more_that_is_held_finds_no_memory_until_there_is_some(void)
+{
+	struct floe_subscriber *sub;
+	struct floe_publisher *pub;
+	struct floe_sample held[20];
+	struct floe_loan loan;
+	uint64_t count = 0;
+	int r = 1;
+
+	folder_mount("size=1m");
+	pub = publisher("held", PUBLISHER(.depth = 2, .payload_max = CHUNK, .loans_max = 1,
+					  .holds_max = 1, .notice = note, .notice_user = &told));
+	sub = subscriber("held", SUBSCRIBER(.holds_max = 1, .holds_ceiling = 20));
+	publish(pub, CHUNK, 99);
+	receive(sub, CHUNK, 99);
+	expect_equal(floe_subscriber_limit_holds(sub, 20), 0);
+	leave_free(4);
+	while (count < 20 && (r = floe_loan(pub, CHUNK, &loan)) == 1) {
+		fill(loan.data, CHUNK, count);
+		expect_equal(floe_publish(pub, &loan), 1);
+		held[count] = take(sub, CHUNK, count);
+		count++;
+	}
+	expect_equal(r, -ENOSPC);
+	expect_equal(told.count, 1);
+	expect(strstr(told.text, "'held'") && strstr(told.text, "is full"));
+	expect_equal(floe_loan(pub, CHUNK, &loan), -ENOSPC);
+	expect_equal(told.count, 1);
+	make_room();
+	for (; count < 20; count++) {
+		publish(pub, CHUNK, count);
+		held[count] = take(sub, CHUNK, count);
+	}
+	for (uint64_t i = 0; i < 20; i++) {
+		expect(is_filled(held[i].data, CHUNK, i));
+		floe_release(sub, &held[i]);
+	}
+	expect_equal(subscriber_counts(sub).lost, 0);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	expect_folder_empty();
+}
+
+/*
  * Elastic
  */
 
@@ -404,6 +548,34 @@ static void a_quota_that_was_raised_is_inherited(void)
 	floe_subscriber_close(sub);
 }
 
+static void a_quota_that_finds_no_memory_is_used_once_there_is_some(void)
+{
+	struct floe_publisher *pub;
+	struct floe_loan loans[MANY];
+	int count;
+
+	folder_mount("size=5m");
+	pub = publisher("lack", ELASTIC(2 * MIB, 8 * MIB, .notice = note, .notice_user = &told));
+	expect_equal(floe_publisher_limit_memory(pub, 8 * MIB), 0);
+	count = loan_large(pub, loans);
+	expect(count >= 2 && count < 8);
+	expect_equal(told.count, 1);
+	expect(strstr(told.text, "'lack'") && strstr(told.text, "is full"));
+	expect_equal(floe_loan(pub, MIB, &loans[count]), -ENOSPC);
+	expect_equal(told.count, 1);
+	publish(pub, 8, 1);
+	/* What comes back is lent again, and a lack after that is a new one. */
+	floe_discard(pub, &loans[--count]);
+	expect_equal(floe_loan(pub, MIB, &loans[count++]), 1);
+	expect_equal(floe_loan(pub, MIB, &loans[count]), -ENOSPC);
+	expect_equal(told.count, 2);
+	for (int i = 0; i < count - 1; i++)
+		expect(((const unsigned char *)loans[i].data)[MIB - 1] == 7);
+	discard_all(pub, loans, count);
+	floe_publisher_close(pub);
+	expect_folder_empty();
+}
+
 static void sizes_are_told_with_and_without_ceilings(void)
 {
 	ssize_t now = floe_publisher_memory_size(PUBLISHER(.payload_max = CHUNK, .loans_max = 2));
@@ -505,6 +677,9 @@ int main(int argc, char **argv)
 		TEST(beside_many_holds_there_is_room_for_more_loans),
 		TEST(a_block_has_what_is_allowed_later),
 		TEST(a_raised_limit_is_inherited),
+		TEST(a_raise_that_finds_no_memory_changes_nothing),
+		TEST(more_that_is_held_finds_no_memory_until_there_is_some),
+		TEST(a_quota_that_finds_no_memory_is_used_once_there_is_some),
 		TEST(fewer_are_held_and_more_again),
 		TEST(a_depth_that_changes_leaves_out_what_is_older),
 		TEST(a_quota_is_raised_and_lowered),

@@ -6,11 +6,9 @@
  */
 
 #include <errno.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <unistd.h>
 
 #include "folder.h"
@@ -422,20 +420,9 @@ static void another_process_reads_a_shared_block_if_it_may(void)
  * A full file system
  */
 
-#define SMALL_SIZE "size=1m"
-
-/* $FLOE_DIR becomes a small file system of this process alone. */
-static void mount_small(void)
-{
-	if (unshare(CLONE_NEWNS) < 0)
-		skip("only root can mount a small file system");
-	expect_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	expect_equal(mount("floe", getenv("FLOE_DIR"), "tmpfs", 0, SMALL_SIZE), 0);
-}
-
 static void a_publisher_that_does_not_fit_is_told_and_leaves_nothing(void)
 {
-	mount_small();
+	folder_mount("size=1m");
 	expect_equal(try_publisher("big", NULL, "full"), -ENOSPC);
 	expect_folder_empty();
 	expect_equal(try_publisher("big", PUBLISHER(.payload_max = 1000), NULL), 0);
@@ -451,7 +438,7 @@ static void a_ring_that_cannot_grow_lends_nothing_until_a_release(void)
 	size_t count = 0;
 	int r;
 
-	mount_small();
+	folder_mount("size=1m");
 	pub = publisher("grow", PUBLISHER(.payload_max = 16384, .depth = 2));
 	sub = subscriber("grow", SUBSCRIBER(.holds_max = FLOE_HOLDS_MAX));
 	while ((r = floe_loan(pub, 16384, &loan)) == 1) {
