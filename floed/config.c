@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "api/options.h"
 #include "base/error.h"
 #include "reading.h"
 #include "setting.h"
@@ -16,7 +17,58 @@
 #define FILE_SIZE_MAX (1 << 20)
 #define NO_ACCESS ((struct config_access){CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET})
 
-/* What keys of one section say about each other. */
+/* A ring of a publisher that asks for nothing: can it be, and what does it take? */
+static int check_ring(const struct reading *reading)
+{
+	const struct config_topic *topic = reading->topic;
+	struct terms_shared terms = topic->terms;
+	struct floe_error error = {0};
+	struct floe_publisher_options given = {.size = sizeof(given), .error = &error};
+	struct floe_publisher_options o;
+	struct options_room room;
+	ssize_t size;
+	int r;
+
+	/* Who asks for less may still publish. */
+	terms.memory_max = 0;
+	r = options_read_publisher_under(&o, &given, topic->name, &terms, &room);
+	if (r < 0)
+		return reading_refuse(reading, topic->place, "topic '%.40s': %.100s", topic->name,
+				      error.text);
+	size = options_size_at_most(&o);
+	if (topic->reserve && topic->terms.memory_max && (uint64_t)size > topic->terms.memory_max)
+		return reading_refuse(
+			reading, topic->place,
+			"topic '%.40s' reserves rings of %zd bytes, but memory is %llu",
+			topic->name, size, (unsigned long long)topic->terms.memory_max);
+	return 0;
+}
+
+static uint64_t largest_payload(const struct terms_shared *terms)
+{
+	return terms->pool_count ? terms->pool[terms->pool_count - 1].chunk_size
+				 : terms->payload_max;
+}
+
+/* What keys of a topic say about each other. */
+static int check_topic(const struct reading *reading)
+{
+	const struct config_topic *topic = reading->topic;
+	uint64_t largest = largest_payload(&topic->terms);
+
+	if (largest && topic->terms.type.size > largest)
+		return reading_refuse(
+			reading, topic->place,
+			"topic '%.40s' has a type-size of %llu, but payloads of up to %llu",
+			topic->name, (unsigned long long)topic->terms.type.size,
+			(unsigned long long)largest);
+	if (topic->terms.publishers_max && topic->reserve > topic->terms.publishers_max)
+		return reading_refuse(reading, topic->place,
+				      "topic '%.40s' reserves %u rings, but publishers is %u",
+				      topic->name, topic->reserve, topic->terms.publishers_max);
+	return check_ring(reading);
+}
+
 static int end_section(struct reading *reading)
 {
 	const struct config_topic *topic = reading->topic;
@@ -44,7 +96,7 @@ static int end_section(struct reading *reading)
 			"and needs more",
 			topic->name, (unsigned long long)chunks,
 			topic->terms.depth ? topic->terms.depth : 16);
-	return 0;
+	return check_topic(reading);
 }
 
 static int begin_user(struct reading *reading)
@@ -148,7 +200,8 @@ static int read_text(struct reading *reading, const char *text, size_t size)
 
 static int read_file(const char *path, char **ret_text, size_t *ret_size, struct floe_error *error)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	/* Not for a pipe that nobody writes. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat seen;
 	ssize_t size = -1;
 

@@ -121,6 +121,18 @@ static int set_wait(struct wish *wish, const char *value)
 	return -1;
 }
 
+/* What is left of a path is another one, and an empty one would mean the default. */
+static int set_text(const char **ret, const char *option, const char *value, size_t size_max)
+{
+	if (!*value || strlen(value) > size_max) {
+		(void)fprintf(stderr, "floed: %s has %zu bytes, but should have 1 to %zu\n", option,
+			      strlen(value), size_max);
+		return USAGE;
+	}
+	*ret = value;
+	return -1;
+}
+
 /* -1: go on; else an exit status */
 static int take_option(struct wish *wish, int option)
 {
@@ -129,11 +141,9 @@ static int take_option(struct wish *wish, int option)
 		wish->config = optarg;
 		return -1;
 	case 'd':
-		wish->dir = optarg;
-		return -1;
+		return set_text(&wish->dir, "--dir", optarg, DOMAIN_PATH_MAX - 1);
 	case 'n':
-		wish->domain = optarg;
-		return -1;
+		return set_text(&wish->domain, "--domain", optarg, DOMAIN_NAME_SIZE_MAX);
 	case 'l':
 		return set_level(wish, optarg);
 	case 'm':

@@ -12,8 +12,6 @@
 #include "os/os.h"
 #include "registry/file.h"
 
-#define DOMAIN_NAME_SIZE_MAX 64
-
 static const char *find_dir(const char *dir, char *buffer, size_t size)
 {
 	const char *given = dir ? dir : os->get_variable("FLOE_DIR");

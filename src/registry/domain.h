@@ -20,6 +20,7 @@
 #include <sys/types.h>
 
 #define DOMAIN_PATH_MAX 1024
+#define DOMAIN_NAME_SIZE_MAX 64 /* of a domain's name alone */
 
 struct domain {
 	char path[DOMAIN_PATH_MAX]; /* <dir>/<domain> */

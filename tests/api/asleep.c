@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "asleep.h"
 
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "frame/frame.h"
 
@@ -34,4 +37,29 @@ void until_asleep(pid_t pid)
 		nanosleep(&pause, NULL);
 		looks = state_of(pid) == 'S' ? looks + 1 : 0;
 	}
+}
+
+static uint64_t count_switches(pid_t pid)
+{
+	char path[64];
+	char line[128];
+	uint64_t count = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "r");
+	expect(file != NULL);
+	while (fgets(line, sizeof(line), file))
+		if (!strncmp(line, "voluntary_ctxt_switches:", 24))
+			count = strtoull(line + 24, NULL, 10);
+	(void)fclose(file);
+	return count;
+}
+
+bool stays_asleep(pid_t pid)
+{
+	uint64_t before = count_switches(pid);
+
+	usleep(300000);
+	return count_switches(pid) == before;
 }

@@ -22,6 +22,7 @@
 #include <floe/service.h>
 #include <floe/waitset.h>
 
+#include "asleep.h"
 #include "folder.h"
 #include "peer.h"
 #include "steps.h"
@@ -435,6 +436,34 @@ static bool is_readable(struct floe_watch *w, int timeout_ms)
 	return poll(&fd, 1, timeout_ms) == 1;
 }
 
+static void watch_until_told(int wire, void *argument)
+{
+	struct floe_watch *w = watch(WATCH(BIT(FLOE_KIND_PUBLISHER)));
+
+	(void)argument;
+	expect_quiet(w);
+	tell(wire, 1);
+	expect_equal(floe_watch_wait(w, -1), 1);
+	tell(wire, next(w).kind);
+	floe_watch_close(w);
+}
+
+/* It sleeps without a time, and what comes is what wakes it. */
+static void who_waits_looks_at_nothing_meanwhile(void)
+{
+	struct peer peer = peer_start(watch_until_told, NULL);
+	int64_t deadline_ns = now_ns() + 60 * SECONDS;
+	struct floe_publisher *pub;
+
+	expect_equal(hear(peer.wire), 1);
+	while (!stays_asleep(peer.pid))
+		expect(now_ns() < deadline_ns);
+	pub = publisher("t", NULL);
+	expect_equal(hear(peer.wire), FLOE_KIND_PUBLISHER);
+	peer_end(&peer);
+	floe_publisher_close(pub);
+}
+
 static void the_descriptor_is_readable_while_there_is_something(void)
 {
 	struct floe_publisher *pub = publisher("t", NULL);
@@ -536,6 +565,7 @@ int main(int argc, char **argv)
 		TEST(a_ring_that_is_left_to_readers_is_closed_and_taken_up),
 		TEST(only_what_is_asked_for_is_told),
 		TEST(a_service_is_told_as_servers_and_clients),
+		TEST(who_waits_looks_at_nothing_meanwhile),
 		TEST(the_descriptor_is_readable_while_there_is_something),
 		TEST(a_wait_set_waits_for_it),
 		TEST(a_wait_ends_at_its_deadline),

@@ -11,8 +11,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <floe/board.h>
+#include <floe/event.h>
 #include <floe/inspect.h>
 
+#include "asleep.h"
 #include "folder.h"
 #include "frame/frame.h"
 #include "keeper.h"
@@ -272,32 +275,6 @@ static void a_second_one_is_told_of_the_first(void)
 	expect_folder_empty();
 }
 
-static uint64_t count_switches(pid_t pid)
-{
-	char path[64];
-	char line[128];
-	uint64_t count = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	file = fopen(path, "r");
-	expect(file != NULL);
-	while (fgets(line, sizeof(line), file))
-		if (!strncmp(line, "voluntary_ctxt_switches:", 24))
-			count = strtoull(line + 24, NULL, 10);
-	fclose(file);
-	return count;
-}
-
-/* For so long that it would have looked if it had a time for that. */
-static bool is_quiet(pid_t pid)
-{
-	uint64_t before = count_switches(pid);
-
-	usleep(300000);
-	return count_switches(pid) == before;
-}
-
 /* With everybody quiet it sleeps without a time, and a death is what wakes it. */
 static void it_looks_at_nothing_until_something_happens(void)
 {
@@ -305,7 +282,7 @@ static void it_looks_at_nothing_until_something_happens(void)
 	struct peer peer = start(hold_until_killed, "quiet");
 
 	/* What there was to do is done at some time, on a busy machine late. */
-	expect_soon(is_quiet(keeper.pid));
+	expect_soon(stays_asleep(keeper.pid));
 	expect_equal(count_nodes(), 2);
 	peer_kill(&peer);
 	expect_soon(count_nodes() == 1);
@@ -846,6 +823,49 @@ static void programs_start_while_it_is_killed_and_the_next_one_comes(void)
 	expect_nothing_left();
 }
 
+/* One after the other, and each begins its next life while its last one is perhaps not over. */
+static void whoever_is_killed_comes_back_at_once_in_any_order(void)
+{
+	void (*const lives[])(int wire, void *argument) = {publish_for_ever, take_for_ever};
+	char topic[] = "any";
+	uint64_t state = random_seed();
+	struct keeper keeper = keeper_start(no_linger());
+	struct peer peers[] = {start(lives[0], topic), start(lives[1], topic)};
+
+	for (int i = 0; i < 60; i++) {
+		uint64_t who = random_next(&state) % 4;
+		struct keeper next_keeper;
+		struct peer next;
+
+		usleep((useconds_t)(random_next(&state) % 3000));
+		if (who < 2) {
+			kill(peers[who].pid, SIGKILL);
+			next = peer_start(lives[who], topic);
+			peer_kill(&peers[who]);
+			peers[who] = next;
+		} else {
+			kill(keeper.pid, who == 2 ? SIGKILL : SIGTERM);
+			next_keeper = keeper_start(no_linger());
+			(void)keeper_wait(&keeper);
+			expect(keeper_count_lines(&keeper) < 10);
+			keeper_forget(&keeper);
+			keeper = next_keeper;
+		}
+		if (i % 6 == 5) {
+			next = start(live_once, "new");
+			peer_end(&next);
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		peer_kill(&peers[i]);
+	expect(keeper_is_ready(&keeper));
+	expect_soon(count_nodes() == 1);
+	expect_soon(folder_count_files() == 1);
+	expect(keeper_count_lines(&keeper) < 10);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
 static void its_end_is_no_end_for_others(void)
 {
 	struct keeper keeper = keeper_start_ready(NULL);
@@ -953,6 +973,98 @@ static void an_elastic_publisher_may_have_more_loans_later(void)
 	expect_folder_empty();
 }
 
+/* Its quota counts as memory, and so does what that may be raised to. */
+static void the_memory_of_a_topic_holds_for_elastic_publishers(void)
+{
+	struct keeper keeper = keeper_start_ready(keeper_configure(small_topic));
+
+	expect_equal(try_publisher("small",
+				   PUBLISHER(.flags = FLOE_ELASTIC, .depth = 1, .payload_max = 64,
+					     .loans_max = 1, .holds_max = 1, .quota = 1 << 20),
+				   "floed.conf"),
+		     -EDQUOT);
+	expect_equal(try_publisher("small",
+				   PUBLISHER(.flags = FLOE_ELASTIC, .depth = 1, .payload_max = 64,
+					     .loans_max = 1, .holds_max = 1,
+					     .quota = (size_t)3 * 4096, .quota_ceiling = 1 << 20),
+				   "floed.conf"),
+		     -EDQUOT);
+	expect_equal(count_publishers("small", FLOE_STATE_CLOSED), 1);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static struct {
+	int count;
+	char text[512];
+} notices;
+
+static void note(void *user, const char *sentence)
+{
+	(void)user;
+	notices.count++;
+	(void)snprintf(notices.text, sizeof(notices.text), "%s", sentence);
+}
+
+/* Rings, loans that are allowed later, boards and events: all of it is memory of the user's. */
+static void the_memory_of_a_user_is_counted_in_all_that_he_opens(void)
+{
+	static const char quota[] = "[domain]\nuser-memory = 300K\n";
+	const struct floe_board_key key = {.name = "map", .size = 256 << 10};
+	struct keeper keeper = keeper_start_ready(keeper_configure(quota));
+	struct floe_error error = {0};
+	struct floe_notifier *notifier;
+	struct floe_board_writer *board;
+	struct floe_publisher *pub;
+
+	expect_equal(try_publisher("much", NULL, "the quota is 307200"), -EDQUOT);
+	pub = publisher("some", PUBLISHER(.depth = 1, .payload_max = 4096, .loans_max = 1,
+					  .loans_ceiling = 200, .holds_max = 1, .notice = note));
+	expect_equal(floe_publisher_limit_loans(pub, 200), -EDQUOT);
+	expect_equal(notices.count, 1);
+	expect(strstr(notices.text, "200 loans") && strstr(notices.text, "the quota is 307200"));
+	expect_equal(floe_publisher_limit_loans(pub, 8), 0);
+	expect_equal(
+		floe_board_writer_open(&board, "map",
+				       &(struct floe_board_writer_options){
+					       .size = sizeof(struct floe_board_writer_options),
+					       .keys = &key,
+					       .keys_count = 1,
+					       .error = &error}),
+		-EDQUOT);
+	expect(strstr(error.text, "the quota is 307200"));
+	expect_equal(floe_notifier_open(
+			     &notifier, "bell",
+			     &(struct floe_notifier_options){
+				     .size = sizeof(struct floe_notifier_options), .ids = 65536}),
+		     -EDQUOT);
+	expect_equal(floe_notifier_open(&notifier, "bell", NULL), 0);
+	publish(pub, 4096, 1);
+	floe_notifier_close(notifier);
+	floe_publisher_close(pub);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
+static void what_does_not_fit_ends_it_and_leaves_nothing(void)
+{
+	struct keeper keeper;
+	char said[4096];
+	int status;
+
+	folder_mount("size=1m");
+	keeper = keeper_start(keeper_configure("[topic small]\npayload = 100\nreserve = 2\n"
+					       "[topic large]\npayload = 1M\nreserve = 1\n"));
+	status = keeper_wait(&keeper);
+	expect(WIFEXITED(status));
+	expect_equal(WEXITSTATUS(status), 1);
+	keeper_read(&keeper, said, sizeof(said));
+	expect(strstr(said, "the file system of") && strstr(said, "is full"));
+	keeper_forget(&keeper);
+	keeper_unconfigure();
+	expect_folder_empty();
+}
+
 /* A bad one changes nothing. */
 static void reading_it_again_changes_what_is_laid_down(void)
 {
@@ -1021,12 +1133,16 @@ int main(int argc, char **argv)
 		TEST(it_is_killed_and_started_again_without_a_wait),
 		TEST(programs_start_while_it_starts_and_ends),
 		TEST(programs_start_while_it_is_killed_and_the_next_one_comes),
+		TEST(whoever_is_killed_comes_back_at_once_in_any_order),
 		TEST(its_end_is_no_end_for_others),
 		TEST(what_it_laid_down_outlives_it),
 		TEST(what_a_killed_one_laid_down_can_be_cleaned_away),
 		TEST(a_topic_that_it_keeps_outlives_its_users),
 		TEST(a_ring_that_lies_ready_is_taken),
 		TEST(an_elastic_publisher_may_have_more_loans_later),
+		TEST(the_memory_of_a_topic_holds_for_elastic_publishers),
+		TEST(the_memory_of_a_user_is_counted_in_all_that_he_opens),
+		TEST(what_does_not_fit_ends_it_and_leaves_nothing),
 		TEST(reading_it_again_changes_what_is_laid_down),
 		TEST(it_ends_when_its_folder_is_taken_away),
 	};
