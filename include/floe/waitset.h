@@ -34,6 +34,7 @@ struct floe_waitset;
 #define FLOE_READY_FD 3u         /* value: what poll(2) would say, POLLIN and so on */
 #define FLOE_READY_TIMER 4u      /* value: how often it went off since it was last told */
 #define FLOE_READY_SIGNAL 5u     /* value: how many of these signals were read */
+#define FLOE_READY_LATE 6u /* expect_ns; value: in how many further periods it was not ready */
 
 struct floe_ready {
 	uint32_t id; /* what add returned */
@@ -50,6 +51,11 @@ struct floe_waitset_options {
 	void (*call)(struct floe_waitset *waitset, const struct floe_ready *ready);
 	int32_t priority; /* of what is ready at the same time the highest comes first */
 	uint32_t flags;   /* 0 */
+	/* It should be ready at least so often: when it was not, FLOE_READY_LATE says so, and again after
+	 * each further period. Of a subscriber a message must have been there. Counted from when it was
+	 * attached, and from when a wait said it was ready. 0: it need not; not for timers and signals.
+	 * The subscriber's own expect_ns is for floe_wait. */
+	int64_t expect_ns;
 };
 
 /* -EINVAL; -EMFILE, -ENFILE, -ENOMEM */

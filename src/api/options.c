@@ -583,7 +583,9 @@ int options_read_waitset(struct floe_waitset_options *ret, const struct floe_wai
 {
 	int r = copy(ret, sizeof(*ret), from);
 
-	return r == 0 && ret->flags ? -EINVAL : r;
+	if (r == 0 && (ret->flags || ret->expect_ns < 0 || ret->expect_ns > INT64_MAX / 4))
+		r = -EINVAL;
+	return r;
 }
 
 int options_read_board_reader(struct floe_board_reader_options *ret,

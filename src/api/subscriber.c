@@ -514,6 +514,16 @@ FLOE_PUBLIC int floe_subscriber_fd(struct floe_subscriber *sub)
 	return r < 0 ? r : floe_subscriber_fd(sub);
 }
 
+bool subscription_has_more(struct floe_subscriber *sub)
+{
+	struct subscriber *s = handle_find(sub, HANDLE_SUBSCRIBER);
+	struct safe *safe = s ? NULL : safe_enter(sub, HANDLE_SAFE_SUBSCRIBER);
+
+	if (safe)
+		return safe_leave(safe, subscription_has_more(safe->port));
+	return !s || subscriber_has_more(s);
+}
+
 static int list_words(struct subscription *s, const struct floe_word **ret)
 {
 	int r = s->words ? 0 : words_open(&s->words);

@@ -51,6 +51,9 @@ void subscription_close(struct subscription *s);
 /* floe_subscriber_fd */
 int subscription_get_fd(struct subscription *s);
 
+/* Would floe_take say something? Also true of what is no handle, as it then says. */
+bool subscription_has_more(struct floe_subscriber *sub);
+
 /* A call above it said that there is nothing, and perhaps there is: then its descriptor has an edge. */
 void subscription_go_on(struct subscription *s);
 

@@ -6,6 +6,13 @@
  *
  * All timers share one timerfd, set to the next of them; all signals share one signalfd. What these
  * have told and nobody was told yet stays in its entry as `pending`.
+ *
+ * Whatever is expected has a time by which it is late, which moves when it was ready. The clock is not set
+ * again for that, but goes off at the earliest of them as it was when all were looked at last:
+ *
+ *	expected_ns <= due_ns of each that is expected
+ *
+ * So a wait costs nothing for what is expected and not ready, and each of them is looked at once in a period.
  */
 
 #include <errno.h>
@@ -19,6 +26,7 @@
 
 #include "api/handle.h"
 #include "api/options.h"
+#include "api/subscription.h"
 #include "os/os.h"
 
 #define NEVER INT64_MAX
@@ -35,8 +43,9 @@ struct entry {
 	uint32_t kind; /* 0: free */
 	uint32_t generation;
 	int fd; /* or the signal's number */
-	int64_t due_ns, period_ns;
-	uint64_t pending; /* of timers and signals */
+	struct floe_subscriber *sub;
+	int64_t due_ns, period_ns; /* of timers; of what is expected due_ns alone */
+	uint64_t pending;          /* how often a timer, a signal, lateness is still to be told */
 };
 
 struct news {
@@ -55,9 +64,14 @@ struct waitset {
 	uint32_t used;        /* that are not free */
 	uint32_t counted_count;
 	uint32_t *counted; /* which are timers and signals, so that others are not looked at */
+	uint32_t expected_count;
+	uint32_t *expected; /* which are expected */
+	int64_t expected_ns;
+	uint32_t late; /* of them have something pending */
+	bool rang;     /* the clock went off and was not set since */
 	struct entry *entry;
 	struct epoll_event *events; /* room + 3 */
-	struct news *news;          /* room */
+	struct news *news;          /* 2 * room: one may be ready and late */
 };
 
 static struct waitset *find(struct floe_waitset *waitset)
@@ -85,6 +99,7 @@ static void end(struct waitset *w)
 	free(w->events);
 	free(w->news);
 	free(w->counted);
+	free(w->expected);
 	free(w);
 }
 
@@ -111,6 +126,7 @@ FLOE_PUBLIC int floe_waitset_open(struct floe_waitset **ret)
 	if (!w)
 		return -ENOMEM;
 	w->poll = w->stop = w->clock = w->signals = -1;
+	w->expected_ns = NEVER;
 	r = set_up(w);
 	if (r == 0)
 		r = handle_open(&handle, HANDLE_WAITSET, w);
@@ -159,9 +175,11 @@ static int grow(struct waitset *w)
 	if (r == 0)
 		r = enlarge(&w->events, room + 3, sizeof(*w->events));
 	if (r == 0)
-		r = enlarge(&w->news, room, sizeof(*w->news));
+		r = enlarge(&w->news, 2 * (size_t)room, sizeof(*w->news));
 	if (r == 0)
 		r = enlarge(&w->counted, room, sizeof(*w->counted));
+	if (r == 0)
+		r = enlarge(&w->expected, room, sizeof(*w->expected));
 	if (r == 0)
 		w->room = room;
 	return r;
@@ -196,12 +214,27 @@ static uint64_t tag_of(const struct waitset *w, uint32_t id)
 	return (uint64_t)w->entry[id].generation << 32 | id;
 }
 
+static bool is_expected(const struct entry *entry)
+{
+	return entry->options.expect_ns > 0;
+}
+
+static void leave(uint32_t *list, uint32_t *count, uint32_t id)
+{
+	for (uint32_t i = 0; i < *count; i++)
+		if (list[i] == id)
+			list[i] = list[--*count];
+}
+
 static void forget(struct waitset *w, uint32_t id)
 {
 	w->used--;
-	for (uint32_t i = 0; is_counted(&w->entry[id]) && i < w->counted_count; i++)
-		if (w->counted[i] == id)
-			w->counted[i] = w->counted[--w->counted_count];
+	if (is_counted(&w->entry[id]))
+		leave(w->counted, &w->counted_count, id);
+	if (is_expected(&w->entry[id])) {
+		leave(w->expected, &w->expected_count, id);
+		w->late -= w->entry[id].pending > 0;
+	}
 	w->entry[id] = (struct entry){.generation = w->entry[id].generation + 1};
 }
 
@@ -221,6 +254,8 @@ static int begin_add(struct floe_waitset *waitset, uint32_t kind,
 	r = options_read_waitset(&o, options);
 	if (r < 0)
 		return r;
+	if (o.expect_ns && (kind == FLOE_READY_TIMER || kind == FLOE_READY_SIGNAL))
+		return -EINVAL;
 	id = find_place(w);
 	if (id < 0)
 		return id;
@@ -231,50 +266,6 @@ static int begin_add(struct floe_waitset *waitset, uint32_t kind,
 		w->counted[w->counted_count++] = (uint32_t)id;
 	*ret = w;
 	return id;
-}
-
-static int add_fd(struct floe_waitset *waitset, uint32_t kind, int fd, uint32_t events,
-		  const struct floe_waitset_options *options)
-{
-	struct waitset *w;
-	int id = fd < 0 ? fd : begin_add(waitset, kind, options, &w);
-	int r;
-
-	if (id < 0)
-		return id;
-	w->entry[id].fd = fd;
-	r = os->poll_add(w->poll, fd, events, tag_of(w, (uint32_t)id));
-	if (r < 0) {
-		forget(w, (uint32_t)id);
-		return r == -EBADF || r == -ELOOP ? -EINVAL : r;
-	}
-	return id;
-}
-
-FLOE_PUBLIC int floe_waitset_add_subscriber(struct floe_waitset *waitset,
-					    struct floe_subscriber *sub,
-					    const struct floe_waitset_options *options)
-{
-	return find(waitset) ? add_fd(waitset, FLOE_READY_SUBSCRIBER, floe_subscriber_fd(sub),
-				      EPOLLIN, options)
-			     : -EINVAL;
-}
-
-FLOE_PUBLIC int floe_waitset_add_listener(struct floe_waitset *waitset,
-					  struct floe_listener *listener,
-					  const struct floe_waitset_options *options)
-{
-	return find(waitset) ? add_fd(waitset, FLOE_READY_LISTENER, floe_listener_fd(listener),
-				      EPOLLIN, options)
-			     : -EINVAL;
-}
-
-FLOE_PUBLIC int floe_waitset_add_fd(struct floe_waitset *waitset, int fd, uint32_t events,
-				    const struct floe_waitset_options *options)
-{
-	if (fd < 0 || !events || events & ~(uint32_t)(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP))
-		return -EINVAL;
-	return add_fd(waitset, FLOE_READY_FD, fd, events, options);
 }
 
 static int open_shared(const struct waitset *w, int *fd, int opened, uint64_t tag)
@@ -290,11 +281,12 @@ static int open_shared(const struct waitset *w, int *fd, int opened, uint64_t ta
 }
 
 /* The clock goes off at the next timer; at once, when something is still to be told. */
-static int set_clock(const struct waitset *w)
+static int set_clock(struct waitset *w)
 {
-	int64_t due_ns = NEVER;
+	int64_t due_ns = w->late ? 0 : w->expected_ns;
 	int64_t left_ns;
 
+	w->rang = false;
 	for (uint32_t i = 0; i < w->counted_count; i++) {
 		const struct entry *entry = &w->entry[w->counted[i]];
 
@@ -313,6 +305,69 @@ static int set_clock(const struct waitset *w)
 static int need_clock(struct waitset *w)
 {
 	return w->clock >= 0 ? 0 : open_shared(w, &w->clock, os->make_timer(), TAG_CLOCK);
+}
+
+/* From now on it is late when it was not ready for so long. */
+static int expect(struct waitset *w, uint32_t id)
+{
+	struct entry *entry = &w->entry[id];
+	int r = need_clock(w);
+
+	if (r < 0)
+		return r;
+	w->expected[w->expected_count++] = id;
+	entry->due_ns = os->now_ns() + entry->options.expect_ns;
+	if (entry->due_ns >= w->expected_ns)
+		return 0;
+	w->expected_ns = entry->due_ns;
+	return set_clock(w);
+}
+
+static int add_fd(struct floe_waitset *waitset, uint32_t kind, int fd, uint32_t events,
+		  struct floe_subscriber *sub, const struct floe_waitset_options *options)
+{
+	struct waitset *w;
+	int id = fd < 0 ? fd : begin_add(waitset, kind, options, &w);
+	int r;
+
+	if (id < 0)
+		return id;
+	w->entry[id].fd = fd;
+	w->entry[id].sub = sub;
+	r = is_expected(&w->entry[id]) ? expect(w, (uint32_t)id) : 0;
+	if (r == 0)
+		r = os->poll_add(w->poll, fd, events, tag_of(w, (uint32_t)id));
+	if (r < 0) {
+		forget(w, (uint32_t)id);
+		return r == -EBADF || r == -ELOOP ? -EINVAL : r;
+	}
+	return id;
+}
+
+FLOE_PUBLIC int floe_waitset_add_subscriber(struct floe_waitset *waitset,
+					    struct floe_subscriber *sub,
+					    const struct floe_waitset_options *options)
+{
+	return find(waitset) ? add_fd(waitset, FLOE_READY_SUBSCRIBER, floe_subscriber_fd(sub),
+				      EPOLLIN, sub, options)
+			     : -EINVAL;
+}
+
+FLOE_PUBLIC int floe_waitset_add_listener(struct floe_waitset *waitset,
+					  struct floe_listener *listener,
+					  const struct floe_waitset_options *options)
+{
+	return find(waitset) ? add_fd(waitset, FLOE_READY_LISTENER, floe_listener_fd(listener),
+				      EPOLLIN, NULL, options)
+			     : -EINVAL;
+}
+
+FLOE_PUBLIC int floe_waitset_add_fd(struct floe_waitset *waitset, int fd, uint32_t events,
+				    const struct floe_waitset_options *options)
+{
+	if (fd < 0 || !events || events & ~(uint32_t)(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP))
+		return -EINVAL;
+	return add_fd(waitset, FLOE_READY_FD, fd, events, NULL, options);
 }
 
 FLOE_PUBLIC int floe_waitset_add_timer(struct floe_waitset *waitset, int64_t first_ns,
@@ -428,6 +483,36 @@ static void note_timers(struct waitset *w)
 	}
 }
 
+static void note_late(struct waitset *w)
+{
+	int64_t now_ns = os->now_ns();
+
+	if (w->expected_ns > now_ns)
+		return;
+	w->expected_ns = NEVER;
+	for (uint32_t i = 0; i < w->expected_count; i++) {
+		struct entry *entry = &w->entry[w->expected[i]];
+		int64_t period_ns = entry->options.expect_ns;
+		uint64_t times;
+
+		if (entry->due_ns <= now_ns) {
+			times = 1 + (uint64_t)((now_ns - entry->due_ns) / period_ns);
+			w->late += entry->pending == 0;
+			entry->pending += times;
+			entry->due_ns += (int64_t)times * period_ns;
+		}
+		if (entry->due_ns < w->expected_ns)
+			w->expected_ns = entry->due_ns;
+	}
+}
+
+/* A descriptor of a subscriber may ring without a message, where io_uring is forbidden each millisecond. */
+static void note_ready(struct entry *entry)
+{
+	if (is_expected(entry) && (!entry->sub || subscription_has_more(entry->sub)))
+		entry->due_ns = os->now_ns() + entry->options.expect_ns;
+}
+
 static void note_signals(struct waitset *w)
 {
 	int number;
@@ -441,14 +526,30 @@ static void note_signals(struct waitset *w)
 		}
 }
 
-static void say(struct waitset *w, uint32_t *count, uint32_t id, uint64_t value)
+static void say(struct waitset *w, uint32_t *count, uint32_t id, uint32_t kind, uint64_t value)
 {
 	const struct entry *entry = &w->entry[id];
 
 	w->news[(*count)++] = (struct news){
-		.ready = {id, entry->kind, value, entry->options.user},
+		.ready = {id, kind, value, entry->options.user},
 		.generation = entry->generation,
 	};
+}
+
+static void say_pending(struct waitset *w, uint32_t *count)
+{
+	for (uint32_t i = 0; i < w->counted_count; i++) {
+		uint32_t id = w->counted[i];
+
+		if (w->entry[id].pending)
+			say(w, count, id, w->entry[id].kind, w->entry[id].pending);
+	}
+	for (uint32_t i = 0; w->late && i < w->expected_count; i++) {
+		uint32_t id = w->expected[i];
+
+		if (w->entry[id].pending)
+			say(w, count, id, FLOE_READY_LATE, w->entry[id].pending);
+	}
 }
 
 /* What epoll says, and what timers and signals have for us. The rest of an entry that was removed
@@ -461,17 +562,22 @@ static uint32_t gather(struct waitset *w, int events)
 		uint64_t tag = w->events[i].data.u64;
 		uint32_t id = (uint32_t)tag;
 
-		if (tag == TAG_CLOCK)
-			note_timers(w);
-		else if (tag == TAG_SIGNALS)
+		if (tag == TAG_CLOCK) {
+			w->rang = true;
+		} else if (tag == TAG_SIGNALS) {
 			note_signals(w);
-		else if (tag != TAG_STOP && id < w->count && w->entry[id].kind &&
-			 tag == tag_of(w, id))
-			say(w, &count, id, w->events[i].events);
+		} else if (tag != TAG_STOP && id < w->count && w->entry[id].kind &&
+			   tag == tag_of(w, id)) {
+			note_ready(&w->entry[id]);
+			say(w, &count, id, w->entry[id].kind, w->events[i].events);
+		}
 	}
-	for (uint32_t i = 0; i < w->counted_count; i++)
-		if (w->entry[w->counted[i]].pending)
-			say(w, &count, w->counted[i], w->entry[w->counted[i]].pending);
+	/* After what is ready, which is not late any more. */
+	if (w->rang) {
+		note_timers(w);
+		note_late(w);
+	}
+	say_pending(w, &count);
 	return count;
 }
 
@@ -518,9 +624,15 @@ static int look(struct waitset *w, int64_t deadline_ns, uint32_t *ret_count)
 /* They are told now. */
 static void take(struct waitset *w, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		w->entry[w->news[i].ready.id].pending = 0;
-	if (w->counted_count)
+	for (uint32_t i = 0; i < count; i++) {
+		const struct floe_ready *ready = &w->news[i].ready;
+
+		if (ready->kind == FLOE_READY_LATE)
+			w->late--;
+		if (ready->kind == FLOE_READY_LATE || is_counted(&w->entry[ready->id]))
+			w->entry[ready->id].pending = 0;
+	}
+	if (w->counted_count || w->rang)
 		(void)set_clock(w);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <floe/board.h>
+#include <floe/service.h>
 #include <floe/waitset.h>
 #include <poll.h>
 #include <pthread.h>
@@ -15,10 +16,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "counted.h"
+#include "forbidden.h"
 #include "peer.h"
 #include "steps.h"
 
@@ -112,6 +116,68 @@ static void what_is_ready_is_said(void)
 	close(ends[1]);
 }
 
+static void requests_and_responses_are_waited_for(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_server *server = NULL;
+	struct floe_client *client = NULL;
+	struct floe_response response;
+	struct floe_request request;
+	struct floe_loan loan;
+	uint32_t ids[2];
+
+	expect_equal(floe_server_open(&server, "service", NULL), 0);
+	expect_equal(floe_client_open(&client, "service", NULL), 0);
+	expect_equal(floe_client_wait_for_server(client, now_ns() + 60 * SECONDS), 1);
+	ids[0] = (uint32_t)floe_waitset_add_fd(w, floe_server_fd(server), POLLIN, NULL);
+	ids[1] = (uint32_t)floe_waitset_add_fd(w, floe_client_fd(client), POLLIN, NULL);
+	expect_equal(floe_client_loan(client, 8, &loan), 1);
+	expect_equal(floe_client_send(client, &loan, FOREVER, NULL), 1);
+	while (floe_server_take(server, &request) != 1)
+		if (next(w).id == ids[1]) /* a new descriptor may ring once */
+			expect_equal(floe_client_take(client, &response), 0);
+	expect_equal(floe_server_take(server, &request), 0);
+	expect_equal(floe_client_take(client, &response), 0);
+	expect_quiet(w);
+	expect_equal(floe_server_loan(server, &request, 8, &loan), 1);
+	expect_equal(floe_server_send(server, &request, &loan, 0), 1);
+	expect_equal(next(w).id, ids[1]);
+	expect_equal(floe_client_take(client, &response), 1);
+	floe_client_release(client, &response);
+	floe_waitset_close(w);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+/* A loop that there is already knows of it by one descriptor, and of what it says by asking it. */
+static void it_works_beside_an_epoll_by_one_descriptor(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_publisher *pub = publisher("topic", NULL);
+	struct floe_subscriber *sub = subscriber("topic", NULL);
+	struct epoll_event event = {.events = EPOLLIN};
+	int outer = epoll_create1(EPOLL_CLOEXEC);
+	struct floe_ready ready;
+
+	expect(outer >= 0);
+	expect(floe_waitset_add_subscriber(w, sub, NULL) >= 0);
+	expect_equal(epoll_ctl(outer, EPOLL_CTL_ADD, floe_waitset_fd(w), &event), 0);
+	while (floe_waitset_wait(w, 0, &ready, 1) == 1)
+		expect_nothing(sub);
+	for (uint64_t i = 1; i <= 20; i++) {
+		expect_equal(epoll_wait(outer, &event, 1, 0), 0);
+		publish(pub, 8, i);
+		expect_equal(epoll_wait(outer, &event, 1, 60000), 1);
+		expect_equal(floe_waitset_wait(w, 0, &ready, 1), 1);
+		receive(sub, 8, i);
+		expect_nothing(sub);
+	}
+	close(outer);
+	floe_waitset_close(w);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
 static void timers_go_off_and_are_counted(void)
 {
 	struct floe_waitset *w = waitset();
@@ -197,6 +263,131 @@ static void the_highest_priority_comes_first(void)
 }
 
 /*
+ * What is expected
+ */
+
+#define PERIOD (200 * MILLISECONDS)
+
+static void what_is_expected_and_does_not_come_is_late(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_subscriber *sub = subscriber("topic", NULL);
+	int64_t before = now_ns();
+	int mark;
+	int id = floe_waitset_add_subscriber(
+		w, sub, ATTACHED(.user = &mark, .expect_ns = 20 * MILLISECONDS));
+	uint64_t periods = 0;
+	struct floe_ready ready;
+
+	for (int i = 0; i < 6; i++) {
+		/* In the end nobody looks for a while. */
+		if (i == 5)
+			usleep(100000);
+		while ((ready = next(w)).kind ==
+		       FLOE_READY_SUBSCRIBER) /* a new descriptor may ring once */
+			expect_nothing(sub);
+		expect_equal(ready.kind, FLOE_READY_LATE);
+		expect_equal(ready.id, id);
+		expect(ready.user == &mark);
+		periods += ready.value;
+		expect(now_ns() - before >= (int64_t)periods * 20 * MILLISECONDS);
+	}
+	expect(ready.value >= 4);
+	expect_equal(floe_waitset_remove(w, (uint32_t)id), 0);
+	expect_equal(floe_waitset_wait(w, now_ns() + 50 * MILLISECONDS, &ready, 1), 0);
+	floe_waitset_close(w);
+	floe_subscriber_close(sub);
+}
+
+/* Each message is a new beginning; how late the test itself is changes nothing. */
+static void what_comes_in_time_is_never_late(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_subscriber *sub = subscriber("topic", NULL);
+	struct floe_publisher *pub = publisher("topic", NULL);
+	int64_t last = now_ns();
+	struct floe_ready ready;
+	uint64_t came = 0;
+
+	expect(floe_waitset_add_subscriber(w, sub, ATTACHED(.expect_ns = PERIOD)) >= 0);
+	for (uint64_t i = 1; i <= 8; i++) {
+		usleep(60000);
+		publish(pub, 8, i);
+		while (came < i) {
+			ready = next(w);
+			if (ready.kind == FLOE_READY_LATE) {
+				expect(now_ns() - last >= PERIOD);
+				continue;
+			}
+			last = now_ns();
+			if (floe_wait(sub, 0) == 1) {
+				receive(sub, 8, ++came);
+				expect_nothing(sub);
+			}
+		}
+	}
+	/* One that was there in time is not late because nobody looked. */
+	publish(pub, 8, 9);
+	usleep(2 * PERIOD / 1000);
+	expect_equal(next(w).kind, FLOE_READY_SUBSCRIBER);
+	receive(sub, 8, 9);
+	expect_nothing(sub);
+	floe_waitset_close(w);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+/* Where the descriptor is a timer that rings all the time. */
+static void a_ring_without_a_message_is_not_what_was_expected(void)
+{
+	struct floe_subscriber *sub;
+	struct floe_waitset *w;
+	struct floe_ready ready = {0};
+
+	forbid(SYS_io_uring_setup, EPERM);
+	sub = subscriber("topic", SUBSCRIBER(.flags = FLOE_THREAD_SAFE));
+	w = waitset();
+	expect(floe_waitset_add_subscriber(w, sub, ATTACHED(.expect_ns = 20 * MILLISECONDS)) >= 0);
+	while (ready.kind != FLOE_READY_LATE) {
+		ready = next(w);
+		expect_nothing(sub);
+	}
+	floe_waitset_close(w);
+	floe_subscriber_close(sub);
+}
+
+static void anything_can_be_expected_but_clocks_and_signals(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_listener *listener = NULL;
+	struct floe_ready ready[4];
+	int ends[2], ids[2], count;
+
+	expect_equal(pipe(ends), 0);
+	expect_equal(floe_listener_open(&listener, "event", NULL), 0);
+	ids[0] = floe_waitset_add_fd(w, ends[0], POLLIN, ATTACHED(.expect_ns = MILLISECONDS));
+	ids[1] = floe_waitset_add_listener(w, listener,
+					   ATTACHED(.expect_ns = MILLISECONDS, .priority = 1));
+	expect(ids[0] >= 0 && ids[1] >= 0);
+	usleep(20000);
+	expect(floe_waitset_wait(w, now_ns() + 60 * SECONDS, ready, 1) == 1);
+	/* Of what is late the highest comes first too, and what was not told is told the next time. */
+	expect_equal(ready[0].id, ids[1]);
+	count = floe_waitset_wait(w, now_ns() + 60 * SECONDS, ready, 4);
+	expect(count > 0);
+	expect_equal(ready[count - 1].id, ids[0]);
+	expect_equal(ready[count - 1].kind, FLOE_READY_LATE);
+	expect(ready[count - 1].value >= 19);
+	expect_equal(floe_waitset_add_timer(w, 0, 0, ATTACHED(.expect_ns = 1)), -EINVAL);
+	expect_equal(floe_waitset_add_signal(w, SIGUSR1, ATTACHED(.expect_ns = 1)), -EINVAL);
+	expect_equal(floe_waitset_add_fd(w, ends[1], POLLOUT, ATTACHED(.expect_ns = -1)), -EINVAL);
+	floe_waitset_close(w);
+	floe_listener_close(listener);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/*
  * Many topics
  */
 
@@ -231,7 +422,8 @@ static void *open_crowd(const void *argument)
 	for (int i = 0; i < crowd.count; i++) {
 		(void)snprintf(name, sizeof(name), "%d.of.%d", i, crowd.count);
 		crowd.subs[i] = subscriber(name, SUBSCRIBER(.holds_max = 1));
-		expect(floe_waitset_add_subscriber(crowd.w, crowd.subs[i], NULL) == i);
+		expect(floe_waitset_add_subscriber(crowd.w, crowd.subs[i],
+						   ATTACHED(.expect_ns = 3600 * SECONDS)) == i);
 	}
 	crowd.pub = publisher(name, PUBLISHER(.depth = 1, .payload_max = 8));
 	while (floe_waitset_wait(crowd.w, 0, &ready, 1) == 1)
@@ -461,9 +653,15 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		TEST(a_child_after_fork_is_refused),
 		TEST(what_is_ready_is_said),
+		TEST(requests_and_responses_are_waited_for),
+		TEST(it_works_beside_an_epoll_by_one_descriptor),
 		TEST(timers_go_off_and_are_counted),
 		TEST(signals_come_as_what_is_ready),
 		TEST(the_highest_priority_comes_first),
+		TEST(what_is_expected_and_does_not_come_is_late),
+		TEST(what_comes_in_time_is_never_late),
+		TEST(a_ring_without_a_message_is_not_what_was_expected),
+		TEST(anything_can_be_expected_but_clocks_and_signals),
 		TEST(a_thousand_topics_and_one_that_speaks),
 		TEST(what_a_wait_costs_depends_on_what_is_ready_not_on_what_is_attached),
 		TEST(another_thread_stops_it),
