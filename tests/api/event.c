@@ -5,6 +5,7 @@
  * left, died or was silent is told; a listener costs nobody anything.
  */
 
+#include <dirent.h>
 #include <errno.h>
 #include <floe/event.h>
 #include <poll.h>
@@ -372,6 +373,77 @@ static void all_places_can_be_taken_and_used_again(void)
  * Waiting
  */
 
+static int count_descriptors(void)
+{
+	DIR *folder = opendir("/proc/self/fd");
+	int count = 0;
+
+	expect(folder != NULL);
+	while (readdir(folder))
+		count++;
+	expect_equal(closedir(folder), 0);
+	return count;
+}
+
+/* However many there are, and whatever they have told each other: one is the process's in its domain. */
+static void notifiers_and_listeners_take_no_descriptors(void)
+{
+	struct floe_notifier *n[FLOE_NOTIFIERS_MAX];
+	struct floe_listener *l[100];
+	struct floe_event event;
+	int before = count_descriptors();
+
+	for (size_t i = 0; i < COUNT(l); i++)
+		l[i] = listener(NULL);
+	for (size_t i = 0; i < COUNT(n); i++)
+		n[i] = notifier(NOTIFIER(.ids = 1));
+	for (size_t i = 0; i < COUNT(n); i++)
+		notify(n[i], 0, 1);
+	for (size_t i = 0; i < COUNT(l); i++) {
+		unsigned told = 0;
+
+		expect_equal(floe_listener_wait(l[i], now_ns() + SECONDS), 1);
+		while (floe_listener_take(l[i], &event) == 1)
+			told += event.kind == FLOE_EVENT_NOTIFIED;
+		expect_equal(told, FLOE_NOTIFIERS_MAX);
+	}
+	expect(count_descriptors() <= before + 1);
+	for (size_t i = 0; i < COUNT(n); i++)
+		floe_notifier_close(n[i]);
+	for (size_t i = 0; i < COUNT(l); i++)
+		floe_listener_close(l[i]);
+	expect_folder_empty();
+}
+
+static uint64_t count_bytes(void)
+{
+	static struct folder folder;
+	uint64_t bytes = 0;
+
+	folder_list(&folder);
+	for (size_t i = 0; i < folder.count; i++)
+		bytes += folder.entry[i].size;
+	return bytes;
+}
+
+/* No queue fills for one that never looks, nobody waits for it, and in the end it is told all. */
+static void a_listener_that_never_looks_costs_nothing(void)
+{
+	struct floe_listener *l = listener(NULL);
+	struct floe_notifier *n = notifier(NULL);
+	uint64_t before = count_bytes();
+	struct floe_event event;
+
+	for (int i = 0; i < 100000; i++)
+		expect_equal(floe_notify(n, 3), 0);
+	expect_equal(count_bytes(), before);
+	expect_equal(floe_listener_take(l, &event), 1);
+	expect_equal(event.kind, FLOE_EVENT_CREATED);
+	expect_next(l, FLOE_EVENT_NOTIFIED, 3, 100000);
+	floe_notifier_close(n);
+	floe_listener_close(l);
+}
+
 static void wait_ends_at_the_deadline_and_not_before(void)
 {
 	struct floe_listener *l = listener(NULL);
@@ -697,6 +769,8 @@ int main(int argc, char **argv)
 		TEST(a_death_makes_the_descriptor_readable),
 		TEST(the_death_of_a_listener_costs_nothing),
 		TEST(all_places_can_be_taken_and_used_again),
+		TEST(notifiers_and_listeners_take_no_descriptors),
+		TEST(a_listener_that_never_looks_costs_nothing),
 		TEST(wait_ends_at_the_deadline_and_not_before),
 		TEST(no_wake_is_lost_in_thousands_of_turns),
 		TEST(no_wake_is_lost_by_the_descriptor),
