@@ -20,7 +20,6 @@ struct guard {
 static struct guard guards[GUARDS_MAX];
 static _Atomic uint32_t search_from;
 
-static pthread_once_t forks_are_watched = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction before;
 static bool installed;

@@ -18,7 +18,6 @@
 #define NODES_MAX OMENS_MAX
 #define ATTEMPTS 100
 
-static pthread_once_t forks_are_watched = PTHREAD_ONCE_INIT;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct node nodes[NODES_MAX];
 static size_t nodes_high; /* were ever in use: the others' pages are not touched */
