@@ -359,6 +359,33 @@ static void a_server_that_never_answers_costs_a_deadline(void)
 	floe_server_close(s);
 }
 
+/* Who finds a response at each take looks now and then at what else there is to see to. */
+static void a_stream_hides_no_deadline(void)
+{
+	struct floe_server *s = server(NULL);
+	struct floe_client *c = client(NULL);
+	int64_t deadline_ns = now_ns() + 10 * MILLISECONDS;
+	uint64_t stream = request(c, CHUNK, 1);
+	struct floe_request streamed, late;
+	struct floe_response response;
+
+	(void)request_until(c, CHUNK, 2, deadline_ns);
+	streamed = accept_request(s, CHUNK, 1);
+	late = accept_request(s, CHUNK, 2);
+	while (now_ns() <= deadline_ns)
+		usleep(1000);
+	for (uint64_t i = 0; i < 200; i++) {
+		expect_equal(respond(s, &streamed, CHUNK, i, 1), 1);
+		expect_equal(floe_client_take(c, &response), 1);
+		expect_equal(response.request, stream);
+		floe_client_release(c, &response);
+	}
+	expect_equal(floe_server_is_wanted(s, &late), 0);
+	expect_equal(floe_server_is_wanted(s, &streamed), 1);
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
 static void cancel_ends_a_request_at_once_and_tells_its_server(void)
 {
 	struct floe_server *s = server(NULL);
@@ -1057,6 +1084,7 @@ int main(int argc, char **argv)
 		TEST(an_end_comes_where_no_chunk_is_left),
 		TEST(a_client_that_does_not_read_costs_a_bounded_ring),
 		TEST(a_server_that_never_answers_costs_a_deadline),
+		TEST(a_stream_hides_no_deadline),
 		TEST(cancel_ends_a_request_at_once_and_tells_its_server),
 		TEST(requests_go_to_the_server_that_has_fewest),
 		TEST(a_server_that_leaves_ends_what_it_has),
