@@ -991,6 +991,86 @@ static void an_end_comes_whatever_others_hold(void)
 }
 
 /*
+ * A server that says again what it said, or answers what another one was asked
+ */
+
+/* The last message of that ring once more, as the answer to this request; 0: to the same as before. */
+static void say_again(const char *topic, unsigned index, uint64_t request)
+{
+	size_t size;
+	struct segment_shared *segment = map_ring(topic, index, &size);
+	uint64_t last = load_relaxed(&segment->head);
+	struct slot_shared *from = slots_of(segment) + last % segment->depth;
+	struct slot_shared *to = slots_of(segment) + (last + 1) % segment->depth;
+	uint64_t what = load_relaxed(&from->what);
+
+	expect(what & SLOT_INLINE);
+	if (request)
+		what = (what & ~(SLOT_MARK_MASK << SLOT_MARK_SHIFT)) | request << SLOT_MARK_SHIFT;
+	memcpy((void *)to->word, (const void *)from->word, sizeof(to->word));
+	store_relaxed(&to->what, what);
+	store_release(&to->sequence, 2 * last + 2);
+	store_release(&segment->head, last + 1);
+	expect_equal(munmap(segment, size), 0);
+}
+
+static void what_is_answered_twice_is_answered_once(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct floe_response response;
+
+	ask_one(client, -1);
+	expect(serve_one(server));
+	expect_one_response(client);
+	say_again(find_topic("client"), 0, 0);
+	expect_equal(floe_client_take(client, &response), 0);
+	expect_equal(count_client(client).late, 1);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+static uint64_t ask_and_know(struct floe_client *client)
+{
+	struct floe_loan loan;
+	uint64_t number;
+
+	expect_equal(floe_client_loan(client, 40, &loan), 1);
+	memset(loan.data, 5, loan.size);
+	expect_equal(floe_client_send(client, &loan, -1, &number), 1);
+	return number;
+}
+
+static void who_was_not_asked_does_not_answer(void)
+{
+	struct floe_server *servers[2] = {open_server(), open_server()};
+	struct floe_client *client = open_client();
+	struct floe_response response;
+	struct floe_request request;
+	unsigned asked;
+	uint64_t number;
+
+	for (unsigned i = 0; i < 2; i++)
+		ask_one(client, -1);
+	for (unsigned i = 0; i < 2; i++)
+		expect(serve_one(servers[i]));
+	expect_ended(client);
+	number = ask_and_know(client);
+	asked = floe_server_take(servers[0], &request) == 1 ? 0 : 1;
+	if (asked == 1)
+		expect_equal(floe_server_take(servers[1], &request), 1);
+	say_again(find_topic("client"), !asked, number);
+	expect_equal(floe_client_take(client, &response), 0);
+	expect_equal(floe_server_end(servers[asked], &request, -EPERM), 0);
+	expect_equal(floe_client_take(client, &response), 1);
+	expect_equal(response.request, number);
+	expect_equal(response.status, -EPERM);
+	floe_client_close(client);
+	for (unsigned i = 0; i < 2; i++)
+		floe_server_close(servers[i]);
+}
+
+/*
  * A server that is gone and leaves a ring that never ends
  */
 
@@ -1301,6 +1381,8 @@ int main(int argc, char **argv)
 		TEST(a_server_that_breaks_the_rules_ends_its_requests_with_that),
 		TEST(a_client_whose_topic_is_full_keeps_no_other_waiting),
 		TEST(an_end_comes_whatever_others_hold),
+		TEST(what_is_answered_twice_is_answered_once),
+		TEST(who_was_not_asked_does_not_answer),
 		TEST(a_ring_without_end_keeps_no_request_open),
 		TEST(a_ring_without_end_of_a_client_that_is_gone_is_let_go),
 		TEST(a_client_that_lies_about_its_headers_is_not_served),
