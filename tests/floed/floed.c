@@ -1012,15 +1012,24 @@ static void note(void *user, const char *sentence)
 	(void)snprintf(notices.text, sizeof(notices.text), "%s", sentence);
 }
 
+static int try_board(struct floe_board_writer **ret, const char *name, struct floe_error *error)
+{
+	const struct floe_board_key key = {.name = "map", .size = 50 << 10};
+	const struct floe_board_writer_options options = {
+		.size = sizeof(options), .keys = &key, .keys_count = 1, .error = error};
+
+	return floe_board_writer_open(ret, name, &options);
+}
+
 /* Rings, loans that are allowed later, boards and events: all of it is memory of the user's. */
 static void the_memory_of_a_user_is_counted_in_all_that_he_opens(void)
 {
 	static const char quota[] = "[domain]\nuser-memory = 300K\n";
-	const struct floe_board_key key = {.name = "map", .size = 256 << 10};
+	const struct floe_notifier_options many = {.size = sizeof(many), .ids = 65536};
 	struct keeper keeper = keeper_start_ready(keeper_configure(quota));
+	struct floe_board_writer *boards[2], *more;
 	struct floe_error error = {0};
 	struct floe_notifier *notifier;
-	struct floe_board_writer *board;
 	struct floe_publisher *pub;
 
 	expect_equal(try_publisher("much", NULL, "the quota is 307200"), -EDQUOT);
@@ -1030,23 +1039,17 @@ static void the_memory_of_a_user_is_counted_in_all_that_he_opens(void)
 	expect_equal(notices.count, 1);
 	expect(strstr(notices.text, "200 loans") && strstr(notices.text, "the quota is 307200"));
 	expect_equal(floe_publisher_limit_loans(pub, 8), 0);
-	expect_equal(
-		floe_board_writer_open(&board, "map",
-				       &(struct floe_board_writer_options){
-					       .size = sizeof(struct floe_board_writer_options),
-					       .keys = &key,
-					       .keys_count = 1,
-					       .error = &error}),
-		-EDQUOT);
+	expect_equal(try_board(&boards[0], "one", NULL), 0);
+	expect_equal(try_board(&boards[1], "two", NULL), 0);
+	/* 100 KiB each. */
+	expect_equal(try_board(&more, "three", &error), -EDQUOT);
 	expect(strstr(error.text, "the quota is 307200"));
-	expect_equal(floe_notifier_open(
-			     &notifier, "bell",
-			     &(struct floe_notifier_options){
-				     .size = sizeof(struct floe_notifier_options), .ids = 65536}),
-		     -EDQUOT);
+	expect_equal(floe_notifier_open(&notifier, "bell", &many), -EDQUOT);
 	expect_equal(floe_notifier_open(&notifier, "bell", NULL), 0);
 	publish(pub, 4096, 1);
 	floe_notifier_close(notifier);
+	floe_board_writer_close(boards[1]);
+	floe_board_writer_close(boards[0]);
 	floe_publisher_close(pub);
 	expect_end(&keeper);
 	expect_folder_empty();
