@@ -353,7 +353,7 @@ static void make_room(void)
 /* Nothing is taken, changed or lost, why is said, and once there is room it works. */
 static void a_raise_that_finds_no_memory_changes_nothing(void)
 {
-	struct floe_subscriber *sub;
+	struct floe_subscriber *sub, *other;
 	struct floe_publisher *pub;
 	struct floe_sample held;
 	struct floe_loan loans[MANY];
@@ -379,6 +379,10 @@ static void a_raise_that_finds_no_memory_changes_nothing(void)
 	expect_apart(loans, 2);
 	expect_equal(floe_loan(pub, CHUNK, &loans[2]), -ENOBUFS);
 	discard_all(pub, loans, 2);
+	expect(is_filled(held.data, CHUNK, 1));
+	floe_release(sub, &held);
+	receive(sub, CHUNK, 2);
+	expect_equal(subscriber_counts(sub).lost, 0);
 	/* Less of it can be had; then nothing, until somebody makes room. */
 	expect_equal(floe_publisher_limit_loans(pub, 8), 0);
 	leave_free(4);
@@ -386,14 +390,18 @@ static void a_raise_that_finds_no_memory_changes_nothing(void)
 	expect_equal(loan_all(pub, loans), 8);
 	discard_all(pub, loans, 8);
 	make_room();
+	/* What was not allowed is not taken for who joins either. */
+	other = subscriber("full", SUBSCRIBER(.holds_max = 1));
+	for (uint64_t i = 3; i < 40; i++) {
+		publish(pub, CHUNK, i);
+		receive(other, CHUNK, i);
+	}
+	floe_subscriber_close(other);
+	expect_equal(publisher_counts(pub).chunks, DEPTH + 8 + 2);
 	expect_equal(floe_publisher_limit_loans(pub, 20), 0);
 	expect_equal(loan_all(pub, loans), 20);
 	expect_apart(loans, 20);
 	discard_all(pub, loans, 20);
-	expect(is_filled(held.data, CHUNK, 1));
-	floe_release(sub, &held);
-	receive(sub, CHUNK, 2);
-	expect_equal(subscriber_counts(sub).lost, 0);
 	floe_subscriber_close(sub);
 	floe_publisher_close(pub);
 	expect_folder_empty();
