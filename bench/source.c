@@ -30,18 +30,28 @@ static double now(void)
 #define IN_FILE_LARGE 65536
 #define LARGE (1u << 20)
 
-/* Bytes that the process has passed to write(2) and its kin; the greatest number once it is gone. */
+static uint64_t find_number(const char *text, const char *key)
+{
+	const char *word = strstr(text, key);
+
+	return word ? strtoull(word + strlen(key), NULL, 10) : 0;
+}
+
+/* Bytes that the process has passed to write(2) and its kin, or by io_uring, which counts only what goes to a
+ * disk; the greatest number once it is gone. */
 static uint64_t read_written(int fd)
 {
 	char text[256];
 	ssize_t size = pread(fd, text, sizeof(text) - 1, 0);
-	const char *word;
+	uint64_t passed;
+	uint64_t to_disk;
 
 	if (size <= 0)
 		return UINT64_MAX;
 	text[size] = '\0';
-	word = strstr(text, "wchar: ");
-	return word ? strtoull(word + 7, NULL, 10) : UINT64_MAX;
+	passed = find_number(text, "wchar: ");
+	to_disk = find_number(text, "write_bytes: ");
+	return passed > to_disk ? passed : to_disk;
 }
 
 static int send_one(struct floe_publisher *publisher, size_t size, uint64_t number)

@@ -41,6 +41,7 @@ struct chunk {
 	uint64_t ticket;                                   /* for is_whole */
 	uint64_t sequence;
 	uint64_t offset;    /* in the file, once it is there */
+	uint64_t after;     /* where the file goes on behind it and its indexes */
 	uint64_t accounted; /* memory, for who counts it */
 };
 

@@ -63,41 +63,60 @@ static bool set_direct(int fd, bool is_direct)
 	       fcntl(fd, F_SETFL, is_direct ? flags | O_DIRECT : flags & ~O_DIRECT) == 0;
 }
 
+static int add_stage(struct output_batch *batch)
+{
+	batch->stage = aligned_alloc(OUTPUT_STAGE_SIZE, OUTPUT_STAGE_SIZE);
+	if (!batch->stage)
+		return -ENOMEM;
+	(void)madvise(batch->stage, OUTPUT_STAGE_SIZE, MADV_HUGEPAGE);
+	memset(batch->stage, 0, OUTPUT_STAGE_SIZE);
+	return 0;
+}
+
+/* Where that fails, one batch at a time will do. */
+static void take_off(struct output *output)
+{
+	output->flights_error = flights_open(&output->flights, output->fd);
+	while (output->flights_error == 0 && output->batches_count < OUTPUT_BATCHES_MAX) {
+		output->flights_error = add_stage(&output->batches[output->batches_count]);
+		output->batches_count += output->flights_error == 0;
+	}
+	if (output_flies(output))
+		output->batch_size = OUTPUT_BATCH_SMALL;
+}
+
 int output_open(struct output *ret_output, int fd, enum output_mode mode)
 {
 	struct output *output = ret_output;
-	uint32_t align = mode == OUTPUT_AUTO ? find_align(fd) : 0;
+	uint32_t align = mode == OUTPUT_BUFFERED ? 0 : find_align(fd);
 
-	*output = (struct output){.fd = fd, .align = 1};
-	output->stage = aligned_alloc(OUTPUT_STAGE_SIZE, OUTPUT_STAGE_SIZE);
-	if (!output->stage) {
+	*output = OUTPUT_NULL;
+	output->fd = fd;
+	output->align = 1;
+	output->batch_size = OUTPUT_BATCH_SIZE;
+	if (add_stage(&output->batches[0]) < 0) {
 		output_close(output);
 		return -ENOMEM;
 	}
-	(void)madvise(output->stage, OUTPUT_STAGE_SIZE, MADV_HUGEPAGE);
-	memset(output->stage, 0, OUTPUT_STAGE_SIZE);
+	output->batches_count = 1;
 	if (align > 1 && set_direct(fd, true)) {
 		output->is_direct = true;
 		output->does_allocate = true;
 		output->align = align;
 	}
+	if (output->is_direct && mode == OUTPUT_AUTO)
+		take_off(output);
 	return 0;
 }
 
-void output_close(struct output *output)
-{
-	if (output->fd < 0)
-		return;
-	if (output->allocated > output->written)
-		(void)!ftruncate(output->fd, (off_t)output->written);
-	(void)close(output->fd);
-	free(output->stage);
-	*output = OUTPUT_NULL;
-}
-
 /*
- * Flushing
+ * Batches
  */
+
+static struct output_batch *filling(struct output *output)
+{
+	return &output->batches[output->turn];
+}
 
 /* A failure is no reason to stop: then writing itself makes the file longer, or says why not. */
 static void allocate(struct output *output, uint64_t end)
@@ -113,10 +132,24 @@ static void allocate(struct output *output, uint64_t end)
 		output->does_allocate = false;
 }
 
-static int write_pieces(struct output *output, struct iovec *piece, int count)
+/* Goes on behind the first `size` bytes, which are written. */
+static void advance_pieces(struct iovec **piece, int *count, size_t size)
+{
+	while (*count && size >= (*piece)->iov_len) {
+		size -= (*piece)->iov_len;
+		(*piece)++;
+		(*count)--;
+	}
+	if (*count && size) {
+		(*piece)->iov_base = (char *)(*piece)->iov_base + size;
+		(*piece)->iov_len -= size;
+	}
+}
+
+static int write_pieces(int fd, struct iovec *piece, int count, uint64_t *offset)
 {
 	while (count) {
-		ssize_t r = pwritev(output->fd, piece, count, (off_t)output->written);
+		ssize_t r = pwritev(fd, piece, count, (off_t)*offset);
 
 		if (r < 0 && errno == EINTR)
 			continue;
@@ -124,16 +157,8 @@ static int write_pieces(struct output *output, struct iovec *piece, int count)
 			return -errno;
 		if (r == 0)
 			return -EIO;
-		output->written += (uint64_t)r;
-		while (count && (size_t)r >= piece->iov_len) {
-			r -= (ssize_t)piece->iov_len;
-			piece++;
-			count--;
-		}
-		if (count && r) {
-			piece->iov_base = (char *)piece->iov_base + r;
-			piece->iov_len -= (size_t)r;
-		}
+		*offset += (uint64_t)r;
+		advance_pieces(&piece, &count, (size_t)r);
 	}
 	return 0;
 }
@@ -141,36 +166,159 @@ static int write_pieces(struct output *output, struct iovec *piece, int count)
 /* What was filled of the stage becomes a piece, as far as it is a multiple of align. */
 static void close_stage(struct output *output)
 {
+	struct output_batch *batch = filling(output);
 	size_t size = output->stage_end - output->stage_start;
 
 	size -= size % output->align;
 	if (size == 0)
 		return;
-	output->pieces[output->pieces_count++] = (struct iovec){
-		.iov_base = output->stage + output->stage_start,
+	batch->pieces[batch->pieces_count++] = (struct iovec){
+		.iov_base = batch->stage + output->stage_start,
 		.iov_len = size,
 	};
 	output->stage_start += size;
 }
 
-int output_flush(struct output *output)
+/* What the kernel did not write, for whatever reason, is written here: that works, or says why not. */
+static int finish_flight(struct output_flight *flight, int fd, int64_t result)
 {
-	size_t rest;
+	struct iovec *piece = flight->batch ? flight->batch->pieces : &flight->change;
+	int count = flight->batch ? flight->batch->pieces_count : 1;
+	size_t size = result > 0 ? (size_t)result : 0;
+
+	flight->offset += size;
+	advance_pieces(&piece, &count, size);
+	return write_pieces(fd, piece, count, &flight->offset);
+}
+
+/* Whatever comes of it. */
+static void drop_flights(struct output *output)
+{
+	while (output_flights(output)) {
+		const struct output_flight *flight =
+			&output->flying[output->flights.landed % FLIGHTS_MAX];
+
+		(void)flights_land(&output->flights);
+		if (flight->batch)
+			flight->batch->pieces_count = 0;
+	}
+}
+
+int output_land(struct output *output)
+{
+	struct output_flight *flight = &output->flying[output->flights.landed % FLIGHTS_MAX];
+	int64_t result = flights_land(&output->flights);
+	int r = finish_flight(flight, output->fd, result);
+
+	if (flight->batch) {
+		output->written = flight->offset;
+		flight->batch->pieces_count = 0;
+	} else if (r == 0) {
+		output->changed++;
+	}
+	if (r < 0)
+		drop_flights(output);
+	return r;
+}
+
+/* One more may begin. */
+static int make_way(struct output *output)
+{
+	int r = 0;
+
+	while (r == 0 && output_flights(output) && !flights_can_begin(&output->flights))
+		r = output_land(output);
+	return r;
+}
+
+static int land_each(struct output *output)
+{
+	int r = 0;
+
+	while (r == 0 && output_flights(output))
+		r = output_land(output);
+	return r;
+}
+
+/* 1; 0: it has to be written in some other way, and nothing else is under way; <0 */
+static int begin_flight(struct output *output, struct output_flight flight,
+			const struct iovec *pieces, int count)
+{
+	int r = make_way(output);
+
+	if (r < 0)
+		return r;
+	if (flights_can_begin(&output->flights)) {
+		output->flying[output->flights.begun % FLIGHTS_MAX] = flight;
+		if (flights_begin(&output->flights, pieces, count, flight.offset) == 0)
+			return 1;
+	}
+	return land_each(output);
+}
+
+/* The next one to be filled; what is left in the stage moves there. */
+static int turn_over(struct output *output)
+{
+	const struct output_batch *before = filling(output);
+	size_t rest = output->stage_end - output->stage_start;
+	int r = 0;
+
+	output->turn = (output->turn + 1) % output->batches_count;
+	while (r == 0 && filling(output)->pieces_count)
+		r = output_land(output);
+	memmove(filling(output)->stage, before->stage + output->stage_start, rest);
+	output->stage_start = 0;
+	output->stage_end = rest;
+	return r;
+}
+
+static int write_batch(struct output *output, struct output_batch *batch)
+{
+	int r = write_pieces(output->fd, batch->pieces, batch->pieces_count, &output->written);
+
+	batch->pieces_count = 0;
+	return r;
+}
+
+int output_send(struct output *output)
+{
+	struct output_batch *batch = filling(output);
+	struct output_flight flight = {.batch = batch, .offset = output->sent};
 	int r;
 
 	close_stage(output);
-	rest = output->stage_end - output->stage_start;
+	if (batch->pieces_count == 0)
+		return 0;
 	allocate(output, output->position);
-	r = write_pieces(output, output->pieces, output->pieces_count);
-	if (output->allocated && output->written > output->allocated)
-		output->allocated = output->written;
-	if (rest)
-		memmove(output->stage, output->stage + output->stage_start, rest);
-	output->stage_start = 0;
-	output->stage_end = rest;
-	output->pieces_count = 0;
+	r = begin_flight(output, flight, batch->pieces, batch->pieces_count);
+	if (r == 0)
+		r = write_batch(output, batch);
 	output->waiting = 0;
-	return r;
+	output->sent = output->position - (output->stage_end - output->stage_start);
+	if (output->allocated && output->sent > output->allocated)
+		output->allocated = output->sent;
+	return r < 0 ? r : turn_over(output);
+}
+
+int output_flush(struct output *output)
+{
+	int r = output_send(output);
+
+	return r < 0 ? r : land_each(output);
+}
+
+void output_close(struct output *output)
+{
+	if (output->fd < 0)
+		return;
+	(void)land_each(output);
+	flights_close(&output->flights);
+	if (output->allocated > output->written)
+		(void)!ftruncate(output->fd, (off_t)output->written);
+	(void)close(output->fd);
+	for (unsigned i = 0; i < OUTPUT_BATCHES_MAX; i++)
+		free(output->batches[i].stage);
+	*output = OUTPUT_NULL;
 }
 
 /*
@@ -180,13 +328,14 @@ int output_flush(struct output *output)
 /* Before a piece is added: room for it, and for what is still open. */
 static bool is_full(const struct output *output)
 {
-	return output->pieces_count + 3 > OUTPUT_PIECES_MAX || output->waiting >= OUTPUT_BATCH_SIZE;
+	return output->batches[output->turn].pieces_count + 3 > OUTPUT_PIECES_MAX ||
+	       output->waiting >= output->batch_size;
 }
 
 /* Room for so much in the stage, or for as much as it has; written when there is none. */
 static int find_room(struct output *output, size_t size, size_t *ret_part)
 {
-	int r = output->stage_end == OUTPUT_STAGE_SIZE ? output_flush(output) : 0;
+	int r = output->stage_end == OUTPUT_STAGE_SIZE ? output_send(output) : 0;
 	size_t room = OUTPUT_STAGE_SIZE - output->stage_end;
 
 	*ret_part = size < room ? size : room;
@@ -210,7 +359,7 @@ int output_put(struct output *output, const void *bytes, size_t size)
 
 		if (r < 0)
 			return r;
-		memcpy(output->stage + output->stage_end, from, part);
+		memcpy(filling(output)->stage + output->stage_end, from, part);
 		advance(output, part);
 		from += part;
 		size -= part;
@@ -271,15 +420,18 @@ int output_refer(struct output *output, const void *bytes, size_t size)
 {
 	size_t part = size - size % output->align;
 
+	struct output_batch *batch;
+
 	if (is_full(output)) {
-		int r = output_flush(output);
+		int r = output_send(output);
 
 		if (r < 0)
 			return r;
 	}
 	close_stage(output);
+	batch = filling(output);
 	if (part) {
-		output->pieces[output->pieces_count++] = (struct iovec){
+		batch->pieces[batch->pieces_count++] = (struct iovec){
 			.iov_base = (void *)(uintptr_t)bytes,
 			.iov_len = part,
 		};
@@ -296,14 +448,15 @@ int output_refer(struct output *output, const void *bytes, size_t size)
 /* The last bytes go through the page cache. */
 static int write_rest(struct output *output)
 {
-	struct iovec rest = {output->stage, output->stage_end};
+	struct iovec rest = {filling(output)->stage, output->stage_end};
 	int r;
 
 	if (rest.iov_len == 0)
 		return 0;
 	if (output->is_direct && !set_direct(output->fd, false))
 		return -errno;
-	r = write_pieces(output, &rest, 1);
+	r = write_pieces(output->fd, &rest, 1, &output->written);
+	output->sent = output->written;
 	output->stage_end = 0;
 	output->is_direct = false;
 	output->does_allocate = false;
@@ -354,13 +507,17 @@ int output_patch(struct output *output, uint64_t position, const void *bytes, si
 	uint64_t begin = position - position % output->align;
 	uint64_t end = position + size + output->align - 1;
 	unsigned char *block;
-	int r;
+	int r = 0;
 
-	if (position >= output->written) {
-		memcpy(output->stage + (position - output->written), bytes, size);
+	if (position >= output->sent) {
+		memcpy(filling(output)->stage + (position - output->sent), bytes, size);
 		return 0;
 	}
 	end -= end % output->align;
+	while (r == 0 && output->written < end && output_flights(output))
+		r = output_land(output);
+	if (r < 0)
+		return r;
 	block = aligned_alloc(OUTPUT_ALIGN_MAX, 2 * (size_t)OUTPUT_ALIGN_MAX);
 	if (!block)
 		return -ENOMEM;
@@ -376,25 +533,44 @@ int output_patch(struct output *output, uint64_t position, const void *bytes, si
 	return r;
 }
 
+int output_send_patch(struct output *output, uint64_t position, const void *bytes, size_t size)
+{
+	struct output_flight flight = {
+		.change = {(void *)(uintptr_t)bytes, size},
+		.offset = position,
+	};
+	unsigned number = output->flights.begun % FLIGHTS_MAX;
+	int r = begin_flight(output, flight, &output->flying[number].change, 1);
+
+	if (r == 0)
+		r = write_pieces(output->fd, &flight.change, 1, &position);
+	if (r == 0)
+		output->changed++;
+	return r < 0 ? r : 0;
+}
+
 /* The block that `position` is in comes back into the stage. */
 int output_cut(struct output *output, uint64_t position)
 {
 	uint64_t begin = position - position % output->align;
 	int r = 0;
 
+	(void)land_each(output);
 	if (begin > output->written)
 		begin = output->written;
 	if (position < output->written && position > begin)
-		r = read_all(output->fd, output->stage, output->align, begin);
-	if (position > output->written && position - output->written > output->stage_end)
+		r = read_all(output->fd, filling(output)->stage, output->align, begin);
+	if (position > output->written &&
+	    (output->written < output->sent || position - output->written > output->stage_end))
 		return -EINVAL;
 	if (r < 0)
 		return r;
-	output->pieces_count = 0;
+	for (unsigned i = 0; i < output->batches_count; i++)
+		output->batches[i].pieces_count = 0;
 	output->waiting = 0;
 	output->stage_start = 0;
 	output->stage_end = position - begin;
-	output->written = begin;
+	output->written = output->sent = begin;
 	output->position = position;
 	output->allocated = 0;
 	/* A full disk gets its space back. */

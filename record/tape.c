@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tape.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -20,10 +21,11 @@
 #define OPEN_NS 500000000
 /* A payload that is smaller is copied: that takes less than a piece of its own. */
 #define REFER_SIZE 65536u
-/* With more than this before it, a payload would have to stay where it is for too long. */
+/* With more than this before it, a payload would have to stay where it is for too long: a batch that is
+ * written, or the small ones that are under way, and the next one. */
 #define REFER_BACKLOG (2u * OUTPUT_BATCH_SIZE)
-/* Then there is room for more. */
-#define LESS_BACKLOG OUTPUT_BATCH_SIZE
+static_assert(REFER_BACKLOG >= (OUTPUT_BATCHES_MAX + 1) * OUTPUT_BATCH_SMALL,
+	      "the next one is there when the oldest has landed");
 #define HEAD_CHUNK_SIZE 4096u
 /* How long the last messages may wait for others. */
 #define MORE_NS 1000000
@@ -68,7 +70,8 @@ struct tape {
 	struct definition *definitions;
 	size_t definitions_count;
 	uint64_t memory;
-	unsigned snapshots; /* asked for and not begun */
+	uint64_t less_backlog; /* then there is room for more */
+	unsigned snapshots;    /* asked for and not begun */
 	bool is_ending;
 	int error;
 	char sentence[sizeof(((struct tape_error *)0)->text)];
@@ -218,7 +221,7 @@ static void release(void *user, struct chunk *chunk)
 	(void)atomic_fetch_sub(&tape->backlog, chunk->size + chunk->payload_size);
 	(void)pthread_mutex_lock(&tape->lock);
 	give_back(tape, chunk);
-	if (tape->is_waited_for && atomic_load(&tape->backlog) <= LESS_BACKLOG)
+	if (tape->is_waited_for && atomic_load(&tape->backlog) <= tape->less_backlog)
 		(void)pthread_cond_signal(&tape->less);
 	(void)pthread_mutex_unlock(&tape->lock);
 }
@@ -297,6 +300,9 @@ static int begin_file(struct tape *tape)
 	(void)pthread_mutex_lock(&tape->lock);
 	tape->counts.files++;
 	tape->counts.is_direct = tape->writer.output.is_direct;
+	tape->counts.flies = output_flies(&tape->writer.output);
+	tape->counts.flights_error = tape->writer.output.flights_error;
+	tape->less_backlog = REFER_BACKLOG - tape->writer.output.batch_size;
 	(void)pthread_mutex_unlock(&tape->lock);
 	return 0;
 }
@@ -460,9 +466,9 @@ static void write_all(struct tape *tape, struct chunk *chunk)
 	}
 }
 
-/* Then the disk need not wait for a small write in between. Who waits for the back-log to become less has
- * only just been told. */
-static bool is_more_waiting(struct tape *tape)
+/* The disk need not wait for a small write in between. Who waits for the back-log to become less has only just
+ * been told. */
+static bool comes_soon(struct tape *tape)
 {
 	struct timespec until;
 	int r = 0;
@@ -478,6 +484,21 @@ static bool is_more_waiting(struct tape *tape)
 	r = has_work(tape);
 	(void)pthread_mutex_unlock(&tape->lock);
 	return r;
+}
+
+/* What is under way lands meanwhile, and who waited for that may have more. */
+static bool is_more_waiting(struct tape *tape)
+{
+	bool is_more = comes_soon(tape);
+
+	while (!is_more && tape->has_file && writer_is_busy(&tape->writer)) {
+		int r = writer_land(&tape->writer);
+
+		if (r < 0)
+			fail(tape, r, NULL);
+		is_more = comes_soon(tape);
+	}
+	return is_more;
 }
 
 static void *run(void *user)
@@ -608,7 +629,7 @@ void tape_wait(struct tape *tape, int64_t deadline_ns)
 	(void)pthread_mutex_lock(&tape->lock);
 	tape->is_waited_for = true;
 	tape->was_waited_for = true;
-	while (r == 0 && tape->error == 0 && atomic_load(&tape->backlog) > LESS_BACKLOG)
+	while (r == 0 && tape->error == 0 && atomic_load(&tape->backlog) > tape->less_backlog)
 		r = pthread_cond_timedwait(&tape->less, &tape->lock, &deadline);
 	tape->is_waited_for = false;
 	(void)pthread_mutex_unlock(&tape->lock);
@@ -816,6 +837,7 @@ int tape_open(struct tape **ret, const struct tape_plan *plan, struct tape_error
 	tape->plan.chunk_size = (plan->chunk_size + OUTPUT_ALIGN_MAX - 1) &
 				~(uint64_t)(OUTPUT_ALIGN_MAX - 1);
 	tape->last = &tape->first;
+	tape->less_backlog = REFER_BACKLOG - OUTPUT_BATCH_SIZE;
 	init_lending(&tape->lock);
 	init_lending(&tape->watching);
 	init_lending(&tape->next);

@@ -56,7 +56,9 @@ struct tape_counts {
 	uint64_t lost;     /* of these, and what a full disk did not take */
 	uint64_t files;
 	uint64_t memory;
-	bool is_direct; /* around the page cache */
+	bool is_direct;    /* around the page cache */
+	bool flies;        /* and several batches at the same time, by io_uring */
+	int flights_error; /* -errno: why not; 0: it was not wanted */
 };
 
 struct tape_error {

@@ -27,6 +27,24 @@ static int write_header(struct writer *writer)
 	return output_put(&writer->output, head, (size_t)(to - head));
 }
 
+/* A record of one block, so that it can be written again without being read. */
+static size_t veil_size(const struct writer *writer)
+{
+	uint32_t align = writer->output.align;
+
+	return align < MCAP_RECORD_SIZE ? MCAP_RECORD_SIZE : align;
+}
+
+static int make_bare(struct writer *writer)
+{
+	writer->bare = aligned_alloc(OUTPUT_ALIGN_MAX, OUTPUT_ALIGN_MAX);
+	if (!writer->bare)
+		return -ENOMEM;
+	memset(writer->bare, 0, OUTPUT_ALIGN_MAX);
+	(void)put_record(writer->bare, MCAP_VOID, veil_size(writer) - MCAP_RECORD_SIZE);
+	return 0;
+}
+
 int writer_open(struct writer *ret_writer, int fd, const struct writer_plan *plan)
 {
 	struct writer *writer = ret_writer;
@@ -47,6 +65,8 @@ int writer_open(struct writer *ret_writer, int fd, const struct writer_plan *pla
 	writer->codec = codec_open();
 	if (r == 0 && !writer->codec)
 		r = -ENOMEM;
+	if (r == 0 && output_flies(&writer->output))
+		r = make_bare(writer);
 	if (r == 0)
 		r = write_header(writer);
 	if (r < 0)
@@ -54,24 +74,29 @@ int writer_open(struct writer *ret_writer, int fd, const struct writer_plan *pla
 	return r;
 }
 
-static void release_all(struct writer *writer)
+static void release_first(struct writer *writer)
 {
 	struct chunk *chunk = writer->written;
 
-	while (chunk) {
-		struct chunk *next = chunk->next;
+	writer->written = chunk->next;
+	if (!writer->written)
+		writer->written_end = &writer->written;
+	writer->release(writer->user, chunk);
+}
 
-		writer->release(writer->user, chunk);
-		chunk = next;
-	}
-	writer->written = NULL;
-	writer->written_end = &writer->written;
+static void release_all(struct writer *writer)
+{
+	while (writer->written)
+		release_first(writer);
 }
 
 void writer_close(struct writer *writer)
 {
-	release_all(writer);
+	/* What is under way still needs its chunks. */
 	output_close(&writer->output);
+	release_all(writer);
+	free(writer->bare);
+	writer->bare = NULL;
 	if (writer->catalog.by_id)
 		catalog_end(&writer->catalog);
 	codec_close(writer->codec);
@@ -227,12 +252,13 @@ static uint32_t find_crc(const struct writer *writer, const struct chunk *chunk)
 	return chunk->payload ? crc_add(crc, chunk->payload, chunk->payload_size) : crc;
 }
 
-/* A record of one block, so that it can be written again without being read. */
-static size_t veil_size(const struct writer *writer)
+/* Is there none yet, or a batch of its own to hang one in front of? */
+static bool wants_veil(const struct writer *writer)
 {
-	uint32_t align = writer->output.align;
-
-	return align < MCAP_RECORD_SIZE ? MCAP_RECORD_SIZE : align;
+	if (writer->veils_count == 0)
+		return true;
+	return output_flies(&writer->output) && writer->veils_count < WRITER_VEILS_MAX &&
+	       writer->veils[writer->veils_count - 1] < writer->output.sent;
 }
 
 static int hang_veil(struct writer *writer)
@@ -243,8 +269,15 @@ static int hang_veil(struct writer *writer)
 	if (r < 0)
 		return r;
 	(void)put_record(veil, MCAP_VOID, VEIL_LENGTH);
-	writer->veil = writer->output.position;
+	writer->veils[writer->veils_count++] = writer->output.position;
 	return output_put(&writer->output, veil, veil_size(writer));
+}
+
+/* The oldest hides nothing any more. */
+static void forget_veil(struct writer *writer)
+{
+	writer->veils_count--;
+	memmove(writer->veils, writer->veils + 1, writer->veils_count * sizeof(*writer->veils));
 }
 
 /* What it hid has been checked. On a full disk it may have been cut off. One that stays where it is
@@ -252,14 +285,37 @@ static int hang_veil(struct writer *writer)
 static int lift_veil(struct writer *writer)
 {
 	unsigned char veil[OUTPUT_ALIGN_MAX] = {0};
-	uint64_t position = writer->veil;
+	uint64_t position = writer->veils[0];
 	int r = 0;
 
 	(void)put_record(veil, MCAP_VOID, veil_size(writer) - MCAP_RECORD_SIZE);
-	if (position && position < writer->output.position)
+	if (position < writer->output.position)
 		r = output_patch(&writer->output, position, veil, veil_size(writer));
 	if (r == 0)
-		writer->veil = 0;
+		forget_veil(writer);
+	return r;
+}
+
+/* Of those that left, the ones that got there. */
+static void see_lifted(struct writer *writer)
+{
+	while (writer->veils_leaving && writer->veils_lifted < writer->output.changed) {
+		writer->veils_lifted++;
+		writer->veils_leaving--;
+		forget_veil(writer);
+	}
+}
+
+/* Nothing is under way: those that left and are not there did not get there. */
+static int lift_all(struct writer *writer)
+{
+	int r = 0;
+
+	see_lifted(writer);
+	writer->veils_leaving = 0;
+	writer->veils_lifted = writer->output.changed;
+	while (r == 0 && writer->veils_count)
+		r = lift_veil(writer);
 	return r;
 }
 
@@ -271,7 +327,7 @@ static int write_plain(struct writer *writer, struct chunk *chunk, struct catalo
 	size_t ahead = head.size + (chunk->payload ? chunk->size : 0);
 	const void *large = chunk->payload ? chunk->payload : chunk->bytes;
 	size_t size = chunk->payload ? chunk->payload_size : chunk->size;
-	int r = chunk->is_whole && !writer->veil ? hang_veil(writer) : 0;
+	int r = chunk->is_whole && wants_veil(writer) ? hang_veil(writer) : 0;
 
 	if (r == 0)
 		r = output_fill(output, ahead, size);
@@ -342,6 +398,7 @@ static int write_chunk(struct writer *writer, struct chunk *chunk)
 	r = write_indexes(writer, chunk, count);
 	entry.index_size = writer->output.position - entry.offset - entry.size;
 	chunk->offset = entry.offset;
+	chunk->after = writer->output.position;
 	return r < 0 ? r
 		     : catalog_add_chunk(&writer->catalog, &entry, writer->parts, (size_t)count);
 }
@@ -372,13 +429,47 @@ static int make_void(struct writer *writer, const struct chunk *chunk)
 }
 
 /* Payloads that lie elsewhere may have changed before they were written. */
+static int check_chunk(struct writer *writer, struct chunk *chunk)
+{
+	if (!chunk->is_whole || chunk->is_whole(writer->user, chunk))
+		return 0;
+	return make_void(writer, chunk);
+}
+
 static int check_written(struct writer *writer)
 {
 	int r = 0;
 
 	for (struct chunk *chunk = writer->written; chunk && r == 0; chunk = chunk->next)
-		if (chunk->is_whole && !chunk->is_whole(writer->user, chunk))
-			r = make_void(writer, chunk);
+		r = check_chunk(writer, chunk);
+	return r;
+}
+
+/* What is in the file so far, up to the first batch that is not. */
+static int see_landed(struct writer *writer)
+{
+	int r = 0;
+
+	while (r == 0 && writer->written && writer->written->after <= writer->output.written) {
+		r = check_chunk(writer, writer->written);
+		if (r == 0)
+			release_first(writer);
+	}
+	return r;
+}
+
+/* All before the next veil was found whole. */
+static int lift_landed(struct writer *writer)
+{
+	int r = 0;
+
+	see_lifted(writer);
+	while (r == 0 && writer->veils_leaving + 1 < writer->veils_count &&
+	       writer->veils[writer->veils_leaving + 1] <= writer->output.written) {
+		r = output_send_patch(&writer->output, writer->veils[writer->veils_leaving],
+				      writer->bare, veil_size(writer));
+		writer->veils_leaving += r == 0;
+	}
 	return r;
 }
 
@@ -395,19 +486,45 @@ static int flush(struct writer *writer)
 
 static bool hides_much(const struct writer *writer)
 {
-	return writer->veil && writer->output.position - writer->veil >= VEILED_MAX;
+	return writer_hidden(writer) >= VEILED_MAX;
 }
 
 /* A small write after each batch would take a twentieth of the time. */
 static int flush_batch(struct writer *writer)
 {
-	int r = output_fill_batch(&writer->output);
+	int r = flush(writer);
+
+	return r == 0 && hides_much(writer) ? lift_all(writer) : r;
+}
+
+static int send_batch(struct writer *writer)
+{
+	int r = output_send(&writer->output);
 
 	if (r == 0)
-		r = flush(writer);
-	if (r == 0 && hides_much(writer))
-		r = lift_veil(writer);
-	return r;
+		r = see_landed(writer);
+	return r < 0 ? r : lift_landed(writer);
+}
+
+static int end_batch(struct writer *writer)
+{
+	int r = output_fill_batch(&writer->output);
+
+	if (r < 0)
+		return r;
+	return output_flies(&writer->output) && !hides_much(writer) ? send_batch(writer)
+								    : flush_batch(writer);
+}
+
+int writer_land(struct writer *writer)
+{
+	int r = writer->error;
+
+	if (r == 0)
+		r = output_land(&writer->output);
+	if (r == 0)
+		r = see_landed(writer);
+	return note(writer, r < 0 ? r : lift_landed(writer));
 }
 
 /* So that the end of the last chunk does not wait for the next one. */
@@ -419,7 +536,7 @@ int writer_flush(struct writer *writer)
 		r = output_fill(&writer->output, 0, 0);
 	if (r == 0)
 		r = flush(writer);
-	return note(writer, r < 0 ? r : lift_veil(writer));
+	return note(writer, r < 0 ? r : lift_all(writer));
 }
 
 static void lose_chunk(struct writer *writer, const struct chunk *chunk)
@@ -440,8 +557,8 @@ int writer_add_chunk(struct writer *writer, struct chunk *chunk)
 		r = write_chunk(writer, chunk);
 	if (r < 0)
 		lose_chunk(writer, chunk);
-	if (r == 0 && (writer->output.waiting >= OUTPUT_BATCH_SIZE || hides_much(writer)))
-		r = flush_batch(writer);
+	if (r == 0 && (writer->output.waiting >= writer->output.batch_size || hides_much(writer)))
+		r = end_batch(writer);
 	return note(writer, r);
 }
 
@@ -531,7 +648,7 @@ static int end_here(struct writer *writer, const char *name, const struct buffer
 	int r = check_written(writer);
 
 	if (r == 0)
-		r = lift_veil(writer);
+		r = lift_all(writer);
 	if (r == 0 && losses)
 		r = writer_add_metadata(writer, name, losses);
 	return r < 0 ? r : write_summary(writer);

@@ -13,8 +13,16 @@
  * ends the file there. When all were found whole, or made void, the veil says how long it is: that is
  * one more small write for each flush, and for each 64 MiB of what is written in between. So a kill takes
  * all that was added since the veil, what was copied too: less than 64 MiB and one chunk.
+ *
+ * Where batches are under way at the same time each has a veil of its own, for there is no moment at which all
+ * is written. A veil is lifted when what lies before the next one was written and found whole; whether that
+ * one is in the file by then does not matter, for where nothing was written there are zeros, at which repair
+ * ends a file as well.
+ *
+ *   veils: [0 .. veils_leaving) are being lifted, in this order        veils_count > 0 while anything is hidden
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "bytes.h"
@@ -25,6 +33,9 @@
 
 /* Memory of the catalog of a file that we write ourselves is not limited. */
 #define WRITER_CATALOG_MAX UINT64_MAX
+
+/* One for each batch that is under way, and for those that are being lifted. */
+#define WRITER_VEILS_MAX 8u
 
 /* Which chunks have a CRC; the summary always has one. MCAP has 0 for "none". */
 enum writer_crc {
@@ -46,8 +57,12 @@ struct writer {
 	size_t parts_max;
 	struct chunk *written; /* in order, until they are flushed */
 	struct chunk **written_end;
-	/* Where the record is that hides what follows until it has been checked; 0: nothing is hidden. */
-	uint64_t veil;
+	/* Where the records are that hide what follows until it has been checked. */
+	uint64_t veils[WRITER_VEILS_MAX];
+	unsigned veils_count;
+	unsigned veils_leaving;
+	uint64_t veils_lifted; /* of those that left, as output.changed */
+	unsigned char *bare;   /* what a veil becomes, for output_send_patch */
 	uint64_t lost; /* messages that were not whole when they were written, or had no room */
 	int error;     /* the first failure of a write: from then on the file can only be ended */
 	void (*release)(void *user, struct chunk *chunk);
@@ -83,6 +98,21 @@ int writer_add_metadata(struct writer *writer, const char *name, const struct bu
 
 /* Everything that was added is in the file then. 0, or -errno as above */
 int writer_flush(struct writer *writer);
+
+/* Is something under way that writer_land could wait for? */
+static inline bool writer_is_busy(const struct writer *writer)
+{
+	return writer->error == 0 && output_flights(&writer->output);
+}
+
+/* Waits until the oldest of it is written, and releases what is not needed any more. 0, or -errno as above */
+int writer_land(struct writer *writer);
+
+/* What repair would not find, though it may have been written. */
+static inline uint64_t writer_hidden(const struct writer *writer)
+{
+	return writer->veils_count ? writer->output.position - writer->veils[0] : 0;
+}
 
 /*
  * Ends the file. When there is no room for its end, chunks are taken out, the youngest first, and

@@ -34,6 +34,7 @@ static struct {
 	int64_t duration_ns;
 	char *crc;
 	bool buffered;
+	bool single;
 	bool copy;
 	bool force;
 	bool realtime;
@@ -60,6 +61,8 @@ static const struct frame_option options[] = {
 		"it lay; all; none"),
 	OPTION_FLAG("buffered", 0, &wish.buffered,
 		    "write through the page cache also where O_DIRECT would work"),
+	OPTION_FLAG("no-uring", 0, &wish.single,
+		    "one write at a time, by pwritev(2), also where io_uring works"),
 	OPTION_FLAG("copy", 0, &wish.copy,
 		    "copy large messages too, so that none is overwritten while it is written"),
 	OPTION_FLAG("force", 'f', &wish.force, "overwrite a file that is there"),
@@ -166,7 +169,9 @@ static int make_plan(const struct frame *frame, struct tape_plan *plan)
 	*plan = (struct tape_plan){
 		.path = wish.output,
 		.overwrite = wish.force,
-		.mode = wish.buffered ? OUTPUT_BUFFERED : OUTPUT_AUTO,
+		.mode = wish.buffered ? OUTPUT_BUFFERED
+			: wish.single ? OUTPUT_SINGLE
+				      : OUTPUT_AUTO,
 		.chunk_size = wish.chunk ? wish.chunk : CHUNK_DEFAULT,
 		.memory_max = wish.memory ? wish.memory : MEMORY_DEFAULT,
 		.never_refer = wish.copy,
@@ -299,6 +304,7 @@ static void print_object(const struct record *record, const struct tape_counts *
 	(void)json_object_set_new(object, "not_copied", object_number(tape->direct));
 	(void)json_object_set_new(object, "lost", object_number(counts->lost));
 	(void)json_object_set_new(object, "o_direct", json_boolean(tape->is_direct));
+	(void)json_object_set_new(object, "io_uring", json_boolean(tape->flies));
 	(void)json_object_set_new(object, "seconds", json_real(seconds));
 	(void)json_object_set_new(object, "cpu_seconds", json_real(cpu_seconds()));
 	(void)json_object_set_new(object, "channels", channels);
@@ -326,6 +332,24 @@ static void print_summary(const struct record *record, const struct tape_counts 
 		      text_bytes(tape->bytes).text, seconds, (unsigned long long)counts.lost);
 }
 
+/* Where several writes at a time would have been faster. */
+static void tell_of_uring(const struct record *record)
+{
+	struct tape_counts counts;
+
+	tape_count(record->tape, &counts);
+	if (counts.flights_error == -ENOMEM)
+		frame_say(record->frame, "one write at a time: this user may not lock memory for "
+					 "io_uring (ulimit -l)");
+	else if (counts.flights_error == -EPERM || counts.flights_error == -EACCES)
+		frame_say(record->frame, "one write at a time: io_uring is forbidden here");
+	else if (counts.flights_error == -ENOSYS)
+		frame_say(record->frame, "one write at a time: there is no io_uring here");
+	else if (counts.flights_error < 0)
+		frame_say(record->frame, "one write at a time: io_uring: %s",
+			  frame_reason(counts.flights_error));
+}
+
 static int open_tape(struct record *record, struct tape_plan *plan)
 {
 	struct tape_error error = {""};
@@ -336,6 +360,7 @@ static int open_tape(struct record *record, struct tape_plan *plan)
 	if (r < 0)
 		return frame_fail(record->frame, "%s", error.text);
 	recorder_set_tape(record->recorder, record->tape);
+	tell_of_uring(record);
 	return FRAME_DONE;
 }
 

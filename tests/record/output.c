@@ -12,6 +12,7 @@
 #include "tape_steps.h"
 
 #define LARGE ((size_t)300 << 10)
+#define BATCH (1u << 20)
 
 /* What should be in the file. */
 static unsigned char *model;
@@ -103,6 +104,9 @@ static void begin(struct output *output, int fd, enum output_mode mode)
 	model_size = 0;
 	fillers_count = 0;
 	expect_equal(output_open(output, fd, mode), 0);
+	/* So that there are more than may be under way. */
+	if (output_flies(output))
+		output->batch_size = BATCH;
 }
 
 static void end(struct output *output, int other)
@@ -137,6 +141,7 @@ static void the_stage_takes_pieces_of_all_sizes(void)
 {
 	put_all_sizes(open_tmpfs_file(), OUTPUT_AUTO);
 	put_all_sizes(open_disk_file(), OUTPUT_BUFFERED);
+	put_all_sizes(open_disk_file(), OUTPUT_SINGLE);
 	put_all_sizes(open_disk_file(), OUTPUT_AUTO);
 }
 
@@ -160,6 +165,7 @@ static void what_is_not_copied_comes_between(void)
 {
 	mix(open_tmpfs_file(), OUTPUT_AUTO);
 	mix(open_disk_file(), OUTPUT_BUFFERED);
+	mix(open_disk_file(), OUTPUT_SINGLE);
 	mix(open_disk_file(), OUTPUT_AUTO);
 }
 
@@ -187,6 +193,7 @@ static void what_was_put_can_be_changed(void)
 {
 	change(open_tmpfs_file(), OUTPUT_AUTO);
 	change(open_disk_file(), OUTPUT_BUFFERED);
+	change(open_disk_file(), OUTPUT_SINGLE);
 	change(open_disk_file(), OUTPUT_AUTO);
 }
 
@@ -207,6 +214,7 @@ static void what_was_written_can_be_taken_back(void)
 {
 	cut(open_tmpfs_file(), OUTPUT_AUTO);
 	cut(open_disk_file(), OUTPUT_BUFFERED);
+	cut(open_disk_file(), OUTPUT_SINGLE);
 	cut(open_disk_file(), OUTPUT_AUTO);
 }
 
