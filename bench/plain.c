@@ -2,13 +2,16 @@
 /*
  * The floor of recording: pwritev(2) with O_DIRECT from one block of memory, 16 MiB at a time, into a
  * file whose space was set aside; to copy that block once, 256 bytes at a time; its CRC. Usage: plain
- * FILE MIB [large|again]: that memory in large pages; the file written once before, so that its pages are
- * there. Prints seconds and CPU seconds of the writing, CPU seconds of the copy and of the CRC.
+ * FILE MIB [large|again|deep]: that memory in large pages; the file written once before, so that its pages are
+ * there; three threads with 8 MiB each, from large pages. Prints seconds and CPU seconds of the writing, CPU
+ * seconds of the copy and of the CRC.
  */
 
 #include <fcntl.h>
 #include <libdeflate.h>
 #include <linux/magic.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -23,6 +26,7 @@
 
 #define PIECE (1u << 20)
 #define PIECES 16
+#define THREADS 3
 #define LARGE_PAGE ((size_t)2 << 20)
 
 static double now(void)
@@ -42,17 +46,44 @@ static double cpu(void)
 	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static int write_all(int fd, unsigned char *memory, size_t count)
+struct work {
+	int fd;
+	unsigned char *memory;
+	size_t count;
+	size_t pieces; /* at a time */
+	_Atomic size_t next;
+	atomic_bool has_failed;
+};
+
+static void *write_rest(void *user)
 {
-	for (size_t i = 0; i < count; i += PIECES) {
+	struct work *work = user;
+
+	for (size_t i; (i = atomic_fetch_add(&work->next, work->pieces)) < work->count;) {
+		ssize_t size = (ssize_t)(work->pieces * PIECE);
 		struct iovec pieces[PIECES];
 
-		for (size_t k = 0; k < PIECES; k++)
-			pieces[k] = (struct iovec){memory + (i + k) % count * PIECE, PIECE};
-		if (pwritev(fd, pieces, PIECES, (off_t)(i * PIECE)) != (ssize_t)(PIECES * PIECE))
-			return -1;
+		for (size_t k = 0; k < work->pieces; k++)
+			pieces[k] = (struct iovec){work->memory + (i + k) * PIECE, PIECE};
+		if (pwritev(work->fd, pieces, (int)work->pieces, (off_t)(i * PIECE)) != size)
+			work->has_failed = true;
 	}
-	return 0;
+	return NULL;
+}
+
+static int write_all(int fd, unsigned char *memory, size_t count, bool is_deep)
+{
+	struct work work = {fd, memory, count, is_deep ? PIECES / 2 : PIECES, 0, false};
+	pthread_t threads[THREADS - 1];
+	size_t others = is_deep ? THREADS - 1 : 0;
+
+	for (size_t i = 0; i < others; i++)
+		if (pthread_create(&threads[i], NULL, write_rest, &work))
+			abort();
+	(void)write_rest(&work);
+	for (size_t i = 0; i < others; i++)
+		(void)pthread_join(threads[i], NULL);
+	return work.has_failed ? -1 : 0;
 }
 
 /* All of the block; the results are used, so that they are made. */
@@ -107,6 +138,7 @@ int main(int argc, char **argv)
 {
 	size_t count = argc >= 3 ? strtoul(argv[2], NULL, 10) / PIECES * PIECES : 0;
 	const char *how = argc == 4 ? argv[3] : "";
+	bool is_deep = !strcmp(how, "deep");
 	unsigned char *memory;
 	double began;
 	double used;
@@ -114,7 +146,7 @@ int main(int argc, char **argv)
 
 	if (count == 0)
 		return 2;
-	memory = make_memory(count * PIECE, !strcmp(how, "large"));
+	memory = make_memory(count * PIECE, is_deep || !strcmp(how, "large"));
 	fd = open(argv[1], O_RDWR | O_CREAT | O_TRUNC | O_DIRECT | O_CLOEXEC, 0600);
 	if (!memory || fd < 0) {
 		perror(argv[1]);
@@ -122,13 +154,14 @@ int main(int argc, char **argv)
 	}
 	for (size_t i = 0; i < count * PIECE / 8; i++)
 		((uint64_t *)(void *)memory)[i] = (i + 1) * 0x9e3779b97f4a7c15u ^ i << 17;
-	if (!strcmp(how, "again") && write_all(fd, memory, count) < 0) {
+	if (!strcmp(how, "again") && write_all(fd, memory, count, false) < 0) {
 		perror(argv[1]);
 		return 1;
 	}
 	began = now();
 	used = cpu();
-	if (set_aside(fd, (off_t)(count * PIECE)) < 0 || write_all(fd, memory, count) < 0) {
+	if (set_aside(fd, (off_t)(count * PIECE)) < 0 ||
+	    write_all(fd, memory, count, is_deep) < 0) {
 		perror(argv[1]);
 		return 1;
 	}
