@@ -403,6 +403,24 @@ static void registered_files_are_no_obstacle(void)
 	close(never[1]);
 }
 
+/* Nothing tells: neither an error nor a completion. It can be ended all the same. */
+static void a_hole_in_its_memory_silences_it(void)
+{
+	need_rings();
+	expect_equal(pipe2(never, O_CLOEXEC), 0);
+	for (size_t i = 0; i < TEST_COUNT(seats); i++) {
+		struct io_uring_cqe *cqe;
+
+		seat_take(&seats[i], PRIVATE, 8, with(flag_sets[i % FLAG_SETS]));
+		expect_equal(madvise(seats[i].place.base, seats[i].place.size, MADV_DONTNEED), 0);
+		io_uring_prep_nop(next_sqe(&seats[i].ring));
+		expect_equal(io_uring_submit(&seats[i].ring), 0);
+		expect_equal(io_uring_peek_cqe(&seats[i].ring, &cqe), -EAGAIN);
+	}
+	end_seats(FLOE_URING_SAFE);
+	expect_equal(count_disturbed(), 0);
+}
+
 /*
  * The owner is killed
  */
@@ -504,6 +522,7 @@ int main(int argc, char **argv)
 		TEST(another_thread_may_end_it),
 		TEST(the_memory_stays_mapped_and_ending_twice_is_fine),
 		TEST(registered_files_are_no_obstacle),
+		TEST(a_hole_in_its_memory_silences_it),
 		TEST(memory_of_a_killed_owner_is_safe_when_its_tombstone_hangs_up),
 	};
 

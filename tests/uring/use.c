@@ -7,8 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "uring/place.h"
@@ -46,6 +48,57 @@ static void all_kinds_of_rings_go_round(void)
 	for (size_t f = 0; f < TEST_COUNT(flag_sets); f++)
 		for (size_t e = 0; e < TEST_COUNT(entries); e++)
 			take_and_use(MEMFD, entries[e], flag_sets[f]);
+}
+
+/* Those that one wants for a reason. A kernel may not know the youngest. */
+static const struct {
+	uint32_t flags;
+	uint32_t cq_entries;
+	bool may_be_unknown;
+} rare_sets[] = {
+	{.flags = IORING_SETUP_CLAMP},
+	{.flags = IORING_SETUP_SUBMIT_ALL},
+	{.flags = IORING_SETUP_COOP_TASKRUN},
+	{.flags = IORING_SETUP_SINGLE_ISSUER},
+	{.flags = IORING_SETUP_CQSIZE, .cq_entries = 128},
+	{.flags = IORING_SETUP_R_DISABLED},
+	{.flags = IORING_SETUP_R_DISABLED | DEFER},
+	{.flags = IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF},
+	{.flags = IORING_SETUP_IOPOLL},
+	{.flags = FLOE_URING_CQE_MIXED, .may_be_unknown = true},
+	{.flags = DEFER | IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED |
+		  IORING_SETUP_SQE128 | IORING_SETUP_CQE32 | IORING_SETUP_CQSIZE |
+		  FLOE_URING_NO_SQARRAY,
+	 .cq_entries = 64},
+};
+
+static void use_rare(uint32_t flags, uint32_t cq_entries, bool may_be_unknown)
+{
+	struct io_uring_params params = {.flags = flags, .cq_entries = cq_entries};
+	struct place place = place_make(MEMFD, (size_t)floe_uring_memory_size(8, &params));
+	struct io_uring ring;
+	int r = floe_uring_init_mem(8, &ring, &params, place.base, place.size);
+
+	if (r == -EINVAL && may_be_unknown) {
+		place_end(&place);
+		return;
+	}
+	expect_equal(r, place.size);
+	expect_equal(ring.flags & flags, flags);
+	if (flags & IORING_SETUP_R_DISABLED)
+		expect_equal(syscall(SYS_io_uring_register, ring.ring_fd,
+				     IORING_REGISTER_ENABLE_RINGS, NULL, 0),
+			     0);
+	run_nops(&ring, 300);
+	expect_equal(floe_uring_exit(&ring, FLOE_URING_SAFE), 0);
+	place_end(&place);
+}
+
+static void so_do_rings_of_rarer_kinds(void)
+{
+	need_rings();
+	for (size_t i = 0; i < TEST_COUNT(rare_sets); i++)
+		use_rare(rare_sets[i].flags, rare_sets[i].cq_entries, rare_sets[i].may_be_unknown);
 }
 
 static void batches_come_back_whole(void)
@@ -156,6 +209,36 @@ static void what_is_registered_works(void)
 	place_end(&seat.place);
 }
 
+/* As a recorder has it, who sees the memory of publishers. */
+static void what_may_only_be_read_is_not_registered_but_written(void)
+{
+	char read_back[PAGE];
+	int from = memfd_create("segment", MFD_CLOEXEC), to = memfd_create("file", MFD_CLOEXEC);
+	struct iovec buffer = {.iov_len = PAGE};
+	struct io_uring_sqe *sqe;
+	struct seat seat;
+
+	need_rings();
+	memset(read_back, 0x5a, sizeof(read_back));
+	expect_equal(pwrite(from, read_back, PAGE, 0), PAGE);
+	buffer.iov_base = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, from, 0);
+	expect(buffer.iov_base != MAP_FAILED);
+	seat_take(&seat, PRIVATE, 8, with(0));
+	expect_equal(io_uring_register_buffers(&seat.ring, &buffer, 1), -EFAULT);
+	sqe = io_uring_get_sqe(&seat.ring);
+	io_uring_prep_writev(sqe, to, &buffer, 1, 0);
+	expect_equal(complete(&seat.ring), PAGE);
+	memset(read_back, 0, sizeof(read_back));
+	expect_equal(pread(to, read_back, PAGE, 0), PAGE);
+	for (size_t i = 0; i < PAGE; i++)
+		expect_equal(read_back[i], 0x5a);
+	expect_equal(floe_uring_exit(&seat.ring, FLOE_URING_SAFE), 0);
+	munmap(buffer.iov_base, PAGE);
+	close(from);
+	close(to);
+	place_end(&seat.place);
+}
+
 /* One region for all; each ring has the bytes that it was told, and no others. */
 static void hundreds_of_rings_share_a_region(void)
 {
@@ -214,10 +297,12 @@ int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(all_kinds_of_rings_go_round),
+		TEST(so_do_rings_of_rarer_kinds),
 		TEST(batches_come_back_whole),
 		TEST(completions_that_do_not_fit_are_not_lost),
 		TEST(waiting_ends_at_its_time),
 		TEST(what_is_registered_works),
+		TEST(what_may_only_be_read_is_not_registered_but_written),
 		TEST(hundreds_of_rings_share_a_region),
 		TEST(hundreds_of_rings_share_one_huge_page),
 	};
