@@ -223,6 +223,14 @@ FLOE_PUBLIC const void *floe_observer_header(struct floe_observer *observer,
 FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe_sample *ret);
 
 /*
+ * The same for up to `count` messages of one publisher, in their order: how many, often 32 at most; all
+ * addresses are good until the next call that reads this observer. What has a header, is a part of a message
+ * or was relayed comes alone. For who copies many small ones.
+ */
+FLOE_PUBLIC int floe_observer_borrow_many(struct floe_observer *observer, struct floe_sample *ret,
+					  size_t count);
+
+/*
  * With how many further messages of its publisher a borrowed sample will be overwritten: 1 with the
  * next one, 0 it has been, or is being so. INT_MAX: the payload is the observer's own. -EINVAL;
  * -EPROTO: the topic's file is not what it must be any more
@@ -232,10 +240,14 @@ FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer,
 
 /*
  * Is a borrowed sample still there? 1; 0 it has been overwritten, or is being so: as floe_observer_left, but
- * for the one that was borrowed last it looks only at the message's slot, and not at a line that its
+ * for what was borrowed last it looks only at the message's slot, and not at a line that its
  * publisher writes with each message. -EINVAL, -EPROTO
  */
 FLOE_PUBLIC int floe_observer_has(struct floe_observer *observer, const struct floe_sample *sample);
+
+/* How many of these, from the first on, are still there; the one behind them is not. -EINVAL, -EPROTO */
+FLOE_PUBLIC int floe_observer_has_many(struct floe_observer *observer,
+				       const struct floe_sample *samples, size_t count);
 
 #ifdef __cplusplus
 }

@@ -42,6 +42,20 @@ struct horizon {
 	uint64_t look_next; /* not before we want this message */
 };
 
+/* So many are borrowed at once: with what is copied of them they are in the first cache. */
+#define BORROW_MAX 32u
+
+/* What was borrowed last: messages of one publisher, one after the other. None of what was relayed, or
+ * copied, or lies in a block of this process. */
+struct run {
+	uint64_t sequence; /* of the first */
+	uint32_t count;
+	uint32_t index;                 /* their publisher's */
+	const struct slot_shared *slot; /* of the first */
+	const struct slot_shared *slots;
+	const struct slot_shared *end;
+};
+
 struct observation {
 	struct subscriber subscriber;
 	struct domain domain;
@@ -61,9 +75,9 @@ struct observation {
 	const void *read;
 	uint64_t read_sequence;
 	uint64_t read_index; /* its publisher's */
-	const struct slot_shared
-		*read_slot; /* where it was published; NULL: it was relayed, or copied, or lies in a
-			     * block of this process */
+	struct run run;
+	uint64_t words[BORROW_MAX]
+		      [SLOT_WORDS]; /* copies of payloads that travelled in their slots */
 	const void *header;
 	size_t header_size;
 	struct horizon horizons[FLOE_PUBLISHERS_MAX]; /* of what is borrowed */
@@ -310,7 +324,6 @@ static void note_header(struct observation *o, const struct held *held,
 	o->read = sample->data;
 	o->read_sequence = sample->sequence;
 	o->read_index = held->feed->index;
-	o->read_slot = NULL;
 	o->header = header;
 	o->header_size = header ? size : 0;
 }
@@ -478,11 +491,12 @@ static floe_cold int next_again(struct floe_observer *observer, int peek, struct
 	return r < 0 ? r : floe_observer_next(observer, peek, ret);
 }
 
-static floe_cold int borrow_again(struct floe_observer *observer, struct floe_sample *ret)
+static floe_cold int borrow_again(struct floe_observer *observer, struct floe_sample *ret,
+				  size_t count)
 {
-	int r = ret ? refuse(observer) : -EINVAL;
+	int r = ret && count ? refuse(observer) : -EINVAL;
 
-	return r < 0 ? r : floe_observer_borrow(observer, ret);
+	return r < 0 ? r : floe_observer_borrow_many(observer, ret, count);
 }
 
 FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
@@ -494,6 +508,7 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 	if (!o || !ret)
 		return next_again(observer, peek, ret);
 	o->read = NULL;
+	o->run.count = 0;
 	if (!o->topic.region.base)
 		return look_for_topic(o);
 	for (int i = 0; i < 8 && r == -EAGAIN; i++)
@@ -510,47 +525,165 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 
 /* Is all that would be fetched published? The head is a line that its publisher writes with each message: who
  * is not far behind reads it with every 16th. */
-static bool is_behind(struct horizon *horizon, const struct feed *feed)
+static bool is_behind(struct horizon *horizon, const struct feed *feed, uint32_t count)
 {
 	uint64_t next = ring_reader_next(&feed->reader);
-	uint64_t last = next + 2 * AHEAD;
+	uint64_t last = next + 2 * ((uint64_t)count + AHEAD);
 
 	if (horizon->file != feed->file)
 		*horizon = (struct horizon){.file = feed->file};
 	if (last > horizon->head && next >= horizon->look_next) {
 		horizon->head = ring_reader_head(&feed->reader);
-		horizon->look_next = last;
+		horizon->look_next = next + 2 * AHEAD;
 	}
 	return last <= horizon->head;
 }
 
 /* Where it lies is what its slot says, which may be anything: an address that is none does no harm. What
  * travels in its slot, or lies in another ring, is not fetched. */
-static void fetch_ahead(struct observation *o, const struct feed *feed)
+static void fetch_payload(const struct feed *feed, const struct slot_shared *slot)
 {
-	const struct ring_reader *reader = &feed->reader;
-	const struct slot_shared *slot = reader->slot + AHEAD;
-	uint64_t what;
-	uintptr_t at;
+	uint64_t what = load_relaxed(&slot->what);
+	uintptr_t at = (uintptr_t)feed->base + (what & ~SLOT_FLAGS);
 
-	/* Who is not behind leaves these lines to their publisher, which writes them next. */
-	if (!is_behind(&o->horizons[feed->index], feed))
-		return;
-	/* Not read before it is here: what makes holds visible waits for all that is being read. */
-	if (slot + AHEAD < reader->end)
-		__builtin_prefetch(slot + AHEAD);
-	if (slot >= reader->end)
-		return;
-	what = load_relaxed(&slot->what);
 	if (what & (SLOT_INLINE | SLOT_FOREIGN))
 		return;
-	at = (uintptr_t)feed->base + (what & ~SLOT_FLAGS);
 	for (unsigned i = 0; i < AHEAD_SIZE; i += FLOE_CACHELINE)
 		__builtin_prefetch((const void *)(at + i));
 }
 
-/* What is relayed lies in another ring, of which nobody can tell how long it stays: it is copied. */
-static int borrow(struct observation *o, struct floe_sample *ret)
+/* What comes after `count` messages that begin with this slot. Their own payloads come one after the other in
+ * memory, mostly, and need not be fetched. */
+static void fetch_ahead(const struct feed *feed, const struct slot_shared *slot, uint32_t count)
+{
+	size_t left = (size_t)(feed->reader.end - slot);
+	size_t first = count + 2 * (size_t)AHEAD;
+
+	for (size_t i = first; i < first + count && i < left; i++)
+		__builtin_prefetch(slot + i);
+	for (size_t i = count > AHEAD ? count : AHEAD; i < count + AHEAD && i < left; i++)
+		fetch_payload(feed, slot + i);
+}
+
+/* False: there is something special about it, or it is not where it should be. */
+static bool see_chunk(const struct feed *feed, const struct slot_shared *slot, uint64_t what,
+		      struct floe_sample *ret)
+{
+	uint64_t offset = what & ~SLOT_TIMED;
+	uint64_t size = load_relaxed(&slot->word[SLOT_CHUNK_SIZE]);
+
+	if (offset > feed->reserved || size - 1 >= feed->reserved - offset ||
+	    offset % FLOE_CACHELINE)
+		return false;
+	ret->data = feed->base + offset;
+	ret->size = size;
+	ret->time_ns = what & SLOT_TIMED ? load_relaxed(&slot->word[SLOT_CHUNK_TIME]) : 0;
+	return true;
+}
+
+static bool see_inline(const struct slot_shared *slot, uint64_t what, uint64_t *words,
+		       struct floe_sample *ret)
+{
+	uint64_t size = what & ~(SLOT_INLINE | SLOT_TIMED);
+
+	if (size - 1 >= FLOE_INLINE_MAX)
+		return false;
+	words_load(words, slot->word, SLOT_WORDS);
+	ret->data = words;
+	ret->size = size;
+	ret->time_ns = what & SLOT_TIMED ? words[SLOT_WORDS - 1] : 0;
+	return true;
+}
+
+/* What lies ready in this slot. Marks, parts and relays are above every size and every offset. */
+static bool see(const struct feed *feed, const struct slot_shared *slot, uint64_t want,
+		uint64_t *words, struct floe_sample *ret)
+{
+	uint64_t what = load_relaxed(&slot->what);
+
+	if (what & SLOT_INLINE ? !see_inline(slot, what, words, ret)
+			       : !see_chunk(feed, slot, what, ret))
+		return false;
+	ret->sequence = want / 2;
+	ret->lost = 0;
+	ret->ticket = feed->index;
+	return ring_still(slot, want);
+}
+
+static struct feed *find_next(const struct subscriber *sub, struct feed *feed)
+{
+	return feed + 1 == sub->feeds + sub->feed_count ? sub->feeds : feed + 1;
+}
+
+/* The next ones are others, and the next turn is another publisher's. */
+static void note_run(struct observation *o, struct feed *feed, const struct slot_shared *slot,
+		     uint32_t count)
+{
+	struct ring_reader *reader = &feed->reader;
+
+	o->run = (struct run){
+		.sequence = ring_reader_next(reader),
+		.count = count,
+		.index = feed->index,
+		.slot = reader->slot,
+		.slots = reader->slots,
+		.end = reader->end,
+	};
+	reader->want += 2 * (uint64_t)count;
+	reader->slot = slot;
+	feed->lost = 0;
+	store_release(feed->cursor, ring_reader_next(reader));
+	o->subscriber.turn = find_next(&o->subscriber, feed);
+}
+
+/* Those of this publisher about which there is nothing special: how many, from the next one on. */
+static uint32_t look_along(struct observation *o, struct feed *feed, struct floe_sample *ret,
+			   uint32_t count)
+{
+	const struct slot_shared *slot = feed->reader.slot;
+	uint64_t want = feed->reader.want;
+	uint32_t n;
+
+	if (count > feed->reader.depth)
+		count = feed->reader.depth;
+	/* Who is not behind leaves these lines to their publisher, which writes them next. */
+	if (is_behind(&o->horizons[feed->index], feed, count))
+		fetch_ahead(feed, slot, count);
+	for (n = 0; n < count && ring_sequence(slot) == want; n++, want += 2) {
+		if (!see(feed, slot, want, o->words[n], &ret[n]))
+			break;
+		slot = slot + 1 == feed->reader.end ? feed->reader.slots : slot + 1;
+	}
+	if (n == 0)
+		return 0;
+	ret->lost = feed->lost;
+	note_run(o, feed, slot, n);
+	return n;
+}
+
+/* Those of the next publisher that has any; 0: a take finds out, and begins with him. Nothing is held, for
+ * it would protect nothing, and who holds waits with each message until that can be seen. */
+static uint32_t borrow_run(struct observation *o, struct floe_sample *ret, uint32_t count)
+{
+	struct subscriber *sub = &o->subscriber;
+
+	if (load_relaxed(&sub->hints->publishers) != sub->publishers_seen || sub->untold ||
+	    sub->within)
+		return 0;
+	for (uint32_t i = 0; i < sub->feed_count; i++) {
+		struct feed *feed = sub->turn;
+		bool is_plain = !feed->leaving && !feed->lent && !feed->header_size;
+
+		if (ring_look(&feed->reader) != RING_EMPTY)
+			return is_plain ? look_along(o, feed, ret, count) : 0;
+		sub->turn = find_next(sub, feed);
+	}
+	return 0;
+}
+
+/* One that is taken as subscribers do. What is relayed lies in another ring, of which nobody can tell how
+ * long it stays: it is copied. The hold is let go at once. */
+static int borrow_held(struct observation *o, struct floe_sample *ret)
 {
 	struct floe_sample taken = {0};
 	const struct held *held;
@@ -565,33 +698,43 @@ static int borrow(struct observation *o, struct floe_sample *ret)
 		return copy_taken(o, 0, &taken, ret);
 	header = subscriber_header(&o->subscriber, held, &header_size);
 	note_header(o, held, &taken, header, header_size);
-	/* A block may be given back and unmapped before somebody asks. */
-	if (!held->feed->lent)
-		o->read_slot = held->feed->reader.slots + taken.sequence % held->feed->reader.depth;
-	fetch_ahead(o, held->feed);
 	*ret = taken;
 	ret->ticket = held->feed->index;
 	subscriber_release(&o->subscriber, &taken);
 	return 1;
 }
 
-/* The hold is let go at once: it protects nothing. An inline payload stays in its place until that
- * is used again. */
-FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe_sample *ret)
+static int borrow(struct observation *o, struct floe_sample *ret, uint32_t count)
+{
+	uint32_t n = borrow_run(o, ret, count);
+
+	return n ? (int)n : borrow_held(o, ret);
+}
+
+/* An inline payload stays in its place until that is used again. */
+FLOE_PUBLIC int floe_observer_borrow_many(struct floe_observer *observer, struct floe_sample *ret,
+					  size_t count)
 {
 	struct observation *o = handle_find(observer, HANDLE_OBSERVER);
+	uint32_t most = count < BORROW_MAX ? (uint32_t)count : BORROW_MAX;
 	int r = -EAGAIN;
 
-	if (!o || !ret)
-		return borrow_again(observer, ret);
+	if (!o || !ret || !count)
+		return borrow_again(observer, ret, count);
 	o->read = NULL;
+	o->run.count = 0;
 	if (!o->topic.region.base)
 		return look_for_topic(o);
 	for (int i = 0; i < 8 && r == -EAGAIN; i++)
-		r = borrow(o, ret);
+		r = borrow(o, ret, most);
 	if (r == 0)
 		return look_for_topic(o);
 	return r == -EAGAIN ? 0 : r;
+}
+
+FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe_sample *ret)
+{
+	return floe_observer_borrow_many(observer, ret, 1);
 }
 
 /* The publisher of a payload that lies in its memory; NULL: it has gone. */
@@ -613,6 +756,7 @@ static bool is_own(const struct observation *o, const void *data)
 	uintptr_t at = (uintptr_t)data;
 
 	return data == (const void *)o->subscriber.held->words ||
+	       at - (uintptr_t)o->words < sizeof(o->words) ||
 	       (data && at - (uintptr_t)o->copy < o->copy_size);
 }
 
@@ -654,24 +798,59 @@ FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct 
 	return left;
 }
 
-static bool is_read_last(const struct observation *o, const struct floe_sample *sample)
+/* How many of these, from the first on, are of those that were borrowed last and lie in their slots still. Each slot
+ * says twice the sequence of its message. */
+static size_t count_in_slots(const struct run *run, const struct floe_sample *samples, size_t count)
 {
-	return sample->data && sample->data == o->read && sample->sequence == o->read_sequence &&
-	       sample->ticket == o->read_index;
+	uint64_t at = samples->sequence - run->sequence;
+	uint64_t room = (uint64_t)(run->end - run->slot);
+	const struct slot_shared *slot;
+	size_t n = 0;
+
+	if (at >= run->count)
+		return 0;
+	slot = at < room ? run->slot + at : run->slots + (at - room);
+	if (count > run->count - at)
+		count = run->count - at;
+	while (n < count && samples[n].sequence == samples->sequence + n && samples[n].data &&
+	       samples[n].ticket == run->index &&
+	       load_relaxed(&slot->sequence) == 2 * samples[n].sequence) {
+		slot = slot + 1 == run->end ? run->slots : slot + 1;
+		n++;
+	}
+	return n;
+}
+
+FLOE_PUBLIC int floe_observer_has_many(struct floe_observer *observer,
+				       const struct floe_sample *samples, size_t count)
+{
+	const struct observation *o = handle_find(observer, HANDLE_OBSERVER);
+	size_t n = 0;
+	int r = 1;
+
+	if (!samples || count > INT_MAX)
+		return -EINVAL;
+	/* What was read of them was read before. */
+	fence_acquire();
+	while (n < count && r > 0) {
+		size_t more = o ? count_in_slots(&o->run, samples + n, count - n) : 0;
+
+		if (more == 0)
+			r = floe_observer_left(observer, samples + n);
+		n += more + (more == 0 && r > 0);
+	}
+	return r < 0 ? r : (int)n;
 }
 
 FLOE_PUBLIC int floe_observer_has(struct floe_observer *observer, const struct floe_sample *sample)
 {
-	const struct observation *o = handle_find(observer, HANDLE_OBSERVER);
-	int r;
+	return floe_observer_has_many(observer, sample, 1);
+}
 
-	if (o && sample && is_read_last(o, sample) && o->read_slot) {
-		fence_acquire();
-		if (load_relaxed(&o->read_slot->sequence) == 2 * sample->sequence)
-			return 1;
-	}
-	r = floe_observer_left(observer, sample);
-	return r > 0 ? 1 : r;
+static bool is_read_last(const struct observation *o, const struct floe_sample *sample)
+{
+	return sample->data && sample->data == o->read && sample->sequence == o->read_sequence &&
+	       sample->ticket == o->read_index;
 }
 
 FLOE_PUBLIC const void *floe_observer_header(struct floe_observer *observer,

@@ -903,6 +903,174 @@ static void what_is_borrowed_is_gone_with_its_block(void)
 	floe_view_close(v);
 }
 
+/* All that there is: messages of one publisher each time, from `first` on; 0 at the end. */
+static uint64_t borrow_all(struct floe_observer *o, size_t size, uint64_t first)
+{
+	struct floe_sample samples[100];
+	int r;
+
+	while ((r = floe_observer_borrow_many(o, samples, COUNT(samples))) > 0) {
+		expect(r <= 100);
+		for (int i = 0; i < r; i++) {
+			expect_equal(samples[i].sequence, first + (uint64_t)i);
+			expect_equal(samples[i].lost, 0);
+			expect_equal(samples[i].ticket, samples[0].ticket);
+			expect_equal(samples[i].size, size);
+			expect(is_filled(samples[i].data, size, first + (uint64_t)i));
+		}
+		expect_equal(floe_observer_has_many(o, samples, (size_t)r), r);
+		first += (uint64_t)r;
+	}
+	expect_equal(r, 0);
+	return first;
+}
+
+/* The ring ends in the middle of what is borrowed together. */
+static void several_are_borrowed_together(void)
+{
+	const size_t sizes[] = {8, 48, CHUNK};
+	struct floe_view *v = view();
+
+	for (size_t k = 0; k < COUNT(sizes); k++) {
+		struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 50 + k));
+		struct floe_observer *o = observer(v, 0);
+		uint64_t next = 1;
+
+		for (uint64_t n = 0; n < 200; n += 45) {
+			for (uint64_t i = 0; i < 45; i++)
+				publish(pub, sizes[k], next + i);
+			expect_equal(borrow_all(o, sizes[k], next), next + 45);
+			next += 45;
+		}
+		floe_observer_close(o);
+		floe_publisher_close(pub);
+	}
+	floe_view_close(v);
+}
+
+static void no_more_are_borrowed_than_are_there_and_were_asked_for(void)
+{
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 3));
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample samples[8];
+
+	for (uint64_t i = 1; i <= 3; i++)
+		publish(pub, CHUNK, i);
+	expect_equal(floe_observer_borrow_many(o, samples, 2), 2);
+	expect_equal(samples[0].sequence, 1);
+	expect_equal(floe_observer_borrow_many(o, samples, COUNT(samples)), 1);
+	expect_equal(samples[0].sequence, 3);
+	expect_equal(floe_observer_borrow_many(o, samples, COUNT(samples)), 0);
+	expect_equal(floe_observer_borrow_many(o, samples, 0), -EINVAL);
+	expect_equal(floe_observer_borrow_many(o, NULL, 1), -EINVAL);
+	expect_equal(floe_observer_borrow_many(NULL, samples, 1), -EINVAL);
+	expect_equal(floe_observer_has_many(o, NULL, 1), -EINVAL);
+	expect_equal(floe_observer_has_many(NULL, samples, 1), -EINVAL);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(pub);
+}
+
+static void of_several_it_is_known_which_are_still_there(void)
+{
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 16));
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample samples[16];
+
+	for (uint64_t i = 1; i <= 13; i++)
+		publish(pub, CHUNK, i);
+	expect_equal(borrow_all(o, CHUNK, 1), 14);
+	for (uint64_t i = 14; i <= 23; i++)
+		publish(pub, i % 2 ? 8 : CHUNK, i);
+	expect_equal(floe_observer_borrow_many(o, samples, COUNT(samples)), 10);
+	for (uint64_t gone = 0; gone <= 10; gone++) {
+		for (uint64_t i = 0; i < 10; i++) {
+			bool is_there = i >= gone || samples[i].size == 8;
+
+			expect_equal(floe_observer_has(o, &samples[i]), is_there);
+			if (samples[i].size == 8)
+				expect(is_filled(samples[i].data, 8, 14 + i));
+		}
+		/* Number 0 is in the ring, number 1 in the observer's memory, and so on. */
+		expect_equal(floe_observer_has_many(o, samples, 10), gone ? 0 : 10);
+		if (gone < 9)
+			expect_equal(floe_observer_has_many(o, samples + gone, 10 - gone),
+				     10 - gone);
+		expect_equal(floe_observer_has_many(o, samples + 1, 2), gone < 3 ? 2 : 1);
+		for (uint64_t i = 0; i < (gone ? 1 : 7); i++)
+			publish(pub, CHUNK, 100);
+	}
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(pub);
+}
+
+static void what_was_lost_is_told_with_the_first_of_several(void)
+{
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 8));
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample samples[8];
+	uint64_t lost = 0, taken = 0;
+	int r;
+
+	for (uint64_t i = 1; i <= 20; i++)
+		publish(pub, CHUNK, i);
+	while ((r = floe_observer_borrow_many(o, samples, COUNT(samples))) > 0) {
+		for (int i = 0; i < r; i++) {
+			lost += samples[i].lost;
+			expect_equal(samples[i].sequence, lost + ++taken);
+		}
+	}
+	expect(lost >= 12);
+	expect_equal(lost + taken, 20);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(pub);
+}
+
+/* One never has nothing, one has what comes alone, one is silent. */
+static void who_is_borrowed_from_together_keeps_no_other_from_his_turn(void)
+{
+	struct floe_view *v = view();
+	struct floe_publisher *fast = publisher("t", PUBLISHER(.depth = 64));
+	struct floe_publisher *silent = publisher("t", NULL);
+	struct floe_publisher *slow = publisher("t", PUBLISHER(.depth = 16));
+	struct floe_observer *o = observer(v, 0);
+	uint64_t from_fast = 0, from_slow = 0;
+	struct floe_sample samples[8];
+
+	for (uint64_t i = 0; i < 6; i++) {
+		struct floe_loan loans[2];
+
+		for (int k = 0; k < 2; k++)
+			expect_equal(floe_loan(slow, CHUNK, &loans[k]), 1);
+		expect(floe_publish_parts(slow, loans, 2) >= 0);
+	}
+	for (uint64_t i = 0; i < 40; i++) {
+		int r;
+
+		for (uint64_t k = 1; k <= 4; k++)
+			publish(fast, CHUNK, 4 * i + k);
+		r = floe_observer_borrow_many(o, samples, COUNT(samples));
+		expect(r > 0);
+		if (is_filled(samples[0].data, CHUNK, samples[0].sequence))
+			from_fast += (uint64_t)r;
+		else
+			from_slow += (uint64_t)r;
+	}
+	expect_equal(from_slow, 12);
+	/* What had to wait while a part had its turn has been caught up with. */
+	expect_equal(from_fast, 160);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(slow);
+	floe_publisher_close(silent);
+	floe_publisher_close(fast);
+}
+
 static void an_observer_tells_publishers_apart(void)
 {
 	struct floe_view *v = view();
@@ -995,6 +1163,42 @@ static void an_observer_of_a_fast_publisher_sees_whole_messages(void)
 	floe_view_close(v);
 }
 
+/* What was copied of those that were still there afterwards is what they were. */
+static void who_borrows_from_a_fast_publisher_knows_what_is_whole(void)
+{
+	struct peer peer = peer_start(publish_fast, NULL);
+	struct floe_view *v = view();
+	struct floe_observer *o;
+	struct floe_sample samples[4];
+	unsigned char copies[4][200];
+	uint64_t last = 0;
+
+	hear(peer.wire);
+	o = observer(v, 0);
+	tell(peer.wire, 1);
+	while (last < 100000) {
+		int r = floe_observer_borrow_many(o, samples, COUNT(samples));
+		int whole;
+
+		for (int i = 0; i < r; i++) {
+			expect(samples[i].size < sizeof(copies[i]));
+			memcpy(copies[i], samples[i].data, samples[i].size);
+			expect_equal(samples[i].sequence, last + 1 + samples[i].lost);
+			last = samples[i].sequence;
+		}
+		whole = floe_observer_has_many(o, samples, (size_t)r);
+		expect(whole >= 0 && whole <= r);
+		for (int i = 0; i < whole; i++)
+			expect(is_filled(copies[i], 100 + samples[i].sequence % 100,
+					 samples[i].sequence));
+	}
+	hear(peer.wire);
+	tell(peer.wire, 1);
+	peer_end(&peer);
+	floe_observer_close(o);
+	floe_view_close(v);
+}
+
 static void use_what_is_the_parents(int wire, void *argument)
 {
 	void *const *handles = argument;
@@ -1065,6 +1269,12 @@ int main(int argc, char **argv)
 		TEST(what_is_borrowed_from_a_slot_stays),
 		TEST(what_is_borrowed_is_gone_with_its_publisher),
 		TEST(what_is_borrowed_is_gone_with_its_block),
+		TEST(several_are_borrowed_together),
+		TEST(no_more_are_borrowed_than_are_there_and_were_asked_for),
+		TEST(of_several_it_is_known_which_are_still_there),
+		TEST(what_was_lost_is_told_with_the_first_of_several),
+		TEST(who_borrows_from_a_fast_publisher_knows_what_is_whole),
+		TEST(who_is_borrowed_from_together_keeps_no_other_from_his_turn),
 		TEST(an_observer_tells_publishers_apart),
 		TEST(an_observer_finds_new_publishers),
 		TEST(an_observer_reads_what_the_dead_left),
