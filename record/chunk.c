@@ -64,11 +64,13 @@ size_t chunk_memory(const struct chunk *chunk)
 	return sizeof(*chunk) + chunk->size_max + chunk->count_max * sizeof(*chunk->entries);
 }
 
-static int make_room(struct chunk *chunk)
+static int make_room(struct chunk *chunk, uint32_t count)
 {
 	uint32_t wanted = chunk->count_max ? 2 * chunk->count_max : ENTRIES_FIRST;
 	struct chunk_entry *larger;
 
+	if (wanted < chunk->count + count)
+		wanted = chunk->count + count;
 	larger = realloc(chunk->entries, wanted * sizeof(*larger));
 	if (!larger)
 		return -ENOMEM;
@@ -93,33 +95,46 @@ static void count_crc(struct chunk *chunk)
 	chunk->crc_size = chunk->size;
 }
 
-int chunk_add(struct chunk *chunk, const struct chunk_message *message)
+/* There are an entry and room for it. */
+static void add(struct chunk *chunk, const struct chunk_message *message)
 {
-	unsigned char *to = chunk->bytes + chunk->size;
-
-	if (chunk->count == chunk->count_max && make_room(chunk) < 0)
-		return -ENOMEM;
-	if (chunk->has_crc && chunk->size - chunk->crc_size >= CRC_STEP)
-		count_crc(chunk);
 	chunk->entries[chunk->count] = (struct chunk_entry){
 		.time = message->log_time,
 		.offset = (uint32_t)chunk->size,
 		.channel = message->channel,
 	};
-	(void)put_bytes(put_head(to, message), message->payload, message->size);
+	(void)put_bytes(put_head(chunk->bytes + chunk->size, message), message->payload,
+			message->size);
 	if (chunk->count == 0 || message->log_time < chunk->start)
 		chunk->start = message->log_time;
 	if (message->log_time > chunk->end)
 		chunk->end = message->log_time;
 	chunk->size += chunk_message_size(message->size);
 	chunk->count++;
-	return 0;
+}
+
+int chunk_add_many(struct chunk *chunk, const struct chunk_message *messages, uint32_t count)
+{
+	uint32_t n;
+
+	if (chunk->count_max - chunk->count < count && make_room(chunk, count) < 0)
+		return -ENOMEM;
+	if (chunk->has_crc && chunk->size - chunk->crc_size >= CRC_STEP)
+		count_crc(chunk);
+	for (n = 0; n < count && chunk_has_room(chunk, messages[n].size); n++)
+		add(chunk, &messages[n]);
+	return (int)n;
+}
+
+int chunk_add(struct chunk *chunk, const struct chunk_message *message)
+{
+	return chunk_add_many(chunk, message, 1) == 1 ? 0 : -ENOMEM;
 }
 
 /* The times stay: they may be wider than needed. */
-void chunk_drop_last(struct chunk *chunk)
+void chunk_drop_last(struct chunk *chunk, uint32_t count)
 {
-	chunk->count--;
+	chunk->count -= count;
 	chunk->size = chunk->entries[chunk->count].offset;
 }
 

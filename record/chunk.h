@@ -34,7 +34,7 @@ struct chunk {
 	uint64_t end;
 	bool has_crc; /* crc is that of the first bytes; a large message that lies elsewhere has none */
 	uint32_t crc;
-	size_t crc_size;     /* of so many; the last message is never among them */
+	size_t crc_size;     /* of so many; what was added by the last call is never among them */
 	const void *payload; /* elsewhere; NULL: the records are all in `bytes` */
 	size_t payload_size;
 	bool (*is_whole)(void *user, struct chunk *chunk); /* asked when the payload is written */
@@ -79,8 +79,11 @@ static inline bool chunk_has_room(const struct chunk *chunk, size_t payload)
  * that they are still in the cache. There must be room. 0, -ENOMEM */
 int chunk_add(struct chunk *chunk, const struct chunk_message *message);
 
-/* Takes the last message out again, once. */
-void chunk_drop_last(struct chunk *chunk);
+/* The same for up to `count`: for how many there is room; -ENOMEM */
+int chunk_add_many(struct chunk *chunk, const struct chunk_message *messages, uint32_t count);
+
+/* Takes the last `count` messages out again, of what was added by one call, once. */
+void chunk_drop_last(struct chunk *chunk, uint32_t count);
 
 /* The CRC of `bytes`, of which only what is new has to be read. */
 uint32_t chunk_crc(const struct chunk *chunk);

@@ -593,14 +593,29 @@ int tape_add(struct tape *tape, const struct chunk_message *message)
 	return 1;
 }
 
-void tape_drop_last(struct tape *tape)
+unsigned tape_add_many(struct tape *tape, const struct chunk_message *messages, unsigned count)
+{
+	int r = tape->open ? chunk_add_many(tape->open, messages, count) : 0;
+
+	if (r <= 0)
+		return 0;
+	for (int i = 0; i < r; i++)
+		tape->counts.bytes += messages[i].size;
+	tape->counts.messages += (unsigned)r;
+	return (unsigned)r;
+}
+
+void tape_drop_last(struct tape *tape, unsigned count)
 {
 	struct chunk *chunk = tape->open;
-	size_t before = chunk->size;
+	size_t before;
 
-	chunk_drop_last(chunk);
-	tape->counts.messages--;
-	tape->counts.bytes -= before - chunk->size - MCAP_MESSAGE_HEAD;
+	if (count == 0)
+		return;
+	before = chunk->size;
+	chunk_drop_last(chunk, count);
+	tape->counts.messages -= count;
+	tape->counts.bytes -= before - chunk->size - count * MCAP_MESSAGE_HEAD;
 	if (chunk->count == 0)
 		chunk_reset(chunk);
 }

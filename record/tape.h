@@ -79,8 +79,11 @@ int tape_add_channel(struct tape *tape, const void *content, size_t size);
  */
 int tape_add(struct tape *tape, const struct chunk_message *message);
 
-/* Takes back what tape_add took last. */
-void tape_drop_last(struct tape *tape);
+/* Copies as many of these as the open chunk has room for: how many; 0: tape_add knows what is to be done. */
+unsigned tape_add_many(struct tape *tape, const struct chunk_message *messages, unsigned count);
+
+/* Takes back the last `count` of what tape_add or tape_add_many took in its last call. */
+void tape_drop_last(struct tape *tape, unsigned count);
 
 /* Can a payload at this address be written from there? */
 bool tape_can_refer(const struct tape *tape, const void *payload, size_t size);

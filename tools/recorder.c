@@ -16,9 +16,9 @@
 
 /* Messages of one topic before the next one's turn. */
 #define TURN 64
-/* Messages that get the same time when they come one right after the other. */
-#define SAME_TIME 16
-/* A payload that took long to copy was not taken at the same time as the one before. */
+/* Messages of one publisher that are taken together, and get the same time. */
+#define TOGETHER 32u
+/* What is larger is looked at alone before it is copied. */
 #define LARGE 65536u
 #define CHANNELS_MAX 65535u
 #define SCHEMA_MAX 65536u
@@ -55,10 +55,13 @@ struct subject {
 	bool has_schema;
 	char encoding[ENCODING_MAX + 1]; /* of its messages */
 	bool was_too_large;              /* a message was, and that was told */
-	/* Taken, and not stored yet: it may stay in its ring until the tape is less busy. */
-	struct floe_sample waiting;
-	int64_t waiting_ns;   /* when it was taken; 0: there is none */
-	int64_t nap_ns;       /* so long it can wait */
+	/* Taken together, and from waiting[stored] on not stored yet: these may stay in their ring until the
+	 * tape is less busy. */
+	struct floe_sample waiting[TOGETHER];
+	unsigned stored;
+	unsigned waiting_count;
+	int64_t waiting_ns;   /* when they were taken */
+	int64_t nap_ns;       /* so long they can wait */
 	uint64_t taken;       /* since we asked whether to hurry */
 	uint64_t depth_least; /* of its rings; UINT64_MAX: none is known */
 	struct channel *channels[FLOE_PUBLISHERS_MAX];
@@ -352,8 +355,24 @@ static int copy(struct recorder *recorder, struct subject *subject,
 		return r;
 	if (floe_observer_has(subject->watch.observer, sample) > 0)
 		return 1;
-	tape_drop_last(recorder->tape);
+	tape_drop_last(recorder->tape, 1);
 	return 0;
+}
+
+static struct chunk_message describe_message(const struct recorder *recorder,
+					     const struct channel *channel,
+					     const struct floe_sample *sample, int64_t now_ns)
+{
+	return (struct chunk_message){
+		.channel = channel->id,
+		.sequence = (uint32_t)sample->sequence,
+		.log_time = (uint64_t)now_ns,
+		.publish_time = sample->time_ns
+					? sample->time_ns + (uint64_t)recorder->realtime_offset_ns
+					: (uint64_t)now_ns,
+		.payload = sample->data,
+		.size = sample->size,
+	};
 }
 
 /* 1; 0 it waits; <0 */
@@ -363,22 +382,14 @@ static int store(struct recorder *recorder, struct subject *subject,
 	struct channel *channel = sample->ticket < FLOE_PUBLISHERS_MAX
 					  ? subject->channels[sample->ticket]
 					  : NULL;
-	struct chunk_message message = {
-		.sequence = (uint32_t)sample->sequence,
-		.log_time = (uint64_t)now_ns,
-		.publish_time = (uint64_t)now_ns,
-		.payload = sample->data,
-		.size = sample->size,
-	};
+	struct chunk_message message;
 	int r = 0;
 
 	if (!channel)
 		channel = add_channel(recorder, subject, sample->ticket);
 	if (!channel)
 		return -EMFILE;
-	message.channel = channel->id;
-	if (sample->time_ns)
-		message.publish_time = sample->time_ns + (uint64_t)recorder->realtime_offset_ns;
+	message = describe_message(recorder, channel, sample, now_ns);
 	/* The ring is the best back-log: what lies there takes no memory. */
 	if (tape_is_busy(recorder->tape) && can_wait(subject, channel, sample))
 		return 0;
@@ -399,32 +410,79 @@ static int store(struct recorder *recorder, struct subject *subject,
 	return 1;
 }
 
-/* 1; 0; <0 */
-static int take(struct subject *subject, unsigned same, int64_t *now_ns, struct floe_sample *ret)
+/* As many small ones as the open chunk has room for: copied first, then looked at whether they were there
+ * all the while. How many; 0: the next one has to be looked at alone. */
+static unsigned store_small(struct recorder *recorder, struct subject *subject)
+{
+	const struct floe_sample *samples = subject->waiting + subject->stored;
+	unsigned count = subject->waiting_count - subject->stored;
+	struct channel *channel = samples->ticket < FLOE_PUBLISHERS_MAX
+					  ? subject->channels[samples->ticket]
+					  : NULL;
+	struct chunk_message messages[TOGETHER];
+	unsigned added = 0;
+	int whole;
+
+	if (!channel || tape_is_busy(recorder->tape))
+		return 0;
+	while (added < count && samples[added].size < LARGE) {
+		messages[added] = describe_message(recorder, channel, &samples[added],
+						   subject->waiting_ns);
+		added++;
+	}
+	added = tape_add_many(recorder->tape, messages, added);
+	whole = floe_observer_has_many(subject->watch.observer, samples, added);
+	if (whole < 0)
+		whole = 0;
+	tape_drop_last(recorder->tape, added - (unsigned)whole);
+	if (whole)
+		add_lost(channel, samples->lost);
+	channel->messages += (unsigned)whole;
+	return (unsigned)whole;
+}
+
+/* How many; 0 they wait; <0 */
+static int store_some(struct recorder *recorder, struct subject *subject)
+{
+	unsigned count = store_small(recorder, subject);
+	int r = (int)count;
+
+	if (count == 0)
+		r = store(recorder, subject, &subject->waiting[subject->stored],
+			  subject->waiting_ns);
+	if (r > 0)
+		subject->stored += (unsigned)r;
+	return r;
+}
+
+static bool has_waiting(const struct subject *subject)
+{
+	return subject->stored < subject->waiting_count;
+}
+
+/* 1 there are some that wait; 0; <0 */
+static int take(struct subject *subject, uint64_t count_max)
 {
 	int r;
 
-	if (subject->waiting_ns) {
-		*ret = subject->waiting;
-		*now_ns = subject->waiting_ns;
-		subject->waiting_ns = 0;
+	if (has_waiting(subject))
 		return 1;
-	}
-	r = watch_borrow(&subject->watch, ret);
-	if (r == 1 && (same == 0 || ret->size >= LARGE))
-		*now_ns = realtime_ns();
-	return r;
+	r = watch_borrow(&subject->watch, subject->waiting,
+			 count_max < TOGETHER ? (size_t)count_max : TOGETHER);
+	subject->stored = 0;
+	subject->waiting_count = r > 0 ? (unsigned)r : 0;
+	if (r > 0)
+		subject->waiting_ns = realtime_ns();
+	return r > 0 ? 1 : r;
 }
 
 /* How many; <0 */
 static int take_turn(struct recorder *recorder, struct subject *subject, uint64_t count_max)
 {
-	struct floe_sample sample;
-	int64_t now_ns = 0;
 	unsigned taken = 0;
 
 	while (taken < count_max && taken < TURN) {
-		int r = take(subject, taken % SAME_TIME, &now_ns, &sample);
+		int r = take(subject, count_max - taken);
 
 		if (r < 0) {
 			(void)frame_fail(recorder->frame, "'%s': %s", subject->name,
@@ -433,18 +491,15 @@ static int take_turn(struct recorder *recorder, struct subject *subject, uint64_
 		}
 		if (r == 0)
 			break;
-		r = store(recorder, subject, &sample, now_ns);
+		r = store_some(recorder, subject);
 		if (r < 0) {
 			(void)frame_fail(recorder->frame, "there are more than %u publishers",
 					 CHANNELS_MAX);
 			return r;
 		}
-		if (r == 0) {
-			subject->waiting = sample;
-			subject->waiting_ns = now_ns;
+		if (r == 0)
 			break;
-		}
-		taken++;
+		taken += (unsigned)r;
 	}
 	subject->taken += taken;
 	return (int)taken;
@@ -476,7 +531,7 @@ static int64_t find_nap(const struct recorder *recorder)
 	for (size_t i = 0; i < recorder->subjects_count; i++) {
 		const struct subject *subject = recorder->subjects[i];
 
-		if (!subject->waiting_ns)
+		if (!has_waiting(subject))
 			return 0;
 		if (subject->nap_ns < nap_ns)
 			nap_ns = subject->nap_ns;

@@ -84,13 +84,13 @@ int watch_next(struct watch *watch, bool peek, struct floe_sample *ret)
 	return r <= 0 ? r : conclude(watch, floe_observer_next(watch->observer, peek, ret));
 }
 
-int watch_borrow(struct watch *watch, struct floe_sample *ret)
+int watch_borrow(struct watch *watch, struct floe_sample *ret, size_t count)
 {
 	int r = 1;
 
 	if (!watch->observer)
 		r = find_topic(watch);
-	return r <= 0 ? r : conclude(watch, floe_observer_borrow(watch->observer, ret));
+	return r <= 0 ? r : conclude(watch, floe_observer_borrow_many(watch->observer, ret, count));
 }
 
 const char *watch_reason(int code)

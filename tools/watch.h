@@ -26,8 +26,8 @@ void watch_init(struct watch *watch, struct frame *frame, const char *topic, uin
  * told of on stderr and left out. */
 int watch_next(struct watch *watch, bool peek, struct floe_sample *ret);
 
-/* The same without a copy: see floe_observer_borrow. */
-int watch_borrow(struct watch *watch, struct floe_sample *ret);
+/* The same without a copy, up to `count`: how many; see floe_observer_borrow_many. */
+int watch_borrow(struct watch *watch, struct floe_sample *ret, size_t count);
 
 /* What went wrong, for people. */
 const char *watch_reason(int code);

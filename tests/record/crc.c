@@ -89,10 +89,48 @@ static void a_chunks_is_that_of_what_it_has(void)
 		add(chunk, size, i);
 		/* Another one that is taken back, behind which there is enough to be counted now and then. */
 		add(chunk, SIZE - 100, i + 7);
-		chunk_drop_last(chunk);
+		chunk_drop_last(chunk, 1);
 		expect_equal(chunk_crc(chunk), add_bit_by_bit(0, chunk->bytes, chunk->size));
 		if (i % 50 == 49)
 			chunk_reset(chunk);
+	}
+	chunk_close(chunk);
+}
+
+/* Of those that are added together there is only as much counted as cannot be taken back. */
+static void a_chunk_that_takes_many_at_once_can_give_some_of_them_back(void)
+{
+	struct chunk *chunk = chunk_open(1 << 18);
+	struct chunk_message messages[40];
+	uint32_t count = 0;
+
+	make_bytes(SIZE);
+	expect(chunk != NULL);
+	chunk->has_crc = true;
+	for (uint32_t i = 0; i < 100; i++) {
+		uint32_t back = i * 7 % 41;
+		int r;
+
+		for (uint32_t k = 0; k < 40; k++)
+			messages[k] = (struct chunk_message){.channel = 1,
+							     .sequence = count + k,
+							     .log_time = count + k,
+							     .payload = bytes + k,
+							     .size = 100 + (i + k) * 37 % 300};
+		r = chunk_add_many(chunk, messages, 40);
+		expect(r == 40 || (r >= 0 && !chunk_has_room(chunk, messages[r].size)));
+		expect_equal(chunk->count, count + (uint32_t)r);
+		if (back > (uint32_t)r)
+			back = (uint32_t)r;
+		if (back)
+			chunk_drop_last(chunk, back);
+		count += (uint32_t)r - back;
+		expect_equal(chunk->count, count);
+		expect_equal(chunk_crc(chunk), add_bit_by_bit(0, chunk->bytes, chunk->size));
+		if (r < 40) {
+			chunk_reset(chunk);
+			count = 0;
+		}
 	}
 	chunk_close(chunk);
 }
@@ -103,6 +141,7 @@ int main(int argc, char **argv)
 		TEST(every_size_at_every_address),
 		TEST(parts_go_on_from_each_other),
 		TEST(a_chunks_is_that_of_what_it_has),
+		TEST(a_chunk_that_takes_many_at_once_can_give_some_of_them_back),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));

@@ -113,7 +113,7 @@ struct chunk *make_chunk(uint32_t count, size_t size, uint64_t *at)
 		/* Once more, and taken back: its CRC too. */
 		if (*at % 5 == 0 && chunk_has_room(chunk, message.size)) {
 			expect_equal(chunk_add(chunk, &message), 0);
-			chunk_drop_last(chunk);
+			chunk_drop_last(chunk, 1);
 		}
 		(*at)++;
 	}
