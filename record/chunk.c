@@ -49,6 +49,7 @@ void chunk_close(struct chunk *chunk)
 void chunk_reset(struct chunk *chunk)
 {
 	chunk->size = 0;
+	chunk->room = 0;
 	chunk->count = 0;
 	chunk->start = 0;
 	chunk->end = 0;

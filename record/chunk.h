@@ -27,6 +27,7 @@ struct chunk {
 	unsigned char *bytes;
 	size_t size;
 	size_t size_max;
+	size_t room; /* of records with their places in an index; 0: as many as there are bytes for */
 	struct chunk_entry *entries;
 	uint32_t count;
 	uint32_t count_max;
@@ -69,10 +70,15 @@ static inline size_t chunk_message_size(size_t payload)
 	return MCAP_MESSAGE_HEAD + payload;
 }
 
+/* One message it takes in any case. */
 static inline bool chunk_has_room(const struct chunk *chunk, size_t payload)
 {
-	return payload <= UINT32_MAX / 2 &&
-	       chunk_message_size(payload) <= chunk->size_max - chunk->size;
+	size_t size = chunk->size + chunk_message_size(payload);
+
+	if (payload > UINT32_MAX / 2 || size > chunk->size_max)
+		return false;
+	return chunk->room == 0 || chunk->count == 0 ||
+	       size + (chunk->count + 1) * (size_t)MCAP_PLACE_SIZE <= chunk->room;
 }
 
 /* Copies the message. Those before it are counted into the CRC, if there is one, some KiB at a time: so

@@ -56,4 +56,7 @@
 #define MCAP_MESSAGE_FIXED 22u
 #define MCAP_MESSAGE_HEAD (MCAP_RECORD_SIZE + MCAP_MESSAGE_FIXED)
 
+/* A message in an index: log time, offset. */
+#define MCAP_PLACE_SIZE 16u
+
 #endif

@@ -406,6 +406,13 @@ int output_fill(struct output *output, size_t ahead, size_t size)
 	return fill_up(output, ahead, is_large ? OUTPUT_BATCH_ALIGN : output->align);
 }
 
+int output_fill_up(struct output *output, uint32_t align, uint32_t most)
+{
+	uint64_t left = align - output->position % align;
+
+	return left >= MCAP_RECORD_SIZE && left < most ? fill_up(output, 0, align) : 0;
+}
+
 int output_fill_batch(struct output *output)
 {
 	return output->is_direct ? fill_up(output, 0, OUTPUT_BATCH_ALIGN) : 0;

@@ -99,6 +99,9 @@ int output_put(struct output *output, const void *bytes, size_t size);
  * `size`: a multiple of align, or of OUTPUT_BATCH_ALIGN. */
 int output_fill(struct output *output, size_t ahead, size_t size);
 
+/* The same up to the next multiple of align, if there is less to go than `most`. */
+int output_fill_up(struct output *output, uint32_t align, uint32_t most);
+
 /* The same for the next batch to begin where it should. */
 int output_fill_batch(struct output *output);
 

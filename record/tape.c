@@ -4,12 +4,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -46,9 +48,10 @@ struct tape {
 	struct chunk *open;
 	int64_t open_ns;
 	bool is_locked;
+	bool is_quick; /* what is written need not be waited for: the file lies in memory */
 	uint32_t align;
 
-	/* Of the tape's own thread. */
+	/* Of the tape's own thread; where the file is quick, of the first until that waits for the second. */
 	struct writer writer;
 	bool has_file;
 	char *file;
@@ -408,6 +411,14 @@ static void flush(struct tape *tape)
 	count_written(tape);
 }
 
+static void fill(struct tape *tape)
+{
+	int r = tape->has_file && !tape->error ? writer_fill(&tape->writer) : 0;
+
+	if (r < 0)
+		fail(tape, r, NULL);
+}
+
 static void check_name(struct tape *tape)
 {
 	struct stat status;
@@ -427,12 +438,15 @@ static void watch(struct tape *tape)
 	(void)pthread_mutex_unlock(&tape->next);
 }
 
-/* Asked by the writer, in the tape's thread, once the payload is in the file. */
+/* Asked by the writer, in its thread, once the payload is in the file. */
 static bool ask_whole(void *user, struct chunk *chunk)
 {
 	struct tape *tape = user;
 	bool is_whole;
 
+	/* It is the thread that has the observers, or that one waits. */
+	if (tape->is_quick)
+		return tape->plan.is_whole(tape->plan.user, chunk);
 	watch(tape);
 	is_whole = tape->plan.is_whole(tape->plan.user, chunk);
 	(void)pthread_mutex_unlock(&tape->watching);
@@ -531,10 +545,26 @@ static void *run(void *user)
  * The other side
  */
 
+/* A thread that has to be woken for each chunk takes longer than this, and finds it in no cache. */
+static void write_here(struct tape *tape, struct chunk *chunk)
+{
+	(void)pthread_mutex_lock(&tape->lock);
+	account(tape, chunk);
+	(void)pthread_mutex_unlock(&tape->lock);
+	write_one(tape, chunk);
+	fill(tape);
+	flush(tape);
+	check_name(tape);
+}
+
 static void send(struct tape *tape, struct chunk *chunk)
 {
 	(void)atomic_fetch_add(&tape->backlog, chunk->size + chunk->payload_size);
 	chunk->next = NULL;
+	if (tape->is_quick) {
+		write_here(tape, chunk);
+		return;
+	}
 	(void)pthread_mutex_lock(&tape->lock);
 	account(tape, chunk);
 	*tape->last = chunk;
@@ -564,6 +594,8 @@ static int open_chunk(struct tape *tape, size_t payload)
 	if (tape->error == 0)
 		tape->open = take_chunk(tape, size);
 	(void)pthread_mutex_unlock(&tape->lock);
+	if (tape->open && tape->is_quick && tape->has_file)
+		tape->open->room = writer_room(&tape->writer);
 	tape->open_ns = now_ns();
 	return tape->open != NULL;
 }
@@ -805,12 +837,23 @@ static void destroy(struct tape *tape)
 	free(tape);
 }
 
+/* A snapshot is much at once, and to compress takes time. */
+static bool is_quick(const struct tape *tape)
+{
+	struct statfs status;
+
+	return tape->has_file && tape->plan.compression == COMPRESSION_NONE &&
+	       fstatfs(tape->writer.output.fd, &status) == 0 &&
+	       (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+}
+
 static int start(struct tape *tape)
 {
 	/* What cannot be written at all is told at once. */
 	int r = tape->plan.snapshot_ns ? 0 : begin_file(tape);
 
 	tape->align = tape->has_file ? tape->writer.output.align : 1;
+	tape->is_quick = is_quick(tape);
 	if (r == 0)
 		r = -pthread_create(&tape->thread, NULL, run, tape);
 	if (r < 0 && tape->has_file)

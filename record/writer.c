@@ -183,7 +183,7 @@ static int list_parts(struct writer *writer, const struct chunk *chunk)
 static void write_index(const struct chunk *chunk, const struct catalog_part *part,
 			struct buffer *to)
 {
-	uint32_t size = part->count * 16;
+	uint32_t size = part->count * MCAP_PLACE_SIZE;
 	unsigned char *at = buffer_add(to, MCAP_RECORD_SIZE + 6 + size);
 
 	if (!at)
@@ -537,6 +537,27 @@ int writer_flush(struct writer *writer)
 	if (r == 0)
 		r = flush(writer);
 	return note(writer, r < 0 ? r : lift_all(writer));
+}
+
+/* Around a chunk: its head, the heads of the indexes of some channels, that of a filler. */
+#define AROUND (MCAP_CHUNK_HEAD_MAX + 16u * (MCAP_RECORD_SIZE + 6u) + MCAP_RECORD_SIZE)
+/* In front of the end of a unit so much may be filler. */
+#define FILLER_MAX 4096u
+
+size_t writer_room(const struct writer *writer)
+{
+	size_t room = WRITER_UNIT - (size_t)(writer->output.position % WRITER_UNIT);
+
+	if (room < WRITER_UNIT / 8)
+		room += WRITER_UNIT;
+	return room - AROUND;
+}
+
+int writer_fill(struct writer *writer)
+{
+	int r = writer->error;
+
+	return r < 0 ? r : note(writer, output_fill_up(&writer->output, WRITER_UNIT, FILLER_MAX));
 }
 
 static void lose_chunk(struct writer *writer, const struct chunk *chunk)

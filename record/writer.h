@@ -96,6 +96,15 @@ int writer_add_chunk(struct writer *writer, struct chunk *chunk);
 /* map: as built with buffer_add_pair */
 int writer_add_metadata(struct writer *writer, const char *name, const struct buffer *map);
 
+/* A file in memory gets large pages, and none is cleared, if what is written ends at multiples of this. */
+#define WRITER_UNIT (2u << 20)
+
+/* Bytes that the records of the next chunk may have, with their places in an index, to end at such a multiple. */
+size_t writer_room(const struct writer *writer);
+
+/* Fills what a chunk has left of that. 0, or -errno as above */
+int writer_fill(struct writer *writer);
+
 /* Everything that was added is in the file then. 0, or -errno as above */
 int writer_flush(struct writer *writer);
 

@@ -54,6 +54,62 @@ static void messages_come_back_compressed(void)
 	write_and_read(open_disk_file(), COMPRESSION_ZSTD, OUTPUT_AUTO);
 }
 
+/* As many messages as there is room for. */
+static struct chunk *fill_room(const struct writer *writer, size_t size_max, uint64_t *at)
+{
+	struct chunk *chunk = chunk_open(WRITER_UNIT);
+	unsigned char payload[SIZE];
+
+	expect(chunk && size_max <= SIZE);
+	chunk->room = writer_room(writer);
+	for (;; (*at)++) {
+		const struct chunk_message message = {
+			.channel = (uint16_t)(*at % 2 + 1),
+			.sequence = (uint32_t)*at,
+			.log_time = 1000 + *at,
+			.publish_time = *at,
+			.payload = payload,
+			.size = payload_size(size_max, *at),
+		};
+
+		if (!chunk_has_room(chunk, message.size))
+			return chunk;
+		fill_payload(payload, message.size, *at);
+		expect_equal(chunk_add(chunk, &message), 0);
+	}
+}
+
+/* Also when definitions come in front of one that is full. */
+static void chunks_end_where_large_pages_do(void)
+{
+	const size_t sizes[] = {1, 300, SIZE};
+
+	for (size_t i = 0; i < 3; i++) {
+		int fd = open_tmpfs_file();
+		int other = dup(fd);
+		struct writer writer;
+		bool is_whole;
+		uint64_t at = 0;
+
+		open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
+		for (uint32_t k = 0; k < 3; k++) {
+			struct chunk *chunk = fill_room(&writer, sizes[i], &at);
+
+			if (k == 0)
+				define_channels(&writer);
+			expect_equal(writer_add_chunk(&writer, chunk), 0);
+			expect_equal(writer_fill(&writer), 0);
+			expect_equal(writer_flush(&writer), 0);
+			expect_equal(writer_size(&writer), (k + 1) * (uint64_t)WRITER_UNIT);
+		}
+		expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+		expect(is_whole);
+		expect_equal(count_faults(other, NULL), 0);
+		expect_equal(read_back(other, sizes[i]), at);
+		close(other);
+	}
+}
+
 static void a_file_without_messages_is_whole(void)
 {
 	int fd = open_tmpfs_file();
@@ -414,6 +470,7 @@ int main(int argc, char **argv)
 		TEST(messages_come_back_around_the_page_cache),
 		TEST(messages_come_back_compressed),
 		TEST(a_file_without_messages_is_whole),
+		TEST(chunks_end_where_large_pages_do),
 		TEST(metadata_comes_back),
 		TEST(messages_come_in_the_order_of_their_times),
 		TEST(a_reader_begins_and_ends_where_it_is_told),

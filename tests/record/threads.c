@@ -6,6 +6,7 @@
  */
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,10 +130,9 @@ static uint64_t read_ahead(const char *path)
 	return count;
 }
 
-static void what_a_tape_wrote_is_read_while_it_is_read_ahead(void)
+static void read_what_is_written(const char *path)
 {
 	struct ring ring = {.payloads = aligned_alloc(4096, DEPTH * (size_t)LARGE)};
-	const char *path = "threads.mcap";
 	uint64_t count;
 
 	expect(ring.payloads);
@@ -145,10 +145,25 @@ static void what_a_tape_wrote_is_read_while_it_is_read_ahead(void)
 	free(ring.payloads);
 }
 
+static void what_a_tape_wrote_is_read_while_it_is_read_ahead(void)
+{
+	read_what_is_written("threads.mcap");
+}
+
+/* There the thread that takes messages writes them. */
+static void so_is_what_it_wrote_to_memory(void)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/dev/shm/floe-threads-%d.mcap", (int)getpid());
+	read_what_is_written(path);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(what_a_tape_wrote_is_read_while_it_is_read_ahead),
+		TEST(so_is_what_it_wrote_to_memory),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
