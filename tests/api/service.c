@@ -448,6 +448,24 @@ static void requests_go_to_the_server_that_has_fewest(void)
 	expect_folder_empty();
 }
 
+/* Although the client has looked for nothing since. */
+static void a_server_that_comes_is_asked_next(void)
+{
+	struct floe_server *first = server(NULL), *second;
+	struct floe_client *c = client(NULL);
+	struct floe_request taken;
+
+	request(c, 8, 1);
+	second = server(NULL);
+	request(c, 8, 2);
+	taken = accept_request(second, 8, 2);
+	expect_equal(floe_server_end(second, &taken, 0), 0);
+	floe_client_close(c);
+	floe_server_close(second);
+	floe_server_close(first);
+	expect_folder_empty();
+}
+
 static void a_server_that_leaves_ends_what_it_has(void)
 {
 	struct floe_server *s = server(NULL);
@@ -836,6 +854,24 @@ static void a_client_that_sleeps_is_told_of_its_servers_death(void)
 	floe_client_close(c);
 }
 
+/* Nobody has looked since it died, but its omen speaks. */
+static void nothing_is_lent_for_a_server_that_is_dead(void)
+{
+	struct peer peer = peer_start(echo, NULL);
+	struct floe_client *c = client(NULL);
+	struct floe_response response;
+	struct floe_loan loan;
+
+	hear(peer.wire);
+	response = outcome(c, say(c, "hello"), 0);
+	floe_client_release(c, &response);
+	expect_equal(floe_client_loan(c, 8, &loan), 1);
+	floe_client_discard(c, &loan);
+	peer_kill(&peer);
+	expect_equal(floe_client_loan(c, 8, &loan), -ENOTCONN);
+	floe_client_close(c);
+}
+
 static void a_stopped_server_is_not_dead(void)
 {
 	struct peer peer = peer_start(echo, NULL);
@@ -1087,6 +1123,7 @@ int main(int argc, char **argv)
 		TEST(a_stream_hides_no_deadline),
 		TEST(cancel_ends_a_request_at_once_and_tells_its_server),
 		TEST(requests_go_to_the_server_that_has_fewest),
+		TEST(a_server_that_comes_is_asked_next),
 		TEST(a_server_that_leaves_ends_what_it_has),
 		TEST(a_client_that_leaves_frees_what_its_server_held),
 		TEST(limits_are_outcomes),
@@ -1096,6 +1133,7 @@ int main(int argc, char **argv)
 		TEST(another_process_answers),
 		TEST(a_servers_death_ends_every_request_at_once),
 		TEST(a_client_that_sleeps_is_told_of_its_servers_death),
+		TEST(nothing_is_lent_for_a_server_that_is_dead),
 		TEST(a_stopped_server_is_not_dead),
 		TEST(a_clients_death_frees_what_its_server_holds),
 		TEST(what_a_dead_client_asked_is_not_begun),
