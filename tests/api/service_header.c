@@ -702,6 +702,15 @@ static void they_take_the_memory_that_is_told(void)
 			0) -
 			floe_client_memory_size(NULL, 0),
 		896 + 192);
+	/* The same, the attributes in its ring of announcements. */
+	expect_equal(
+		floe_server_memory_size(
+			&(struct floe_server_options){.size = sizeof(struct floe_server_options),
+						      .request_header = &asks,
+						      .response_header = &answers},
+			0) -
+			floe_server_memory_size(NULL, 0),
+		896 + 192);
 }
 
 int main(int argc, char **argv)
