@@ -54,7 +54,8 @@ static floe_noinline int asked(struct client *c, struct floe_loan *loan, int64_t
 
 	publisher_settle(pub, lent, loan);
 	note_sent(c, k, deadline_ns, ret_request);
-	return publisher_wake_sleepers(pub);
+	(void)publisher_wake_sleepers(pub);
+	return publisher_make_ready(pub, lent);
 }
 
 /*

@@ -480,14 +480,16 @@ static floe_noinline int answered(struct server *s, struct active *a, struct flo
 				  struct floe_loan *loan)
 {
 	struct publisher *pub = a->caller->answers;
+	struct lent *lent = a->lent;
 
-	publisher_settle(pub, a->lent, loan);
+	publisher_settle(pub, lent, loan);
 	a->lent = NULL;
 	s->counts.responses++;
 	if (floe_unlikely(!active_release_straight(s, a->ticket)))
 		return answered_polled(s, a, request);
 	active_leave(s, a, request);
-	return publisher_wake_sleepers(pub);
+	(void)publisher_wake_sleepers(pub);
+	return publisher_make_ready(pub, lent);
 }
 
 static floe_noinline int send_slow(struct floe_server *server, struct floe_request *request,

@@ -468,15 +468,20 @@ static void give(struct publisher *pub, uint64_t chunk)
 		(void)manager_give(&pub->manager, number);
 }
 
-/* What is retired is ready: with a single pool, and nothing ready, the two stacks change places. */
+/* What is retired is ready: with a single pool, and at most one ready, the two stacks change places. */
 static void give_all(struct publisher *pub)
 {
 	uint64_t *chunk = pub->retired_bottom;
 
-	if (pub->manager.pool_count == 1 && pub->ready == pub->ready_bottom) {
+	if (pub->manager.pool_count == 1 && pub->ready <= pub->ready_bottom + 1) {
+		uint64_t last = *pub->ready;
+
 		pub->ready = pub->retired - 1;
 		pub->retired_bottom = pub->ready_bottom;
 		pub->ready_bottom = chunk;
+		/* The one that was left stays the next: readers have been told so. */
+		if (last != CHUNK_NONE)
+			*++pub->ready = last;
 	} else {
 		while (++chunk < pub->retired)
 			give(pub, *chunk);
@@ -681,6 +686,24 @@ static int find_room(struct publisher *pub, size_t size, uint64_t *ret_chunk)
 	}
 	note_solid(pub);
 	return r;
+}
+
+/* Two, if there are: chunks that were never lent before those that came back. What refreshing said is asked again,
+ * and said, by the next call that needs it. */
+int publisher_look_ahead(struct publisher *pub)
+{
+	struct chunk chunk;
+
+	if (pub->stretch)
+		return 1;
+	while (pub->ready <= pub->ready_bottom + 1) {
+		if (!manager_take_from(&pub->manager, 0, &chunk)) {
+			(void)reclaim(pub);
+			break;
+		}
+		*++pub->ready = chunk.offset;
+	}
+	return 1;
 }
 
 /* As many loans as now were never out before: the next place is used for the first time. */

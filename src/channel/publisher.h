@@ -230,6 +230,7 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan);
 int publisher_may_publish(struct publisher *pub, uint64_t count); /* so many, one after the other */
 int publisher_wake(struct publisher *pub);                        /* 1 */
 void publisher_discard_slow(struct publisher *pub, struct lent *lent, struct floe_loan *loan);
+int publisher_look_ahead(struct publisher *pub); /* 1 */
 
 /* Which of our loans this is; NULL: none. What the caller holds is input. */
 floe_inline struct lent *publisher_find(struct publisher *pub, const struct floe_loan *loan)
@@ -438,12 +439,25 @@ floe_inline int publisher_wake_sleepers(struct publisher *pub)
 	return 1;
 }
 
+/*
+ * After publisher_settle and publisher_wake_sleepers: the loan after the next would find nothing ready. What has
+ * left the ring is looked at now, while the message is on its way, and not when somebody waits for the loan; and
+ * so each message says which chunk comes next. 1
+ */
+floe_inline int publisher_make_ready(struct publisher *pub, const struct lent *lent)
+{
+	if (floe_unlikely(lent->chunk != CHUNK_NONE && pub->ready <= pub->ready_bottom + 1))
+		return publisher_look_ahead(pub);
+	return 1;
+}
+
 floe_inline int publisher_send_marked(struct publisher *pub, struct lent *lent,
 				      struct floe_loan *loan, uint64_t mark)
 {
 	publisher_commit_marked(pub, lent, loan, mark & SLOT_MARK_MASK);
 	publisher_settle(pub, lent, loan);
-	return publisher_wake_sleepers(pub);
+	(void)publisher_wake_sleepers(pub);
+	return publisher_make_ready(pub, lent);
 }
 
 /*

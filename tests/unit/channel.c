@@ -121,7 +121,7 @@ static void who_was_there_first_counts_from_the_first_message(void)
  * Chunks
  */
 
-static void with_the_promised_chunks_a_loan_never_fails(void)
+static void lend_and_hold(int (*send)(struct writer *writer))
 {
 	uint64_t chance = 1;
 
@@ -137,7 +137,8 @@ static void with_the_promised_chunks_a_loan_never_fails(void)
 		for (int i = 0; i < 3000; i++) {
 			struct reader *reader = &world.reader[bookkeeping_random(&chance, 3)];
 
-			writer_send_many(writer, bookkeeping_random(&chance, 3));
+			for (uint32_t n = bookkeeping_random(&chance, 3); n > 0; n--)
+				expect_equal(send(writer), 1);
 			if (reader->held_count && bookkeeping_random(&chance, 3) == 0)
 				reader_release(reader,
 					       bookkeeping_random(&chance, reader->held_count));
@@ -148,6 +149,46 @@ static void with_the_promised_chunks_a_loan_never_fails(void)
 		}
 		world_end(&world);
 	}
+}
+
+static void with_the_promised_chunks_a_loan_never_fails(void)
+{
+	lend_and_hold(writer_send);
+}
+
+static void who_sends_with_marks_looks_ahead_and_lends_nothing_that_is_held(void)
+{
+	lend_and_hold(writer_send_marked);
+}
+
+/* The next but one is ready when a message is sent, so that it can say so; and no loan looks for it. */
+static void after_a_message_with_a_mark_the_next_chunks_are_ready(void)
+{
+	struct writer *writer;
+	struct reader *reader;
+	struct publisher *pub;
+
+	world_begin(&world);
+	writer = writer_begin(&world, 0, WRITER(.depth = 3, .holds = 4, .kinds = KIND_CHUNK));
+	reader = reader_join(&world, 0, READER(.holds_max = 1));
+	pub = &writer->publisher;
+	expect_equal(writer_send_marked(writer), 1);
+	for (int i = 0; i < 100; i++) {
+		const shared_u64 *reclaims = &pub->ring.segment->reclaims;
+		uint64_t looks = load_relaxed(reclaims);
+		struct floe_loan loan;
+
+		expect_equal(reader_take(reader), 1);
+		reader_release_all(reader);
+		expect_equal(publisher_loan(pub, CHUNK_SIZE, &loan), 1);
+		expect_equal(load_relaxed(reclaims), looks);
+		expect(*pub->ready != CHUNK_NONE);
+		publisher_discard(pub, &loan);
+		expect_equal(writer_send_marked(writer), 1);
+		writer_check(writer);
+	}
+	expect(load_relaxed(&pub->ring.segment->reclaims) < 60);
+	world_end(&world);
 }
 
 static void held_chunks_fill_a_pool_that_is_too_small_and_free_it_again(void)
@@ -1211,6 +1252,8 @@ int main(int argc, char **argv)
 		TEST(history_begins_where_it_was_asked_for),
 		TEST(who_was_there_first_counts_from_the_first_message),
 		TEST(with_the_promised_chunks_a_loan_never_fails),
+		TEST(who_sends_with_marks_looks_ahead_and_lends_nothing_that_is_held),
+		TEST(after_a_message_with_a_mark_the_next_chunks_are_ready),
 		TEST(held_chunks_fill_a_pool_that_is_too_small_and_free_it_again),
 		TEST(tables_need_no_zeros_and_chunks_may_come_later),
 		TEST(tables_are_touched_as_far_as_there_are_chunks),

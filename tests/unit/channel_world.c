@@ -193,7 +193,7 @@ static void expect_nobody_holds(const struct world *w, const void *data)
 			expect(!w->reader[i].alive || w->reader[i].held[h].data != data);
 }
 
-int writer_send(struct writer *writer)
+static int send(struct writer *writer, bool marked)
 {
 	uint64_t sequence = writer->publisher.ring.next;
 	struct floe_loan loan;
@@ -203,12 +203,23 @@ int writer_send(struct writer *writer)
 		return r;
 	expect_nobody_holds(writer->world, loan.data);
 	message_fill(loan.data, loan.size, sequence);
-	r = publisher_publish(&writer->publisher, &loan);
+	r = marked ? publisher_publish_marked(&writer->publisher, &loan, sequence)
+		   : publisher_publish(&writer->publisher, &loan);
 	if (r == 1)
 		writer->sent = sequence;
 	else
 		publisher_discard(&writer->publisher, &loan);
 	return r;
+}
+
+int writer_send(struct writer *writer)
+{
+	return send(writer, false);
+}
+
+int writer_send_marked(struct writer *writer)
+{
+	return send(writer, true);
 }
 
 void writer_send_many(struct writer *writer, uint32_t count)

@@ -110,6 +110,8 @@ int writer_adopt(struct writer *writer);
 void writer_leave(struct writer *writer);
 /* Loans, fills and publishes one message: 1, or what loan or publish said; not sent is discarded. */
 int writer_send(struct writer *writer);
+/* The same with its sequence as its mark, and nobody is waited for. */
+int writer_send_marked(struct writer *writer);
 void writer_send_many(struct writer *writer, uint32_t count);
 /* One message of `count` parts; each is what a message of that sequence would be. As writer_send. */
 int writer_send_parts(struct writer *writer, uint32_t count);
