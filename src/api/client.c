@@ -47,13 +47,13 @@ floe_inline void note_sent(struct client *c, struct connection *k, int64_t deadl
 
 /* The request is on its way to whom was lent from last: what is left to do costs nobody time. 1 */
 static floe_noinline int asked(struct client *c, struct floe_loan *loan, int64_t deadline_ns,
-			       uint64_t *ret_request, struct lent *lent)
+			       uint64_t *ret_request)
 {
-	struct connection *k = c->lender;
-	struct publisher *pub = &k->requests->publisher;
+	struct publisher *pub = c->asks;
+	struct lent *lent = publisher_lent(pub, loan->ticket);
 
 	publisher_settle(pub, lent, loan);
-	note_sent(c, k, deadline_ns, ret_request);
+	note_sent(c, c->lender, deadline_ns, ret_request);
 	(void)publisher_wake_sleepers(pub);
 	return publisher_make_ready(pub, lent);
 }
@@ -408,7 +408,7 @@ FLOE_PUBLIC int floe_client_loan(struct floe_client *client, size_t size, struct
 	k = c->lender;
 	if (floe_unlikely(!k || !*c->free || !connection_is_alone(c, k)))
 		return loan_slow(client, size, ret, __builtin_return_address(0));
-	if (floe_unlikely(!publisher_loan_straight(&k->requests->publisher, size, ret)))
+	if (floe_unlikely(!publisher_loan_straight(c->asks, size, ret)))
 		return loan_slow(client, size, ret, __builtin_return_address(0));
 	return 1;
 }
@@ -437,29 +437,32 @@ FLOE_PUBLIC void *floe_client_loan_header(struct floe_client *client, const stru
 	return k ? publisher_header(&k->requests->publisher, loan) : NULL;
 }
 
-static floe_noinline int send_slow(struct floe_client *client, struct floe_loan *loan,
-				   int64_t deadline_ns, uint64_t *ret_request)
+static floe_noinline int send(struct client *c, struct floe_loan *loan, int64_t deadline_ns,
+			      uint64_t *ret_request)
 {
-	struct connection *k;
-	struct publisher *pub;
 	struct lent *lent;
-	int r = -EINVAL;
-	struct client *c = find(client, &r);
+	struct connection *k = connection_find_lender(c, loan, &lent);
+	int r;
 
-	if (!c || !loan)
-		return r;
-	k = connection_find_lender(c, loan, &lent);
 	if (!k)
 		return -EINVAL;
 	if (k->gone)
 		return -EPIPE;
 	if (!*c->free)
 		return 0;
-	pub = &k->requests->publisher;
-	r = publisher_publish_marked(pub, loan, (*c->free)->next);
+	r = publisher_publish_marked(&k->requests->publisher, loan, (*c->free)->next);
 	if (r > 0)
 		note_sent(c, k, deadline_ns, ret_request);
 	return r;
+}
+
+static floe_cold int send_suspect(struct floe_client *client, struct floe_loan *loan,
+				  int64_t deadline_ns, uint64_t *ret_request)
+{
+	int r = -EINVAL;
+	struct client *c = find(client, &r);
+
+	return c && loan ? send(c, loan, deadline_ns, ret_request) : r;
 }
 
 /* To whom was lent from last, when nothing is to be seen to first. */
@@ -467,23 +470,21 @@ FLOE_PUBLIC int floe_client_send(struct floe_client *client, struct floe_loan *l
 				 int64_t deadline_ns, uint64_t *ret_request)
 {
 	struct client *c = handle_find(client, HANDLE_CLIENT);
-	struct connection *k;
 	const struct pending *p;
 	struct publisher *pub;
 	struct lent *lent;
 
 	if (floe_unlikely(!c || !loan))
-		return send_slow(client, loan, deadline_ns, ret_request);
-	k = c->lender;
+		return send_suspect(client, loan, deadline_ns, ret_request);
+	pub = c->asks;
 	p = *c->free;
-	if (floe_unlikely(!k || !p))
-		return send_slow(client, loan, deadline_ns, ret_request);
-	pub = &k->requests->publisher;
+	if (floe_unlikely(!pub || !p))
+		return send(c, loan, deadline_ns, ret_request);
 	lent = publisher_find(pub, loan);
 	if (floe_unlikely(!lent || !publisher_is_straight(pub, lent, loan)))
-		return send_slow(client, loan, deadline_ns, ret_request);
+		return send(c, loan, deadline_ns, ret_request);
 	publisher_commit_marked(pub, lent, loan, p->next);
-	return asked(c, loan, deadline_ns, ret_request, lent);
+	return asked(c, loan, deadline_ns, ret_request);
 }
 
 FLOE_PUBLIC void floe_client_discard(struct floe_client *client, struct floe_loan *loan)
@@ -539,41 +540,80 @@ floe_inline bool may_rest(struct client *c)
 	       connection_is_quiet(c);
 }
 
-/* One that lies ready: 1, or -EAGAIN, and nothing has been taken. Who gets it is about to ask again. Servers
- * do not sleep until there is room. */
-floe_inline int take_ready(struct client *c, struct ready *ready, uint64_t mark,
-			   struct floe_response *ret)
+/* The same; if so it was a look around, too. */
+floe_inline bool rests(struct client *c)
+{
+	if (!may_rest(c))
+		return false;
+	c->takes_left = TAKES;
+	return true;
+}
+
+/* What lies ready lies in its slot, or in a chunk: a function for each saves few registers, or none. Who gets it
+ * is about to send, and what that is written to is fetched; earlier is no better, for who polls for it has it back
+ * by then. As take. */
+static floe_noinline int take_inline(struct client *c, struct floe_response *ret, struct feed *feed,
+				     struct held *held, uint64_t what)
 {
 	struct subscriber *sub = &c->responses->subscriber;
-	struct pending *p = find_awaited(c, mark, ready->feed->sender);
+	uint64_t mark = subscriber_mark_inline(what);
+	struct pending *p = find_awaited(c, mark, feed->sender);
+	struct ready ready = {feed, held, feed->reader.slot, feed->reader.want,
+			      what & SLOT_SIZE_MASK};
 	struct floe_sample sample;
 
-	if (floe_unlikely(!p || --c->takes_left == 0))
-		return -EAGAIN;
-	if (floe_unlikely(!subscriber_take_peeked(sub, ready, &sample)))
-		return -EAGAIN;
-	if (floe_likely(c->lender))
-		publisher_expect_send(&c->lender->requests->publisher);
-	subscriber_advance(sub, ready, &sample);
+	if (floe_unlikely(!p || ready.what - 1 >= FLOE_INLINE_MAX ||
+			  !subscriber_take_inline(sub, &ready, &sample)))
+		return take(c, ret);
+	sample.ticket = held->ticket;
+	subscriber_pass(sub, &ready);
+	publisher_expect_send(c->asks);
 	return deliver(c, p, &sample, mark, ret);
 }
 
-/* Who polls finds nothing most of the time, and goes straight on. */
+static floe_noinline int take_chunk(struct client *c, struct floe_response *ret, struct feed *feed,
+				    struct held *held, uint64_t what)
+{
+	struct subscriber *sub = &c->responses->subscriber;
+	struct ready ready = {feed, held, feed->reader.slot, feed->reader.want,
+			      what & ~SLOT_MARKED};
+	uint64_t mark = subscriber_mark_chunk(ready.slot);
+	struct pending *p = find_awaited(c, mark, feed->sender);
+	struct floe_sample sample;
+
+	if (floe_unlikely(!p || !subscriber_take_chunk(sub, &ready, &sample)))
+		return take(c, ret);
+	publisher_expect_send(c->asks);
+	sample.ticket = held->ticket;
+	subscriber_pass(sub, &ready);
+	return deliver(c, p, &sample, mark, ret);
+}
+
+/* Who polls finds nothing most of the time, and goes straight on; so does who finds something and is about to ask
+ * the same server again. Servers do not sleep until there is room. */
 FLOE_PUBLIC int floe_client_take(struct floe_client *client, struct floe_response *ret)
 {
 	struct client *c = handle_find(client, HANDLE_CLIENT);
 	struct ready ready;
-	uint64_t mark;
 	int r;
 
 	if (floe_unlikely(!c || !ret))
 		return take_suspect(client, ret);
-	r = subscriber_peek_marked(&c->responses->subscriber, &ready, &mark);
+	r = subscriber_peek(&c->responses->subscriber, &ready);
 	if (r == 0)
-		return floe_likely(may_rest(c)) ? 0 : take(c, ret);
-	if (floe_unlikely(r < 0 || take_ready(c, &ready, mark, ret) != 1))
+		return floe_likely(rests(c)) ? 0 : take(c, ret);
+	if (floe_unlikely(r < 0 || !c->asks || --c->takes_left == 0))
 		return take(c, ret);
-	return 1;
+	if (floe_unlikely(!subscriber_find_place(&c->responses->subscriber, &ready)))
+		return take(c, ret);
+	switch (ready.what & SLOT_KIND) {
+	case SLOT_IS_MARKED_INLINE:
+		return take_inline(c, ret, ready.feed, ready.held, ready.what);
+	case SLOT_IS_MARKED_CHUNK:
+		return take_chunk(c, ret, ready.feed, ready.held, ready.what);
+	default:
+		return take(c, ret);
+	}
 }
 
 FLOE_PUBLIC const void *floe_client_response_header(struct floe_client *client,

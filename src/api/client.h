@@ -66,7 +66,8 @@ struct client {
 	struct subscription *responses;
 	struct subscription *announcements;
 	struct connection *connections;
-	struct connection *lender; /* from which was lent last, if it is not gone: it has a ring */
+	struct connection *lender; /* from which was lent last, if it is not gone: it has a ring, */
+	struct publisher *asks;    /* which is this; else both are NULL */
 	struct pending pending[REQUESTS_MAX];
 	struct pending *places[1 + REQUESTS_MAX]; /* NULL, and those that are free */
 	struct pending **free;                    /* the last of these: used next */

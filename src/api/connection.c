@@ -34,8 +34,10 @@ static void lose(struct client *c, struct connection *connection)
 {
 	connection->gone = true;
 	c->news = true;
-	if (c->lender == connection)
-		c->lender = NULL;
+	if (c->lender != connection)
+		return;
+	c->lender = NULL;
+	c->asks = NULL;
 }
 
 static struct connection *find_connection(struct client *c, uint32_t index)
@@ -393,6 +395,7 @@ static int lend_from(struct client *c, struct connection *k, size_t size, struct
 	if (r > 0) {
 		k->turn = ++c->turn;
 		c->lender = k;
+		c->asks = &k->requests->publisher;
 	}
 	return r;
 }

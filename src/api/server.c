@@ -31,14 +31,15 @@ floe_inline int enter(struct server *s, struct caller *caller, const struct floe
 {
 	struct active *a = active_at(s, sample->ticket);
 
+	/* In turns: gcc 12 would make a vector of neighbours, which takes longer than to store them. */
 	a->ticket = sample->ticket;
-	a->mark = mark & MARK_REQUEST;
-	a->caller = caller;
-	caller->active++;
-	ret->data = sample->data;
-	ret->size = sample->size;
-	ret->client = caller->sender;
 	ret->ticket = sample->ticket;
+	a->mark = mark & MARK_REQUEST;
+	ret->data = sample->data;
+	a->caller = caller;
+	ret->size = sample->size;
+	caller->active++;
+	ret->client = caller->sender;
 	return 1;
 }
 
@@ -350,21 +351,50 @@ floe_inline bool may_rest(struct server *s)
 	return !s->waits && asking_may_rest(&s->asking) && caller_is_quiet(s);
 }
 
-/* One that lies ready: 1, or -EAGAIN, and nothing has been taken. Who gets it is about to answer. */
-floe_inline int take_ready(struct server *s, struct ready *ready, uint64_t mark,
-			   struct floe_request *ret)
+/* The same; if so it was a look around, too. */
+floe_inline bool rests(struct server *s)
+{
+	if (!may_rest(s))
+		return false;
+	s->takes_left = TAKES;
+	return true;
+}
+
+/* What lies ready lies in its slot, or in a chunk: a function for each saves few registers, or none. Who gets it
+ * is about to send, and what that is written to is fetched; earlier is no better, for who polls for it has it back
+ * by then. As take. */
+static floe_noinline int take_inline(struct server *s, struct floe_request *ret, struct feed *feed,
+				     struct held *held, uint64_t what)
 {
 	struct subscriber *sub = &s->requests->subscriber;
-	struct caller *caller = ready->feed->user;
+	struct ready ready = {feed, held, feed->reader.slot, feed->reader.want,
+			      what & SLOT_SIZE_MASK};
 	struct floe_sample sample;
 
-	if (floe_unlikely(!caller || !caller->answers || --s->takes_left == 0))
-		return -EAGAIN;
-	if (floe_unlikely(!subscriber_take_peeked(sub, ready, &sample)))
-		return -EAGAIN;
-	publisher_expect_loan(caller->answers);
-	subscriber_advance(sub, ready, &sample);
-	return enter(s, caller, &sample, mark, ret);
+	if (floe_unlikely(ready.what - 1 >= FLOE_INLINE_MAX ||
+			  !subscriber_take_inline(sub, &ready, &sample)))
+		return take(s, ret);
+	sample.ticket = held->ticket;
+	subscriber_pass(sub, &ready);
+	publisher_expect_loan(((const struct caller *)feed->user)->answers);
+	return enter(s, feed->user, &sample, subscriber_mark_inline(what), ret);
+}
+
+static floe_noinline int take_chunk(struct server *s, struct floe_request *ret, struct feed *feed,
+				    struct held *held, uint64_t what)
+{
+	struct subscriber *sub = &s->requests->subscriber;
+	struct ready ready = {feed, held, feed->reader.slot, feed->reader.want,
+			      what & ~SLOT_MARKED};
+	uint64_t mark = subscriber_mark_chunk(ready.slot);
+	struct floe_sample sample;
+
+	if (floe_unlikely(!subscriber_take_chunk(sub, &ready, &sample)))
+		return take(s, ret);
+	publisher_expect_loan(((const struct caller *)feed->user)->answers);
+	sample.ticket = held->ticket;
+	subscriber_pass(sub, &ready);
+	return enter(s, feed->user, &sample, mark, ret);
 }
 
 /* Who polls finds nothing most of the time, and goes straight on; so does who finds a client's that he
@@ -372,18 +402,28 @@ floe_inline int take_ready(struct server *s, struct ready *ready, uint64_t mark,
 FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret)
 {
 	struct server *s = handle_find(server, HANDLE_SERVER);
+	const struct caller *caller;
 	struct ready ready;
-	uint64_t mark;
 	int r;
 
 	if (floe_unlikely(!s || !ret))
 		return take_suspect(server, ret);
-	r = subscriber_peek_marked(&s->requests->subscriber, &ready, &mark);
+	r = subscriber_peek(&s->requests->subscriber, &ready);
 	if (r == 0)
-		return floe_likely(may_rest(s)) ? 0 : take(s, ret);
-	if (floe_unlikely(r < 0 || take_ready(s, &ready, mark, ret) != 1))
+		return floe_likely(rests(s)) ? 0 : take(s, ret);
+	caller = ready.feed->user;
+	if (floe_unlikely(r < 0 || !caller || !caller->answers || --s->takes_left == 0))
 		return take(s, ret);
-	return 1;
+	if (floe_unlikely(!subscriber_find_place(&s->requests->subscriber, &ready)))
+		return take(s, ret);
+	switch (ready.what & SLOT_KIND) {
+	case SLOT_IS_MARKED_INLINE:
+		return take_inline(s, ret, ready.feed, ready.held, ready.what);
+	case SLOT_IS_MARKED_CHUNK:
+		return take_chunk(s, ret, ready.feed, ready.held, ready.what);
+	default:
+		return take(s, ret);
+	}
 }
 
 FLOE_PUBLIC const void *floe_server_request_header(struct floe_server *server,
@@ -476,9 +516,10 @@ FLOE_PUBLIC void *floe_server_loan_header(struct floe_server *server,
 }
 
 /* The last response has been sent: on its way, so what is left to do costs nobody time. 1 */
-static floe_noinline int answered(struct server *s, struct active *a, struct floe_request *request,
+static floe_noinline int answered(struct server *s, struct floe_request *request,
 				  struct floe_loan *loan)
 {
+	struct active *a = active_at(s, request->ticket);
 	struct publisher *pub = a->caller->answers;
 	struct lent *lent = a->lent;
 
@@ -492,16 +533,12 @@ static floe_noinline int answered(struct server *s, struct active *a, struct flo
 	return publisher_make_ready(pub, lent);
 }
 
-static floe_noinline int send_slow(struct floe_server *server, struct floe_request *request,
-				   struct floe_loan *loan, int more)
+static floe_noinline int send(struct server *s, struct floe_request *request,
+			      struct floe_loan *loan, int more)
 {
-	struct active *a;
-	int r = -EINVAL;
-	struct server *s = find(server, &r);
+	struct active *a = active_find(s, request);
+	int r;
 
-	if (!s || !request || !loan)
-		return r;
-	a = active_find(s, request);
 	if (!a || !active_has_lent(a, loan))
 		return -EINVAL;
 	if (a->caller->gone)
@@ -521,6 +558,15 @@ static floe_noinline int send_slow(struct floe_server *server, struct floe_reque
 	return r;
 }
 
+static floe_cold int send_suspect(struct floe_server *server, struct floe_request *request,
+				  struct floe_loan *loan, int more)
+{
+	int r = -EINVAL;
+	struct server *s = find(server, &r);
+
+	return s && request && loan ? send(s, request, loan, more) : r;
+}
+
 FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request *request,
 				 struct floe_loan *loan, int more)
 {
@@ -528,16 +574,16 @@ FLOE_PUBLIC int floe_server_send(struct floe_server *server, struct floe_request
 	struct publisher *pub;
 	struct active *a;
 
-	if (floe_unlikely(!s || !request || !loan || more))
-		return send_slow(server, request, loan, more);
+	if (floe_unlikely(!s || !request || !loan))
+		return send_suspect(server, request, loan, more);
 	a = active_find(s, request);
-	if (floe_unlikely(!a || !active_has_lent(a, loan)))
-		return send_slow(server, request, loan, more);
+	if (floe_unlikely(more || !a || !active_has_lent(a, loan)))
+		return send(s, request, loan, more);
 	pub = a->caller->answers;
 	if (floe_unlikely(!pub || !publisher_is_straight(pub, a->lent, loan)))
-		return send_slow(server, request, loan, more);
+		return send(s, request, loan, more);
 	publisher_commit_marked(pub, a->lent, loan, a->mark);
-	return answered(s, a, request, loan);
+	return answered(s, request, loan);
 }
 
 FLOE_PUBLIC void floe_server_discard(struct floe_server *server, const struct floe_request *request,

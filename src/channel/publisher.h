@@ -232,11 +232,17 @@ int publisher_wake(struct publisher *pub);                        /* 1 */
 void publisher_discard_slow(struct publisher *pub, struct lent *lent, struct floe_loan *loan);
 int publisher_look_ahead(struct publisher *pub); /* 1 */
 
+/* The place of who has this ticket. */
+floe_inline struct lent *publisher_lent(const struct publisher *pub, uint64_t ticket)
+{
+	return &pub->lent[ticket & pub->loans_mask];
+}
+
 /* Which of our loans this is; NULL: none. What the caller holds is input. */
 floe_inline struct lent *publisher_find(struct publisher *pub, const struct floe_loan *loan)
 {
 	uint64_t ticket = loan->ticket;
-	struct lent *lent = &pub->lent[ticket & pub->loans_mask];
+	struct lent *lent = publisher_lent(pub, ticket);
 
 	/* The address tells it from the loan of another publisher. */
 	if (floe_unlikely(ticket != lent->ticket || loan->data != lent->data))
@@ -396,30 +402,39 @@ floe_inline int publisher_publish(struct publisher *pub, struct floe_loan *loan)
 
 int publisher_publish_marked_slow(struct publisher *pub, struct floe_loan *loan, uint64_t mark);
 
-floe_inline void publisher_fill_marked(struct publisher *pub, struct slot_shared *slot,
-				       const struct lent *lent, size_t size, uint64_t mark)
+/* The sequence is read twice, for in between registers are short. */
+floe_inline void publisher_commit_inline(struct publisher *pub, const struct lent *lent,
+					 uint64_t what)
 {
-	if (lent->chunk == CHUNK_NONE) {
-		store_relaxed(&slot->what,
-			      SLOT_INLINE | SLOT_MARKED | mark << SLOT_MARK_SHIFT | size);
-		words_store(slot->word, lent->words, SLOT_WORDS);
-		return;
-	}
-	store_relaxed(&slot->what, SLOT_MARKED | lent->chunk);
+	struct slot_shared *slot = ring_begin(&pub->ring, pub->ring.next);
+
+	store_relaxed(&slot->what, what);
+	words_store(slot->word, lent->words, SLOT_WORDS);
+	ring_send(&pub->ring, slot, pub->ring.next);
+}
+
+floe_inline void publisher_commit_chunk(struct publisher *pub, uint64_t chunk, size_t size,
+					uint64_t mark)
+{
+	struct slot_shared *slot = ring_begin(&pub->ring, pub->ring.next);
+
+	store_relaxed(&slot->what, SLOT_MARKED | chunk);
 	store_relaxed(&slot->word[SLOT_CHUNK_SIZE], size);
 	store_relaxed(&slot->word[SLOT_CHUNK_NEXT], *pub->ready);
 	store_relaxed(&slot->word[SLOT_CHUNK_MARK], mark);
+	ring_send(&pub->ring, slot, pub->ring.next);
 }
 
 /* As publisher_send, but publisher_settle has to follow, and nobody is woken yet. mark: of SLOT_MARK_BITS */
 floe_inline void publisher_commit_marked(struct publisher *pub, const struct lent *lent,
 					 const struct floe_loan *loan, uint64_t mark)
 {
-	uint64_t next = pub->ring.next;
-	struct slot_shared *slot = ring_begin(&pub->ring, next);
-
-	publisher_fill_marked(pub, slot, lent, loan->size, mark);
-	ring_send(&pub->ring, slot, next);
+	if (lent->chunk == CHUNK_NONE)
+		publisher_commit_inline(pub, lent,
+					SLOT_INLINE | SLOT_MARKED | mark << SLOT_MARK_SHIFT |
+						loan->size);
+	else
+		publisher_commit_chunk(pub, lent->chunk, loan->size, mark);
 }
 
 /* The message is on its way, and what is left are private words. */

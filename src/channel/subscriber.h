@@ -337,6 +337,20 @@ floe_inline void subscriber_advance(struct subscriber *sub, const struct ready *
 	store_release(feed->cursor, sequence + 1);
 }
 
+/* The same for who tells nobody which message it was, nor what was lost before. */
+floe_inline void subscriber_pass(struct subscriber *sub, const struct ready *ready)
+{
+	struct feed *feed = ready->feed;
+	uint64_t want = ready->want;
+
+	ready->held->feed = feed;
+	sub->place++;
+	ring_reader_advance(&feed->reader, ready->slot, want);
+
+	/* As in subscriber_advance. */
+	store_release(feed->cursor, (want + 2) / 2);
+}
+
 floe_inline int subscriber_keep(struct subscriber *sub, const struct ready *ready,
 				struct floe_sample *ret)
 {
@@ -452,10 +466,8 @@ floe_inline struct feed *subscriber_feed_of(const struct subscriber *sub,
 	return sub->held[sample->ticket & sub->holds_mask].feed;
 }
 
-/* What lies ready and carries a mark: 1; 0 nothing there; -EAGAIN a take has to find out. Nothing has been
- * taken yet, and the mark counts when subscriber_take_peeked says so. */
-floe_inline int subscriber_peek_marked(struct subscriber *sub, struct ready *ret,
-				       uint64_t *ret_mark)
+/* Does something lie ready? 1; 0 nothing does; -EAGAIN a take has to find out. Nothing has been taken yet. */
+floe_inline int subscriber_peek(struct subscriber *sub, struct ready *ret)
 {
 	struct feed *feed = sub->turn;
 	uint64_t sequence;
@@ -469,15 +481,44 @@ floe_inline int subscriber_peek_marked(struct subscriber *sub, struct ready *ret
 	sequence = ring_sequence(ret->slot);
 	if (floe_likely(sequence < ret->want))
 		return 0;
-	ret->held = *sub->place;
-	if (floe_unlikely(sequence != ret->want || !ret->held))
+	return floe_likely(sequence == ret->want) ? 1 : -EAGAIN;
+}
+
+/* After it: what the slot says, and a place for it. false: a take has to find out. */
+floe_inline bool subscriber_find_place(const struct subscriber *sub, struct ready *ready)
+{
+	ready->held = *sub->place;
+	ready->what = load_relaxed(&ready->slot->what);
+	return floe_likely(ready->held);
+}
+
+/* A payload with a mark, inline or in a chunk. */
+#define SLOT_IS_MARKED_INLINE (SLOT_INLINE | SLOT_MARKED)
+#define SLOT_IS_MARKED_CHUNK SLOT_MARKED
+#define SLOT_KIND (SLOT_INLINE | SLOT_FLAGS)
+
+floe_inline uint64_t subscriber_mark_inline(uint64_t what)
+{
+	return what << (64 - SLOT_MARK_BITS - SLOT_MARK_SHIFT) >> (64 - SLOT_MARK_BITS);
+}
+
+floe_inline uint64_t subscriber_mark_chunk(const struct slot_shared *slot)
+{
+	return load_relaxed(&slot->word[SLOT_CHUNK_MARK]) & SLOT_MARK_MASK;
+}
+
+/* Both: 1; 0; -EAGAIN */
+floe_inline int subscriber_peek_marked(struct subscriber *sub, struct ready *ret,
+				       uint64_t *ret_mark)
+{
+	int r = subscriber_peek(sub, ret);
+
+	if (r != 1)
+		return r;
+	if (!subscriber_find_place(sub, ret) || (ret->what & SLOT_FLAGS) != SLOT_MARKED)
 		return -EAGAIN;
-	ret->what = load_relaxed(&ret->slot->what);
-	if (floe_unlikely((ret->what & SLOT_FLAGS) != SLOT_MARKED))
-		return -EAGAIN;
-	*ret_mark = (ret->what & SLOT_INLINE ? ret->what >> SLOT_MARK_SHIFT
-					     : load_relaxed(&ret->slot->word[SLOT_CHUNK_MARK])) &
-		    SLOT_MARK_MASK;
+	*ret_mark = ret->what & SLOT_INLINE ? subscriber_mark_inline(ret->what)
+					    : subscriber_mark_chunk(ret->slot);
 	return 1;
 }
 

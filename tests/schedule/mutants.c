@@ -219,7 +219,7 @@ static bool is_put_off(const struct word_name *name, uint64_t value, const struc
 	case TOTAL_BEFORE_COUNT:
 		return name->word == WORD_COUNT;
 	case MARK_AFTER_SLOT:
-		return name->word == WORD_MARK && is_in(site, "publisher_fill_marked");
+		return name->word == WORD_MARK && is_in(site, "publisher_commit_chunk");
 	default:
 		return false;
 	}
