@@ -1128,12 +1128,12 @@ int publisher_publish_marked_slow(struct publisher *pub, struct floe_loan *loan,
 int publisher_publish_words(struct publisher *pub, const void *data, size_t size, uint64_t mark)
 {
 	struct lent words = {.chunk = CHUNK_NONE};
-	uint64_t next = pub->ring.next;
-	struct slot_shared *slot = ring_begin(&pub->ring, next);
 
 	memcpy(words.words, data, size);
-	publisher_fill_marked(pub, slot, &words, size, mark & SLOT_MARK_MASK);
-	publisher_rename(pub, ring_commit(&pub->ring, slot, next), CHUNK_NONE);
+	publisher_commit_inline(pub, &words,
+				SLOT_INLINE | SLOT_MARKED |
+					(mark & SLOT_MARK_MASK) << SLOT_MARK_SHIFT | size);
+	publisher_rename(pub, ring_advance(&pub->ring, pub->ring.slot, pub->ring.next), CHUNK_NONE);
 	bump(&pub->ring.segment->lent, 1);
 	if (pub->fenced)
 		fence_seq_cst();
