@@ -183,8 +183,8 @@ struct floe_publisher_options {
 	size_t alignment;
 	/* Told once that loans_max loans are out, and again after floe_publisher_limit_loans: by the
 	 * floe_loan that says -ENOBUFS, in its thread. Told why floe_publisher_limit_loans could not have
-	 * the memory, and once that floe_loan found the tmpfs full (-ENOSPC), again when it had found room in
-	 * between. `sentence` is good until it returns; it makes no
+	 * the memory, and once that floe_loan found the tmpfs full (-ENOSPC), again after
+	 * floe_publisher_limit_memory, or when it had to look for room and found some. `sentence` is good until it returns; it makes no
 	 * call on this publisher but floe_publisher_loans and floe_publisher_count. NULL: nobody is. */
 	void (*notice)(void *user, const char *sentence);
 	void *notice_user;

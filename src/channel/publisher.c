@@ -789,7 +789,8 @@ static int loan_slow(struct publisher *pub, size_t size, struct floe_loan *ret_l
 		tell_full(pub);
 	if (r <= 0)
 		return r;
-	pub->full_told = false;
+	if (chunk != CHUNK_NONE)
+		pub->full_told = false;
 	if (!*pub->loan)
 		raise_loans(pub);
 	lent = *pub->loan;
@@ -875,6 +876,7 @@ int publisher_limit_memory(struct publisher *pub, size_t size)
 	r = pub->stretch->inherited ? reclaim(pub) : 0;
 	if (r < 0)
 		return r;
+	pub->full_told = false;
 	r = elastic_limit(e, size);
 	/* What is retired may be held by nobody any more. */
 	if (r == -EBUSY && reclaim(pub) == 0)
