@@ -28,6 +28,7 @@
 
 static unsigned monotonic, others;
 
+#ifndef SANITIZED
 static void note(clockid_t clock)
 {
 	if (clock == CLOCK_MONOTONIC)
@@ -36,7 +37,6 @@ static void note(clockid_t clock)
 		others++;
 }
 
-#ifndef SANITIZED
 /* The C library's own. */
 #define FIND(pointer, name) (*(void **)&(pointer) = dlsym(RTLD_NEXT, name))
 
