@@ -4,18 +4,17 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bytes.h"
+#include "mount.h"
 
 #define SECOND INT64_C(1000000000)
 /* A killed recorder loses what is younger than this, and what waits; where it has no pause, what its
@@ -48,7 +47,7 @@ struct tape {
 	struct chunk *open;
 	int64_t open_ns;
 	bool is_locked;
-	bool is_quick; /* what is written need not be waited for: the file lies in memory */
+	bool is_quick; /* what is written need not be waited for: the file lies in large pages */
 	uint32_t align;
 
 	/* Of the tape's own thread; where the file is quick, of the first until that waits for the second. */
@@ -837,14 +836,11 @@ static void destroy(struct tape *tape)
 	free(tape);
 }
 
-/* A snapshot is much at once, and to compress takes time. */
+/* A snapshot is much at once, and to compress takes time; so does the kernel for pages of 4 KiB. */
 static bool is_quick(const struct tape *tape)
 {
-	struct statfs status;
-
 	return tape->has_file && tape->plan.compression == COMPRESSION_NONE &&
-	       fstatfs(tape->writer.output.fd, &status) == 0 &&
-	       (status.f_type == TMPFS_MAGIC || status.f_type == RAMFS_MAGIC);
+	       mount_has_large_pages(tape->writer.output.fd);
 }
 
 static int start(struct tape *tape)

@@ -5,7 +5,7 @@
 /*
  * Tape: takes messages from one thread, and writes them to files in a second one, its own, so that
  * a disk that pauses does not keep anybody from taking. What waits is the back-log; it is bounded,
- * and when it is full, tape_add says so. A file in memory (tmpfs), where nothing pauses, is written by the first
+ * and when it is full, tape_add says so. A file in large pages (tmpfs, huge=), where nothing pauses, is written by the first
  * thread, a chunk at a time: there is no back-log then.
  *
  *   memory of chunks that are open, wait, are being written, or are free <= memory_max

@@ -6,9 +6,11 @@
  */
 
 #include <fcntl.h>
-#include <stdio.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "record/tape.h"
@@ -151,19 +153,22 @@ static void what_a_tape_wrote_is_read_while_it_is_read_ahead(void)
 }
 
 /* There the thread that takes messages writes them. */
-static void so_is_what_it_wrote_to_memory(void)
+static void so_is_what_it_wrote_to_large_pages(void)
 {
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "/dev/shm/floe-threads-%d.mcap", (int)getpid());
-	read_what_is_written(path);
+	expect_equal(mkdir("large", 0700), 0);
+	if (unshare(CLONE_NEWNS) < 0)
+		skip("only root can mount a file system with large pages");
+	expect_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
+	if (mount("floe", "large", "tmpfs", 0, "huge=within_size,size=256m") < 0)
+		skip("no large pages here");
+	read_what_is_written("large/threads.mcap");
 }
 
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(what_a_tape_wrote_is_read_while_it_is_read_ahead),
-		TEST(so_is_what_it_wrote_to_memory),
+		TEST(so_is_what_it_wrote_to_large_pages),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
