@@ -458,14 +458,15 @@ static int see_landed(struct writer *writer)
 	return r;
 }
 
-/* All before the next veil was found whole. */
+/* All before the next veil was found whole. More may land here, and has not been looked at. */
 static int lift_landed(struct writer *writer)
 {
+	uint64_t seen = writer->output.written;
 	int r = 0;
 
 	see_lifted(writer);
 	while (r == 0 && writer->veils_leaving + 1 < writer->veils_count &&
-	       writer->veils[writer->veils_leaving + 1] <= writer->output.written) {
+	       writer->veils[writer->veils_leaving + 1] <= seen) {
 		r = output_send_patch(&writer->output, writer->veils[writer->veils_leaving],
 				      writer->bare, veil_size(writer));
 		writer->veils_leaving += r == 0;

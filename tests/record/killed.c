@@ -211,11 +211,27 @@ static void so_it_is_when_the_kernel_writes_less(void)
 	kill_everywhere(1000);
 }
 
+static unsigned refused;
+
+static enum fate refuse_one(unsigned number)
+{
+	return number == refused ? FATE_REFUSED : FATE_WRITTEN;
+}
+
+/* A batch, or a veil that is lifted: then all that is under way lands first. */
+static void so_it_is_when_the_kernel_takes_no_more(void)
+{
+	late_fate = refuse_one;
+	for (refused = 0; refused < 12; refused++)
+		kill_everywhere(1000);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(what_repair_finds_is_whole_whichever_batches_are_there),
 		TEST(so_it_is_when_the_kernel_writes_less),
+		TEST(so_it_is_when_the_kernel_takes_no_more),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
