@@ -412,7 +412,7 @@ static int store(struct recorder *recorder, struct subject *subject,
 
 /* As many small ones as the open chunk has room for: copied first, then looked at whether they were there
  * all the while. How many; 0: the next one has to be looked at alone. */
-static unsigned store_small(struct recorder *recorder, struct subject *subject)
+static unsigned store_small(struct recorder *recorder, struct subject *subject, uint64_t count_max)
 {
 	const struct floe_sample *samples = subject->waiting + subject->stored;
 	unsigned count = subject->waiting_count - subject->stored;
@@ -423,6 +423,9 @@ static unsigned store_small(struct recorder *recorder, struct subject *subject)
 	unsigned added = 0;
 	int whole;
 
+	/* They may have been taken when more were wanted. */
+	if (count > count_max)
+		count = (unsigned)count_max;
 	if (!channel || tape_is_busy(recorder->tape))
 		return 0;
 	while (added < count && samples[added].size < LARGE) {
@@ -441,10 +444,10 @@ static unsigned store_small(struct recorder *recorder, struct subject *subject)
 	return (unsigned)whole;
 }
 
-/* How many; 0 they wait; <0 */
-static int store_some(struct recorder *recorder, struct subject *subject)
+/* How many, up to count_max; 0 they wait; <0 */
+static int store_some(struct recorder *recorder, struct subject *subject, uint64_t count_max)
 {
-	unsigned count = store_small(recorder, subject);
+	unsigned count = store_small(recorder, subject, count_max);
 	int r = (int)count;
 
 	if (count == 0)
@@ -491,7 +494,7 @@ static int take_turn(struct recorder *recorder, struct subject *subject, uint64_
 		}
 		if (r == 0)
 			break;
-		r = store_some(recorder, subject);
+		r = store_some(recorder, subject, count_max - taken);
 		if (r < 0) {
 			(void)frame_fail(recorder->frame, "there are more than %u publishers",
 					 CHANNELS_MAX);
