@@ -316,6 +316,18 @@ static void count_written(struct tape *tape)
 	(void)pthread_mutex_unlock(&tape->lock);
 }
 
+static void flush(struct tape *tape)
+{
+	int r;
+
+	if (!tape->has_file || tape->error)
+		return;
+	r = writer_flush(&tape->writer);
+	if (r < 0)
+		fail(tape, r, NULL);
+	count_written(tape);
+}
+
 static void end_file(struct tape *tape)
 {
 	struct buffer losses = {0};
@@ -325,6 +337,8 @@ static void end_file(struct tape *tape)
 
 	if (!tape->has_file)
 		return;
+	/* What is torn is found by then, and is on the list. */
+	flush(tape);
 	if (tape->plan.list_losses)
 		tape->plan.list_losses(tape->plan.user, &losses);
 	size = writer_size(&tape->writer);
@@ -393,18 +407,6 @@ static void write_one(struct tape *tape, struct chunk *chunk)
 		return;
 	}
 	r = writer_add_chunk(&tape->writer, chunk);
-	if (r < 0)
-		fail(tape, r, NULL);
-	count_written(tape);
-}
-
-static void flush(struct tape *tape)
-{
-	int r;
-
-	if (!tape->has_file || tape->error)
-		return;
-	r = writer_flush(&tape->writer);
 	if (r < 0)
 		fail(tape, r, NULL);
 	count_written(tape);

@@ -28,6 +28,8 @@ struct ring {
 	uint64_t made;
 	uint64_t whole;
 	uint64_t asked;
+	uint64_t lost;
+	uint64_t listed; /* as lost, in the file */
 };
 
 static bool is_whole(void *user, struct chunk *chunk)
@@ -41,18 +43,30 @@ static bool is_whole(void *user, struct chunk *chunk)
 
 static void list_losses(void *user, struct buffer *map)
 {
-	(void)user;
+	struct ring *ring = user;
+
+	ring->listed = ring->lost;
 	buffer_add_pair(map, "a/0", "0");
 }
 
-static struct tape *open_tape(const char *path, struct ring *ring)
+static void lose(void *user, uint16_t channel, uint32_t count)
+{
+	struct ring *ring = user;
+
+	(void)channel;
+	ring->lost += count;
+}
+
+static struct tape *open_tape(const char *path, struct ring *ring, int64_t snapshot_ns)
 {
 	const struct tape_plan plan = {
 		.path = path,
 		.overwrite = true,
 		.chunk_size = 1u << 16,
 		.memory_max = 16u << 20,
+		.snapshot_ns = snapshot_ns,
 		.is_whole = is_whole,
+		.lose = lose,
 		.list_losses = list_losses,
 		.user = ring,
 	};
@@ -94,7 +108,7 @@ static void give(struct tape *tape, struct ring *ring, uint64_t number)
 /* As a recorder does it. Messages that were referred to and found overwritten are lost. */
 static uint64_t record(const char *path, struct ring *ring)
 {
-	struct tape *tape = open_tape(path, ring);
+	struct tape *tape = open_tape(path, ring, 0);
 	struct tape_counts counts;
 	struct tape_error error;
 
@@ -111,6 +125,7 @@ static uint64_t record(const char *path, struct ring *ring)
 	expect_equal(counts.messages, COUNT);
 	expect_equal(ring->asked, counts.direct);
 	expect_equal(counts.lost, ring->asked - ring->whole);
+	expect_equal(ring->listed, counts.lost);
 	return COUNT - counts.lost;
 }
 
@@ -164,11 +179,33 @@ static void so_is_what_it_wrote_to_large_pages(void)
 	read_what_is_written("large/threads.mcap");
 }
 
+/* Nothing of a snapshot is written before. */
+static void what_is_found_torn_at_the_end_is_listed(void)
+{
+	struct ring ring = {.payloads = aligned_alloc(4096, DEPTH * (size_t)LARGE)};
+	struct tape *tape = open_tape("torn.mcap", &ring, INT64_MAX);
+	struct chunk_message message = {.channel = 1, .payload = ring.payloads, .size = LARGE};
+	struct tape_counts counts;
+	struct tape_error error;
+
+	expect(ring.payloads);
+	memset(ring.payloads, 7, DEPTH * (size_t)LARGE);
+	expect_equal(tape_refer(tape, &message, 0, 0), 1);
+	ring.made = DEPTH;
+	tape_unlock(tape);
+	expect_equal(tape_close(tape, &counts, &error), 0);
+	expect_equal(counts.lost, 1);
+	expect_equal(ring.listed, 1);
+	(void)unlink("torn-000.mcap");
+	free(ring.payloads);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(what_a_tape_wrote_is_read_while_it_is_read_ahead),
 		TEST(so_is_what_it_wrote_to_large_pages),
+		TEST(what_is_found_torn_at_the_end_is_listed),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
