@@ -146,17 +146,59 @@ static void advance_pieces(struct iovec **piece, int *count, size_t size)
 	}
 }
 
-static int write_pieces(int fd, struct iovec *piece, int count, uint64_t *offset)
+/* Bytes, or -errno */
+static ssize_t write_some(int fd, const struct iovec *pieces, int count, uint64_t offset)
+{
+	ssize_t r;
+
+	do
+		r = pwritev(fd, pieces, count, (off_t)offset);
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
+		return -errno;
+	return r ? r : -EIO;
+}
+
+static int add_gap(struct output *output, uint64_t begin, uint64_t end)
+{
+	struct output_gap *larger;
+
+	if (output->gaps_count && output->gaps[output->gaps_count - 1].end == begin) {
+		output->gaps[output->gaps_count - 1].end = end;
+		return 0;
+	}
+	larger = realloc(output->gaps, (output->gaps_count + 1) * sizeof(*larger));
+	if (!larger)
+		return -ENOMEM;
+	output->gaps = larger;
+	larger[output->gaps_count++] = (struct output_gap){begin, end};
+	return 0;
+}
+
+/* As write_some, for the first bytes of a piece whose memory is gone. */
+static ssize_t write_zeros(struct output *output, size_t size, uint64_t offset)
+{
+	static _Alignas(OUTPUT_ALIGN_MAX) unsigned char zeros[OUTPUT_BATCH_ALIGN];
+	const struct iovec piece = {zeros, size < sizeof(zeros) ? size : sizeof(zeros)};
+	ssize_t written = write_some(output->fd, &piece, 1, offset);
+	int r = written > 0 ? add_gap(output, offset, offset + (uint64_t)written) : 0;
+
+	return r < 0 ? r : written;
+}
+
+/* Who shared the memory of a piece may have left, or made its file shorter: that is no failure of the disk. */
+static int write_pieces(struct output *output, struct iovec *piece, int count, uint64_t *offset)
 {
 	while (count) {
-		ssize_t r = pwritev(fd, piece, count, (off_t)*offset);
+		ssize_t r = write_some(output->fd, piece, count, *offset);
 
-		if (r < 0 && errno == EINTR)
-			continue;
+		/* Is it the first one? */
+		if (r == -EFAULT)
+			r = write_some(output->fd, piece, 1, *offset);
+		if (r == -EFAULT)
+			r = write_zeros(output, piece->iov_len, *offset);
 		if (r < 0)
-			return -errno;
-		if (r == 0)
-			return -EIO;
+			return (int)r;
 		*offset += (uint64_t)r;
 		advance_pieces(&piece, &count, (size_t)r);
 	}
@@ -180,7 +222,7 @@ static void close_stage(struct output *output)
 }
 
 /* What the kernel did not write, for whatever reason, is written here: that works, or says why not. */
-static int finish_flight(struct output_flight *flight, int fd, int64_t result)
+static int finish_flight(struct output *output, struct output_flight *flight, int64_t result)
 {
 	struct iovec *piece = flight->batch ? flight->batch->pieces : &flight->change;
 	int count = flight->batch ? flight->batch->pieces_count : 1;
@@ -188,7 +230,7 @@ static int finish_flight(struct output_flight *flight, int fd, int64_t result)
 
 	flight->offset += size;
 	advance_pieces(&piece, &count, size);
-	return write_pieces(fd, piece, count, &flight->offset);
+	return write_pieces(output, piece, count, &flight->offset);
 }
 
 /* Whatever comes of it. */
@@ -208,7 +250,7 @@ int output_land(struct output *output)
 {
 	struct output_flight *flight = &output->flying[output->flights.landed % FLIGHTS_MAX];
 	int64_t result = flights_land(&output->flights);
-	int r = finish_flight(flight, output->fd, result);
+	int r = finish_flight(output, flight, result);
 
 	if (flight->batch) {
 		output->written = flight->offset;
@@ -274,7 +316,7 @@ static int turn_over(struct output *output)
 
 static int write_batch(struct output *output, struct output_batch *batch)
 {
-	int r = write_pieces(output->fd, batch->pieces, batch->pieces_count, &output->written);
+	int r = write_pieces(output, batch->pieces, batch->pieces_count, &output->written);
 
 	batch->pieces_count = 0;
 	return r;
@@ -318,6 +360,7 @@ void output_close(struct output *output)
 	(void)close(output->fd);
 	for (unsigned i = 0; i < OUTPUT_BATCHES_MAX; i++)
 		free(output->batches[i].stage);
+	free(output->gaps);
 	*output = OUTPUT_NULL;
 }
 
@@ -448,6 +491,15 @@ int output_refer(struct output *output, const void *bytes, size_t size)
 	return output_put(output, (const unsigned char *)bytes + part, size - part);
 }
 
+/* Who asks does so soon after they were written. */
+bool output_has_gap(const struct output *output, uint64_t begin, uint64_t end)
+{
+	for (size_t i = output->gaps_count; i-- > 0 && output->gaps[i].end > begin;)
+		if (output->gaps[i].begin < end)
+			return true;
+	return false;
+}
+
 /*
  * The end, and changes
  */
@@ -462,7 +514,7 @@ static int write_rest(struct output *output)
 		return 0;
 	if (output->is_direct && !set_direct(output->fd, false))
 		return -errno;
-	r = write_pieces(output->fd, &rest, 1, &output->written);
+	r = write_pieces(output, &rest, 1, &output->written);
 	output->sent = output->written;
 	output->stage_end = 0;
 	output->is_direct = false;
@@ -550,7 +602,7 @@ int output_send_patch(struct output *output, uint64_t position, const void *byte
 	int r = begin_flight(output, flight, &output->flying[number].change, 1);
 
 	if (r == 0)
-		r = write_pieces(output->fd, &flight.change, 1, &position);
+		r = write_pieces(output, &flight.change, 1, &position);
 	if (r == 0)
 		output->changed++;
 	return r < 0 ? r : 0;

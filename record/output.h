@@ -55,6 +55,12 @@ struct output_flight {
 	uint64_t offset;
 };
 
+/* In the file: zeros, where the memory that should be written was gone. */
+struct output_gap {
+	uint64_t begin;
+	uint64_t end;
+};
+
 struct output {
 	int fd;
 	bool is_direct;
@@ -74,7 +80,9 @@ struct output {
 	unsigned turn;
 	struct flights flights;
 	struct output_flight flying[FLIGHTS_MAX]; /* as flights.table */
-	int flights_error; /* why nothing flies around the page cache; 0: it does */
+	int flights_error;       /* why nothing flies around the page cache; 0: it does */
+	struct output_gap *gaps; /* in their order in the file */
+	size_t gaps_count;
 };
 
 #define OUTPUT_NULL ((struct output){.fd = -1, .flights = {.fd = -1}})
@@ -109,8 +117,11 @@ int output_fill_batch(struct output *output);
 bool output_can_refer(const struct output *output, const void *bytes);
 
 /* Writes from where the bytes lie, which stay as they are until they are written. output_can_refer
- * says whether it may be called. */
+ * says whether it may be called. Where that memory cannot be read any more, zeros are written. */
 int output_refer(struct output *output, const void *bytes, size_t size);
+
+/* Is some of what was written there such zeros? */
+bool output_has_gap(const struct output *output, uint64_t begin, uint64_t end);
 
 /* Can batches be under way while the next one is filled? */
 static inline bool output_flies(const struct output *output)

@@ -428,10 +428,13 @@ static int make_void(struct writer *writer, const struct chunk *chunk)
 	return 0;
 }
 
-/* Payloads that lie elsewhere may have changed before they were written. */
+/* Payloads that lie elsewhere may have changed before they were written, or may have been gone. */
 static int check_chunk(struct writer *writer, struct chunk *chunk)
 {
-	if (!chunk->is_whole || chunk->is_whole(writer->user, chunk))
+	if (!chunk->is_whole)
+		return 0;
+	if (chunk->is_whole(writer->user, chunk) &&
+	    !output_has_gap(&writer->output, chunk->offset, chunk->after))
 		return 0;
 	return make_void(writer, chunk);
 }

@@ -319,6 +319,79 @@ static void a_payload_that_was_overwritten_is_not_in_the_file(void)
 	}
 }
 
+static unsigned char *share(void)
+{
+	int fd = open_tmpfs_file();
+	unsigned char *payload;
+
+	expect_equal(ftruncate(fd, 4 * LARGE), 0);
+	payload = mmap(NULL, 4 * LARGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(payload != MAP_FAILED);
+	close(fd);
+	fill_payload(payload, 4 * LARGE, 5);
+	return payload;
+}
+
+/* Its address is not used for anything else meanwhile. */
+static void leave(unsigned char *payload)
+{
+	expect(mmap(payload, 4 * LARGE, PROT_NONE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == payload);
+}
+
+/* From the middle of the first payload on. */
+static void make_shorter(unsigned char *payload)
+{
+	int fd = open_tmpfs_file();
+
+	expect_equal(ftruncate(fd, LARGE / 2), 0);
+	expect_equal(pwrite(fd, payload, LARGE / 2, 0), LARGE / 2);
+	expect(mmap(payload, 4 * LARGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == payload);
+	close(fd);
+}
+
+static void lose_memory(int fd, enum output_mode mode, void (*how)(unsigned char *payload))
+{
+	unsigned char *payload = share();
+	unsigned char *shared = share();
+	int other = dup(fd);
+	struct writer writer;
+	bool is_whole;
+
+	open_writer(&writer, fd, COMPRESSION_NONE, mode);
+	torn = UINT64_MAX;
+	lost_messages = 0;
+	define_channels(&writer);
+	for (uint64_t at = 0; at < 30; at += 3)
+		refer(&writer, at % 2 || at == 18 ? shared : payload, at);
+	how(shared);
+	expect_equal(writer_flush(&writer), 0);
+	expect_equal(lost_messages, 6);
+	refer(&writer, payload, 30);
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), 0);
+	expect(is_whole);
+	expect_equal(lost_messages, 6);
+	expect_equal(count_faults(other, NULL), 0);
+	expect_equal(read_large(other, payload), 5);
+	close(other);
+	munmap(payload, 4 * LARGE);
+	munmap(shared, 4 * LARGE);
+}
+
+static void a_payload_whose_memory_is_gone_is_not_in_the_file(void)
+{
+	lose_memory(open_tmpfs_file(), OUTPUT_AUTO, leave);
+	lose_memory(open_tmpfs_file(), OUTPUT_AUTO, make_shorter);
+}
+
+static void nor_is_it_around_the_page_cache(void)
+{
+	lose_memory(open_disk_file(), OUTPUT_SINGLE, leave);
+	lose_memory(open_disk_file(), OUTPUT_SINGLE, make_shorter);
+	lose_memory(open_disk_file(), OUTPUT_AUTO, leave);
+	lose_memory(open_disk_file(), OUTPUT_AUTO, make_shorter);
+}
+
 /* What a recorder leaves that is killed right now, once it was repaired; without what is set aside. */
 static uint64_t count_after_repair(int fd)
 {
@@ -476,6 +549,8 @@ int main(int argc, char **argv)
 		TEST(a_reader_begins_and_ends_where_it_is_told),
 		TEST(large_payloads_are_written_from_where_they_lie),
 		TEST(a_payload_that_was_overwritten_is_not_in_the_file),
+		TEST(a_payload_whose_memory_is_gone_is_not_in_the_file),
+		TEST(nor_is_it_around_the_page_cache),
 		TEST(what_was_not_checked_yet_is_not_repaired),
 		TEST(what_a_veil_hides_is_bounded),
 		TEST(what_was_read_ahead_is_not_read_again),
