@@ -682,8 +682,12 @@ static int end_here(struct writer *writer, const char *name, const struct buffer
 /* What did not get into the file is given up, and then as much as its end takes. */
 static int end_with_less(struct writer *writer, const char *name, const struct buffer *losses)
 {
-	int r = step_back(writer, false);
+	int r;
 
+	/* What is under way gets there, or is given up by the output. */
+	while (output_flights(&writer->output))
+		(void)output_land(&writer->output);
+	r = step_back(writer, false);
 	if (r == 0)
 		r = end_here(writer, name, losses);
 	while (is_full(r)) {

@@ -75,6 +75,38 @@ static void so_is_one_that_is_written_around_the_page_cache(void)
 	}
 }
 
+/* Then the disk is not to blame for what failed. */
+static void what_was_under_way_gets_there_when_memory_runs_out(void)
+{
+	int fd = open_disk_file();
+	int other = dup(fd);
+	struct writer writer;
+	bool is_whole;
+	uint64_t at = 0;
+	uint64_t sent = 0;
+
+	open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
+	writer.output.batch_size = 64u << 10;
+	lost_messages = 0;
+	define_channels(&writer);
+	while (at < 200) {
+		uint64_t before = at;
+		uint64_t begin = writer.output.sent;
+
+		expect_equal(writer_add_chunk(&writer, make_chunk(10, SIZE, &at)), 0);
+		if (writer.output.sent > begin)
+			sent = before;
+	}
+	expect(sent > 0);
+	writer.error = -ENOMEM;
+	expect_equal(writer_end(&writer, NULL, NULL, &is_whole), -ENOMEM);
+	expect(is_whole);
+	expect_equal(count_faults(other, NULL), 0);
+	expect_equal(read_back(other, SIZE) + lost_messages, at);
+	expect(lost_messages <= at - sent);
+	close(other);
+}
+
 /*
  * A disk that takes no changes
  */
@@ -197,6 +229,7 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		TEST(a_file_without_room_is_ended_with_what_fits),
 		TEST(so_is_one_that_is_written_around_the_page_cache),
+		TEST(what_was_under_way_gets_there_when_memory_runs_out),
 		TEST(a_veil_that_could_not_be_lifted_is_lifted_at_the_end),
 		TEST(what_could_not_be_made_void_is_made_void_at_the_end),
 		TEST(a_file_that_is_ended_with_less_has_no_veil),
