@@ -52,7 +52,9 @@ struct floe_waitset_options {
 	int32_t priority; /* of what is ready at the same time the highest comes first */
 	uint32_t flags;   /* 0 */
 	/* It should be ready at least so often: when it was not, FLOE_READY_LATE says so, and again after
-	 * each further period. Of a subscriber a message must have been there. Counted from when it was
+	 * each further period. Of a subscriber a message must have been there, of a listener an event. Of
+	 * other descriptors that cannot be told: those of clients and servers may ring with nothing there,
+	 * where io_uring is forbidden each millisecond, and are never late then. Counted from when it was
 	 * attached, and from when a wait said it was ready. 0: it need not; not for timers and signals.
 	 * The subscriber's own expect_ns is for floe_wait. */
 	int64_t expect_ns;

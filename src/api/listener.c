@@ -4,6 +4,8 @@
  * The listener's calls. A struct floe_listener is a handle; `struct listening` is what lies behind it.
  */
 
+#include "api/listening.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -368,6 +370,13 @@ FLOE_PUBLIC int floe_listener_fd(struct floe_listener *listener)
 	if (r == 0 && !l->alarm)
 		r = open_alarm(l);
 	return r < 0 ? r : l->alarm->fd;
+}
+
+bool listening_has_more(struct floe_listener *listener)
+{
+	struct listening *l;
+
+	return find(listener, &l) < 0 || listener_has_more(&l->listener);
 }
 
 FLOE_PUBLIC int floe_listener_expect(struct floe_listener *listener, uint32_t id, int64_t period_ns)

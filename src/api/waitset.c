@@ -25,6 +25,7 @@
 #include <sys/epoll.h>
 
 #include "api/handle.h"
+#include "api/listening.h"
 #include "api/options.h"
 #include "api/subscription.h"
 #include "os/os.h"
@@ -44,6 +45,7 @@ struct entry {
 	uint32_t generation;
 	int fd; /* or the signal's number */
 	struct floe_subscriber *sub;
+	struct floe_listener *listener;
 	int64_t due_ns, period_ns; /* of timers; of what is expected due_ns alone */
 	uint64_t pending;          /* how often a timer, a signal, lateness is still to be told */
 };
@@ -324,7 +326,8 @@ static int expect(struct waitset *w, uint32_t id)
 }
 
 static int add_fd(struct floe_waitset *waitset, uint32_t kind, int fd, uint32_t events,
-		  struct floe_subscriber *sub, const struct floe_waitset_options *options)
+		  struct floe_subscriber *sub, struct floe_listener *listener,
+		  const struct floe_waitset_options *options)
 {
 	struct waitset *w;
 	int id = fd < 0 ? fd : begin_add(waitset, kind, options, &w);
@@ -334,6 +337,7 @@ static int add_fd(struct floe_waitset *waitset, uint32_t kind, int fd, uint32_t 
 		return id;
 	w->entry[id].fd = fd;
 	w->entry[id].sub = sub;
+	w->entry[id].listener = listener;
 	r = is_expected(&w->entry[id]) ? expect(w, (uint32_t)id) : 0;
 	if (r == 0)
 		r = os->poll_add(w->poll, fd, events, tag_of(w, (uint32_t)id));
@@ -349,7 +353,7 @@ FLOE_PUBLIC int floe_waitset_add_subscriber(struct floe_waitset *waitset,
 					    const struct floe_waitset_options *options)
 {
 	return find(waitset) ? add_fd(waitset, FLOE_READY_SUBSCRIBER, floe_subscriber_fd(sub),
-				      EPOLLIN, sub, options)
+				      EPOLLIN, sub, NULL, options)
 			     : -EINVAL;
 }
 
@@ -358,7 +362,7 @@ FLOE_PUBLIC int floe_waitset_add_listener(struct floe_waitset *waitset,
 					  const struct floe_waitset_options *options)
 {
 	return find(waitset) ? add_fd(waitset, FLOE_READY_LISTENER, floe_listener_fd(listener),
-				      EPOLLIN, NULL, options)
+				      EPOLLIN, NULL, listener, options)
 			     : -EINVAL;
 }
 
@@ -367,7 +371,7 @@ FLOE_PUBLIC int floe_waitset_add_fd(struct floe_waitset *waitset, int fd, uint32
 {
 	if (fd < 0 || !events || events & ~(uint32_t)(EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP))
 		return -EINVAL;
-	return add_fd(waitset, FLOE_READY_FD, fd, events, NULL, options);
+	return add_fd(waitset, FLOE_READY_FD, fd, events, NULL, NULL, options);
 }
 
 FLOE_PUBLIC int floe_waitset_add_timer(struct floe_waitset *waitset, int64_t first_ns,
@@ -506,10 +510,17 @@ static void note_late(struct waitset *w)
 	}
 }
 
-/* A descriptor of a subscriber may ring without a message, where io_uring is forbidden each millisecond. */
+/* Our descriptors may ring with nothing there, where io_uring cannot wait each millisecond. */
+static bool has_more(const struct entry *entry)
+{
+	if (entry->sub)
+		return subscription_has_more(entry->sub);
+	return !entry->listener || listening_has_more(entry->listener);
+}
+
 static void note_ready(struct entry *entry)
 {
-	if (is_expected(entry) && (!entry->sub || subscription_has_more(entry->sub)))
+	if (is_expected(entry) && has_more(entry))
 		entry->due_ns = os->now_ns() + entry->options.expect_ns;
 }
 

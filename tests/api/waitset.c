@@ -367,6 +367,28 @@ static void a_ring_without_a_message_is_not_what_was_expected(void)
 	floe_subscriber_close(sub);
 }
 
+static void a_ring_without_an_event_is_not_what_was_expected(void)
+{
+	struct floe_listener *listener = NULL;
+	struct floe_waitset *w;
+	struct floe_ready ready = {0};
+	struct floe_event event;
+	unsigned rings = 0;
+
+	forbid(SYS_io_uring_setup, EPERM);
+	expect_equal(floe_listener_open(&listener, "event", NULL), 0);
+	w = waitset();
+	expect(floe_waitset_add_listener(w, listener, ATTACHED(.expect_ns = 20 * MILLISECONDS)) >=
+	       0);
+	while (ready.kind != FLOE_READY_LATE) {
+		ready = next(w);
+		expect_equal(floe_listener_take(listener, &event), 0);
+		expect(++rings < 10000);
+	}
+	floe_waitset_close(w);
+	floe_listener_close(listener);
+}
+
 static void anything_can_be_expected_but_clocks_and_signals(void)
 {
 	struct floe_waitset *w = waitset();
@@ -672,6 +694,7 @@ int main(int argc, char **argv)
 		TEST(what_is_expected_and_does_not_come_is_late),
 		TEST(what_comes_in_time_is_never_late),
 		TEST(a_ring_without_a_message_is_not_what_was_expected),
+		TEST(a_ring_without_an_event_is_not_what_was_expected),
 		TEST(anything_can_be_expected_but_clocks_and_signals),
 		TEST(a_thousand_topics_and_one_that_speaks),
 		TEST(what_a_wait_costs_depends_on_what_is_ready_not_on_what_is_attached),
