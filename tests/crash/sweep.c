@@ -18,6 +18,7 @@
  * share of the instructions.
  */
 
+#include <assert.h>
 #include <errno.h>
 #include <getopt.h>
 #include <sched.h>
@@ -167,6 +168,10 @@ static unsigned count_variants(enum kind kind, const struct script *script)
 		return count_meetings(script);
 	return script->alone ? WAY_ALL_DEAD : WAY_COUNT;
 }
+
+/* Eight instructions in a row have all meetings, and so have those that are eight apart: from one of them to
+ * the next it is 8 + 3 further in the list, where eleven would be the same again. */
+static_assert(MEETING_COUNT - MEETING_PUBLISH <= 8, "as many meetings as choose_meeting deals out");
 
 /* They take turns at the instructions of one place, also where only each eighth of them counts. */
 static enum meeting choose_meeting(const struct round *round, size_t k, unsigned variant)
