@@ -142,7 +142,9 @@ static int check_count(const struct topic *topic, enum terms_role role, uint32_t
 			 topic->name, max, role == TERMS_PUBLISHER ? "publishers" : "subscribers");
 }
 
-static int check_quota(const struct domain *domain, uint64_t more, struct floe_error *error)
+/* How many publishers there are concerns nobody but who is one himself. */
+static int check_quota(const struct domain *domain, bool is_publisher, uint64_t more,
+		       struct floe_error *error)
 {
 	struct quotas_shared quotas;
 	struct quota_shared quota;
@@ -152,6 +154,8 @@ static int check_quota(const struct domain *domain, uint64_t more, struct floe_e
 	if (r <= 0)
 		return r;
 	quota = terms_find_quota(&quotas, os->get_uid());
+	if (!is_publisher)
+		quota.publishers_max = 0;
 	if (quota.publishers_max == 0 && quota.memory_max == 0)
 		return 0;
 	r = usage_read_of(domain, os->get_uid(), &usage);
@@ -192,12 +196,12 @@ int terms_admit(const struct topic *topic, enum terms_role role, const struct ty
 {
 	int r = check_terms(topic, role, type, error);
 
-	return r < 0 ? r : check_quota(topic->domain, 0, error);
+	return r < 0 ? r : check_quota(topic->domain, role == TERMS_PUBLISHER, 0, error);
 }
 
 int terms_admit_memory(const struct domain *domain, uint64_t size, struct floe_error *error)
 {
-	return check_quota(domain, size, error);
+	return check_quota(domain, false, size, error);
 }
 
 /* The old one goes first; dying before the new one has its name leaves none, which is as without terms. */

@@ -1055,6 +1055,29 @@ static void the_memory_of_a_user_is_counted_in_all_that_he_opens(void)
 	expect_folder_empty();
 }
 
+/* There are more than the quota that came after them. */
+static void who_does_not_publish_is_not_refused_for_publishers(void)
+{
+	struct floe_publisher *pubs[] = {publisher("one", PUBLISHER(.loans_ceiling = 8)),
+					 publisher("two", NULL)};
+	struct keeper keeper = keeper_start_ready(
+		keeper_configure("[domain]\nuser-publishers = 1\n"));
+	struct floe_board_writer *board;
+	struct floe_notifier *notifier;
+
+	expect_equal(try_publisher("three", NULL, "1 publishers already"), -EDQUOT);
+	floe_subscriber_close(subscriber("one", NULL));
+	expect_equal(try_board(&board, "map", NULL), 0);
+	expect_equal(floe_notifier_open(&notifier, "bell", NULL), 0);
+	expect_equal(floe_publisher_limit_loans(pubs[0], 8), 0);
+	floe_notifier_close(notifier);
+	floe_board_writer_close(board);
+	floe_publisher_close(pubs[1]);
+	floe_publisher_close(pubs[0]);
+	expect_end(&keeper);
+	expect_folder_empty();
+}
+
 static void what_does_not_fit_ends_it_and_leaves_nothing(void)
 {
 	struct keeper keeper;
@@ -1151,6 +1174,7 @@ int main(int argc, char **argv)
 		TEST(an_elastic_publisher_may_have_more_loans_later),
 		TEST(the_memory_of_a_topic_holds_for_elastic_publishers),
 		TEST(the_memory_of_a_user_is_counted_in_all_that_he_opens),
+		TEST(who_does_not_publish_is_not_refused_for_publishers),
 		TEST(what_does_not_fit_ends_it_and_leaves_nothing),
 		TEST(reading_it_again_changes_what_is_laid_down),
 		TEST(it_ends_when_its_folder_is_taken_away),
