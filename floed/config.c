@@ -44,17 +44,21 @@ static int check_ring(const struct reading *reading)
 	return 0;
 }
 
-static uint64_t largest_payload(const struct terms_shared *terms)
+/* 0: what publishers ask for; but rings that lie ready ask for nothing. */
+static uint64_t largest_payload(const struct config_topic *topic)
 {
-	return terms->pool_count ? terms->pool[terms->pool_count - 1].chunk_size
-				 : terms->payload_max;
+	const struct terms_shared *terms = &topic->terms;
+
+	if (terms->pool_count)
+		return terms->pool[terms->pool_count - 1].chunk_size;
+	return terms->payload_max || !topic->reserve ? terms->payload_max : PAYLOAD_DEFAULT;
 }
 
 /* What keys of a topic say about each other. */
 static int check_topic(const struct reading *reading)
 {
 	const struct config_topic *topic = reading->topic;
-	uint64_t largest = largest_payload(&topic->terms);
+	uint64_t largest = largest_payload(topic);
 
 	if (largest && topic->terms.type.size > largest)
 		return reading_refuse(
