@@ -64,16 +64,27 @@ bool guard_is_broken(uint32_t guard)
  * The handler
  */
 
-static struct guard *find(uintptr_t address)
+static bool covers(const struct guard *guard, uintptr_t address)
 {
-	for (uint32_t i = 0; i < GUARDS_MAX; i++) {
-		uintptr_t base = atomic_load(&guards[i].base);
+	uintptr_t base = atomic_load(&guard->base);
 
-		if (base > TAKEN && address >= base &&
-		    address - base < atomic_load(&guards[i].size))
-			return &guards[i];
-	}
-	return NULL;
+	return base > TAKEN && address >= base && address - base < atomic_load(&guard->size);
+}
+
+static bool is_guarded(uintptr_t address)
+{
+	for (uint32_t i = 0; i < GUARDS_MAX; i++)
+		if (covers(&guards[i], address))
+			return true;
+	return false;
+}
+
+/* All of them: a child has guards of mappings that only its parent has, and may map there what it likes. */
+static void note_broken(uintptr_t address)
+{
+	for (uint32_t i = 0; i < GUARDS_MAX; i++)
+		if (covers(&guards[i], address))
+			atomic_store(&guards[i].broken, true);
 }
 
 static bool replace(uintptr_t address)
@@ -123,10 +134,9 @@ static void handle(int number, siginfo_t *info, void *context)
 {
 	int kept = errno;
 	uintptr_t address = (uintptr_t)info->si_addr;
-	struct guard *guard = info->si_code == BUS_ADRERR ? find(address) : NULL;
 
-	if (guard && replace(address)) {
-		atomic_store(&guard->broken, true);
+	if (info->si_code == BUS_ADRERR && is_guarded(address) && replace(address)) {
+		note_broken(address);
 		tell();
 	} else {
 		pass_on(number, info, context);

@@ -24,6 +24,7 @@
 #include "api/folder.h"
 #include "api/peer.h"
 #include "api/steps.h"
+#include "memory/guard.h"
 
 #define TOPIC "t"
 #define CHUNK 5000
@@ -478,6 +479,40 @@ static void who_has_what_lost_its_name_goes_on(void)
 }
 
 /*
+ * Guards of mappings that are not there any more
+ */
+
+static void touch_what_was_mapped_again(int wire, void *argument)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	int fd = memfd_create("again", MFD_CLOEXEC);
+	volatile unsigned char *memory;
+	uint32_t stale, guard;
+
+	(void)wire;
+	(void)argument;
+	expect(fd >= 0);
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(memory != MAP_FAILED);
+	stale = guard_add((const void *)memory, size);
+	guard = guard_add((const void *)memory, size);
+	expect(stale && guard);
+	expect_equal(floe_guard_install(), 0);
+	expect_equal(memory[0], 0xff);
+	expect(guard_is_broken(guard));
+	guard_remove(guard);
+	guard_remove(stale);
+	(void)munmap((void *)(uintptr_t)memory, size);
+	close(fd);
+}
+
+/* A child has guards of its parent's topics, which are not mapped in it. */
+static void a_stale_guard_does_not_hide_another(void)
+{
+	expect_equal(run(touch_what_was_mapped_again), 0);
+}
+
+/*
  * What is not ours
  */
 
@@ -630,6 +665,7 @@ int main(int argc, char **argv)
 		TEST(who_has_an_event_is_told),
 		TEST(who_asks_and_who_answers_go_on),
 		TEST(who_has_what_lost_its_name_goes_on),
+		TEST(a_stale_guard_does_not_hide_another),
 		TEST(other_faults_go_to_the_handler_before),
 		TEST(what_others_send_goes_there_too),
 		TEST(without_one_they_end_the_process_as_ever),
