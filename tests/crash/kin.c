@@ -11,7 +11,7 @@ bool family_is_possible(const struct script *script)
 	static int can = -1;
 
 	if (can < 0)
-		can = snare_begin();
+		can = still_can_tell_moments() && snare_begin();
 	return can && script_is_comparable(script);
 }
 

@@ -32,7 +32,8 @@ struct family {
 	uint32_t *of; /* of each instruction; KIN_NONE: nobody died there like that */
 };
 
-/* Can it be done here, for this script? */
+/* Can it be done here, for this script? Not within half an hour of the machine's start; each death is then
+ * looked at by itself. */
 bool family_is_possible(const struct script *script);
 
 /* Kills at each of these `count` instructions. False: the world does not come about; what is there

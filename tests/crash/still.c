@@ -21,6 +21,8 @@
 #define PAGE 4096
 #define MINUTE_NS (UINT64_C(60) * 1000000000)
 #define DAY_NS (1440 * MINUTE_NS)
+/* Earlier ones are like counters, sizes, and pairs of small numbers: what differs would be the same. */
+#define MOMENTS_FROM_NS (30 * MINUTE_NS)
 /* Numbers of files as processes see them, moments as they are compared: no other word is like these
  * but by chance. */
 #define NUMBER (UINT64_C(0x6e75) << 48)
@@ -274,6 +276,13 @@ static void begin_moments(void)
 	uint64_t now_ns = (uint64_t)os_real.now_ns();
 
 	first_ns = now_ns > MINUTE_NS ? now_ns - MINUTE_NS : 1;
+}
+
+bool still_can_tell_moments(void)
+{
+	if (first_ns == 0)
+		begin_moments();
+	return first_ns >= MOMENTS_FROM_NS;
 }
 
 void still_take(struct still *ret)

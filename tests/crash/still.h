@@ -5,10 +5,12 @@
 /*
  * Still: all that a folder shows at one moment: names, modes, sizes, memory and bytes of its files,
  * and what the victim has said of itself. Two deaths that leave the same still cannot be told apart
- * by anybody who lives: a lock has ended with its process, and so has everything without a name.
+ * by anybody who lives: a lock has ended with its process, and so has what has no name and nobody
+ * else has.
  *
  * Not compared are numbers of processes, threads and files, and moments, which differ from run to
- * run: of a file it counts which one it is, of a moment that it is one.
+ * run: of a file it counts which one it is, of a moment that it is one. Nor are files without a name,
+ * which others may still have mapped: what the victim wrote into one of them last does not show here.
  */
 
 #include <stdbool.h>
@@ -20,6 +22,10 @@ struct still {
 	size_t size;
 	size_t room;
 };
+
+/* Can moments be told from other words? Not while the clock is young: then two stills may be equal that are
+ * not. */
+bool still_can_tell_moments(void);
 
 /* Of $FLOE_DIR and of the stage. `ret` may be one that was taken before: its memory is used again. */
 void still_take(struct still *ret);
