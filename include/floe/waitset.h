@@ -56,7 +56,8 @@ struct floe_waitset_options {
 	 * other descriptors that cannot be told: those of clients and servers may ring with nothing there,
 	 * where io_uring is forbidden each millisecond, and are never late then. Counted from when it was
 	 * attached, and from when a wait said it was ready. 0: it need not; not for timers and signals.
-	 * The subscriber's own expect_ns is for floe_wait. */
+	 * A wait looks at the subscriber or listener: from the thread that uses it, or, a subscriber, with
+	 * FLOE_THREAD_SAFE. The subscriber's own expect_ns is for floe_wait. */
 	int64_t expect_ns;
 };
 
