@@ -42,6 +42,7 @@ struct connection {
 	int64_t checked_ns;
 	bool gone;
 	bool broke;            /* gone because it broke the rules */
+	bool over;             /* gone because its process is dead, or its place not there */
 	bool drained;          /* gone, and all that it sent has been taken */
 	bool refused;          /* it wants another header than we send: it is asked no more */
 	bool unheard;          /* nobody listens where it said that it does: nor is it */

@@ -137,8 +137,11 @@ static int fall_asleep(struct client *c)
 	uint32_t changes = c->responses->subscriber.feed_changes +
 			   c->announcements->subscriber.feed_changes;
 	unsigned count = list_words(c, words);
-	bool anew = !c->told || count != c->alarm.count || changes != c->feed_changes;
+	bool anew;
 
+	if (count == ALARM_WORDS_MAX)
+		count--; /* for the clock */
+	anew = !c->told || count != c->alarm.count || changes != c->feed_changes;
 	if (!c->alarm.timed)
 		(void)subscriber_announce(&c->responses->subscriber);
 	if (client_has_more(c) || is_suspicious(c) ||
@@ -150,10 +153,27 @@ static int fall_asleep(struct client *c)
 	return alarm_set(&c->alarm, words, count, anew);
 }
 
+/* Nobody wakes us when such a server is gone: it is asked for from time to time. */
+static void ask_on(struct client *c)
+{
+	int64_t now;
+
+	alarm_set_clock(&c->alarm, INT64_MAX);
+	if (!connection_wants_asking(c))
+		return;
+	now = os->now_ns();
+	if (now - c->looked_ns >= CLIENT_LOOK_NS) {
+		c->looked_ns = now;
+		connection_look(c, true);
+	}
+	alarm_set_clock(&c->alarm, c->looked_ns + CLIENT_LOOK_NS);
+}
+
 void client_settle(struct client *c)
 {
 	if (!c->polled)
 		return;
+	ask_on(c);
 	for (unsigned attempt = 0; attempt < ATTEMPTS && !client_has_more(c); attempt++)
 		if (fall_asleep(c) == 1)
 			return;

@@ -189,8 +189,25 @@ static void look_at_server(struct client *c, struct connection *k, bool ask)
 	k->checked_ns = now;
 	if (is_bad && k->suspicions++ == 0)
 		(void)os->wake(omen_futex(feed->omen), INT_MAX);
-	if (is_dead(c, k, feed) || (k->active && has_left(k)))
+	k->over = is_dead(c, k, feed) || (k->active && has_left(k));
+	if (k->over)
 		lose(c, k);
+}
+
+/* Requests of it are out, and no omen of its process or word of its own says when it is gone. */
+static bool is_unwatched(struct client *c, const struct connection *k)
+{
+	const struct feed *feed = find_feed(&c->announcements->subscriber, k->index);
+
+	return k->active && !k->drained && (k->gone || !feed || feed->owner != k->node);
+}
+
+bool connection_wants_asking(struct client *c)
+{
+	for (const struct connection *k = c->connections; k; k = k->next)
+		if (is_unwatched(c, k))
+			return true;
+	return false;
 }
 
 /* Its ring on our topic. NULL: there is none, or another connection has the same number and is not done
@@ -273,15 +290,17 @@ static void ignore(struct client *c, const struct connection *k)
 		subscriber_ignore(&c->responses->subscriber, feed);
 }
 
-/* It was announced more than once, and only one of those has taken it back: its server is there, and answers
- * what it was sent by whatever ring. */
-static bool goes_on(const struct client *c, const struct connection *k)
+/* It was announced more than once, and only one of those has taken it back: as long as its server is there it
+ * answers what it was sent by whatever ring. */
+static bool goes_on(const struct client *c, struct connection *k)
 {
 	const struct connection *o = c->connections;
 
 	while (o && (o == k || o->gone || o->server != k->server || o->node != k->node))
 		o = o->next;
-	return o && !k->broke && k->active;
+	if (!o || k->broke || k->over || !k->active)
+		return false;
+	return !has_left(k) && peer_is_alive(&c->responses->node->domain, k->node) != 0;
 }
 
 static void end_requests(struct client *c, const struct connection *k)

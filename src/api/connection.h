@@ -41,6 +41,9 @@ floe_inline bool connection_is_alone(const struct client *c, const struct connec
 /* Who came, who is gone, what has expired. `ask`: the kernel is asked who lives in any case. */
 void connection_look(struct client *c, bool ask);
 
+/* Does somebody have requests of ours whose end only the kernel can tell? */
+bool connection_wants_asking(struct client *c);
+
 /* The requests of those who are gone end, if nothing is left of what they have sent. False: of somebody
  * something is. */
 bool connection_end_gone(struct client *c);

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -830,6 +831,90 @@ static void a_server_that_left_is_gone_whoever_announces_it(void)
 	floe_client_close(client);
 }
 
+/* All that it was sent was sent before the other one announced it. */
+static void a_server_that_left_is_gone_whoever_announces_it_later(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct announcement said = find_announced(find_topic("service"));
+	struct floe_publisher *pub = publisher(find_topic("service"), PUBLISHER(.depth = 2));
+
+	ask_one(client, -1);
+	announce(pub, &said);
+	floe_server_close(server);
+	expect_ended(client);
+	expect_equal(count_client(client).failed, 1);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+}
+
+#define POLL_MS 10000 /* what comes comes long before */
+
+static void poll_end(struct floe_client *client)
+{
+	struct pollfd ready = {.fd = floe_client_fd(client), .events = POLLIN};
+	struct floe_response response;
+
+	while (floe_client_take(client, &response) != 1)
+		expect_equal(poll(&ready, 1, POLL_MS), 1);
+	expect_equal(response.status, -EPIPE);
+}
+
+static void serve_nobody(int wire, void *argument)
+{
+	struct floe_server *server = open_server();
+
+	(void)argument;
+	tell(wire, 1);
+	(void)hear(wire);
+	floe_server_close(server);
+}
+
+/* Some of what it is sent is sent because of somebody else, whose omen says nothing of it. */
+static void poll_for_the_end(int before, void (*end_it)(struct peer *peer))
+{
+	struct peer peer = peer_start(serve_nobody, NULL);
+	struct floe_publisher *pub;
+	struct floe_client *client;
+	struct announcement said;
+
+	expect_equal(hear(peer.wire), 1);
+	client = open_client();
+	said = find_announced(find_topic("service"));
+	pub = publisher(find_topic("service"), PUBLISHER(.depth = 2));
+	for (int i = 0; i < before; i++)
+		ask_one(client, -1);
+	announce(pub, &said);
+	for (int i = before; i < 4; i++)
+		ask_one(client, -1);
+	expect(floe_client_fd(client) >= 0);
+	take_some(client);
+	end_it(&peer);
+	for (int i = 0; i < 4; i++)
+		poll_end(client);
+	expect_ended(client);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+}
+
+static void close_it(struct peer *peer)
+{
+	tell(peer->wire, 1);
+	peer_end(peer);
+}
+
+static void who_polls_hears_of_a_server_that_left_whoever_announces_it(void)
+{
+	for (int before = 0; before <= 4; before++)
+		poll_for_the_end(before, close_it);
+}
+
+static void who_polls_hears_of_a_server_that_died_whoever_announces_it(void)
+{
+	for (int before = 0; before <= 4; before++)
+		poll_for_the_end(before, peer_kill);
+}
+
 /* Without having to do with them: nobody listens where he says. */
 static void who_announces_servers_that_are_none_gets_no_requests(void)
 {
@@ -1377,6 +1462,9 @@ int main(int argc, char **argv)
 		TEST(a_number_that_two_announce_cuts_nobody_off),
 		TEST(a_server_that_is_announced_twice_and_left_once_answers_all),
 		TEST(a_server_that_left_is_gone_whoever_announces_it),
+		TEST(a_server_that_left_is_gone_whoever_announces_it_later),
+		TEST(who_polls_hears_of_a_server_that_left_whoever_announces_it),
+		TEST(who_polls_hears_of_a_server_that_died_whoever_announces_it),
 		TEST(who_announces_servers_that_are_none_gets_no_requests),
 		TEST(a_server_that_breaks_the_rules_ends_its_requests_with_that),
 		TEST(a_client_whose_topic_is_full_keeps_no_other_waiting),
