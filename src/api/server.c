@@ -662,7 +662,13 @@ FLOE_PUBLIC int floe_server_fd(struct floe_server *server)
 	int r = -EINVAL;
 	struct server *s = find(server, &r);
 
-	return s ? subscription_get_fd(s->requests) : r;
+	if (!s)
+		return r;
+	r = subscription_get_fd(s->requests);
+	/* Nobody tells when what already waits can be had. */
+	if (r >= 0 && s->waits)
+		subscription_ring(s->requests);
+	return r;
 }
 
 FLOE_PUBLIC int floe_server_count(struct floe_server *server, struct floe_server_counts *ret,

@@ -153,6 +153,26 @@ static void the_descriptor_is_readable_while_a_request_waits(void)
 	floe_server_close(s);
 }
 
+/* So it is where there is one only when a request waits already. */
+static void a_descriptor_that_comes_later_is_readable_too(void)
+{
+	struct floe_server *s = server();
+	struct floe_client *c = client();
+	struct pollfd poller = {.events = POLLIN};
+	struct floe_request none;
+
+	need_own_calloc();
+	request(c, 1);
+	is_out = true;
+	expect_equal(floe_server_take(s, &none), -ENOMEM);
+	is_out = false;
+	poller.fd = floe_server_fd(s);
+	expect_equal(poll(&poller, 1, 5000), 1);
+	serve(s, 1);
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
 static void be_a_server(int wire, void *argument)
 {
 	struct floe_server *s;
@@ -203,6 +223,7 @@ int main(int argc, char **argv)
 	static const struct test tests[] = {
 		TEST(a_request_waits_until_its_client_can_be_noted),
 		TEST(the_descriptor_is_readable_while_a_request_waits),
+		TEST(a_descriptor_that_comes_later_is_readable_too),
 		TEST(a_server_that_came_meanwhile_is_found),
 	};
 
