@@ -227,14 +227,27 @@ static int find_caller(struct server *s, struct feed *feed, struct caller **ret)
 	return !*ret || (*ret)->gone ? -EPIPE : 0;
 }
 
+/* As find_caller, and it has a ring for the responses. */
+static int meet(struct server *s, struct floe_sample *sample, struct caller **ret)
+{
+	int r = find_caller(s, subscriber_feed_of(&s->requests->subscriber, sample), ret);
+
+	return r == 0 && !(*ret)->responses ? connect_to(s, *ret) : r;
+}
+
+bool caller_can_be_met(struct server *s)
+{
+	struct caller *caller;
+	int r = meet(s, &s->waiting, &caller);
+
+	return !may_pass(s, caller, r);
+}
+
 int caller_meet(struct server *s, struct floe_sample *sample)
 {
-	struct feed *feed = subscriber_feed_of(&s->requests->subscriber, sample);
 	struct caller *caller;
-	int r = find_caller(s, feed, &caller);
+	int r = meet(s, sample, &caller);
 
-	if (r == 0 && !caller->responses)
-		r = connect_to(s, caller);
 	s->waits = may_pass(s, caller, r);
 	if (s->waits) {
 		close_straight(s);

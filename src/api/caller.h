@@ -31,4 +31,7 @@ void caller_bury(struct server *s);
  * dropped; -errno it stays where it is */
 int caller_meet(struct server *s, struct floe_sample *sample);
 
+/* Would that of the request that waits not stay where it is? */
+bool caller_can_be_met(struct server *s);
+
 #endif

@@ -635,13 +635,15 @@ FLOE_PUBLIC int floe_server_is_wanted(struct floe_server *server,
 	return a->caller->gone ? -EPIPE : !active_is_unwanted(s, a);
 }
 
-/* What a request waits for tells nobody when it is there: it is tried again after a moment. */
-static int rest(int64_t deadline_ns)
+/* What a request waits for tells nobody when it is there: it is tried again after a moment. Past the deadline it
+ * is looked for here, for who is told each time that there is something would never come to his deadline. */
+static int rest(struct server *s, int64_t deadline_ns)
 {
 	int64_t left = deadline_ns < 0 ? REST_NS : deadline_ns - os->now_ns();
 
-	if (left > 0)
-		os->sleep_ns(left < REST_NS ? left : REST_NS);
+	if (left <= 0)
+		return caller_can_be_met(s);
+	os->sleep_ns(left < REST_NS ? left : REST_NS);
 	return 1;
 }
 
@@ -653,7 +655,7 @@ FLOE_PUBLIC int floe_server_wait(struct floe_server *server, int64_t deadline_ns
 	if (!s)
 		return r;
 	if (s->waits)
-		return rest(deadline_ns);
+		return rest(s, deadline_ns);
 	return subscriber_wait(&s->requests->subscriber, deadline_ns);
 }
 

@@ -103,10 +103,12 @@ static void a_request_waits_until_its_client_can_be_noted(void)
 	for (int i = 0; i < 3; i++) {
 		expect_equal(floe_server_take(s, &taken), -ENOMEM);
 		expect_equal(floe_server_wait(s, now_ns() + SECONDS), 1);
+		expect_equal(floe_server_wait(s, 0), 0);
 	}
 	expect_equal(server_counts(s).abandoned, 0);
 	expect_equal(server_counts(s).taken, 0);
 	is_out = false;
+	expect_equal(floe_server_wait(s, 0), 1);
 	serve(s, 1);
 	serve(s, 2);
 	for (int i = 0; i < 2; i++) {
