@@ -279,6 +279,11 @@ static void end(struct publication *p, bool keep)
 	free(p);
 }
 
+static enum terms_role role_of(uint64_t sender)
+{
+	return sender ? TERMS_SENDER : TERMS_PUBLISHER;
+}
+
 static int join(struct publication *p, const char *topic, const struct floe_publisher_options *o,
 		struct ring_file_options *wanted)
 {
@@ -309,7 +314,9 @@ static int join(struct publication *p, const char *topic, const struct floe_publ
 		return error_system(o->error, r, "read the subscribers of", topic);
 	type_format(&ours.type, o->type);
 	r = census_check(&p->topic, &ours, &p->members, o->error);
-	return r < 0 ? r : terms_admit(&p->topic, TERMS_PUBLISHER, &ours.type, o->error);
+	if (r < 0)
+		return r;
+	return terms_admit(&p->topic, role_of(wanted->plan.sender), &ours.type, o->error);
 }
 
 /* The ring that a dead publisher left is damaged: it goes, and a new one takes its place. */
@@ -387,7 +394,8 @@ static int open_publication(struct publication *p, const char *topic,
 
 /* What a coordinator has laid down for this topic fills what the options leave open. */
 static int read_options(struct floe_publisher_options *ret, const char *topic,
-			const struct floe_publisher_options *options, struct options_room *room)
+			const struct floe_publisher_options *options, uint64_t sender,
+			struct options_room *room)
 {
 	struct domain domain;
 	struct terms_shared terms;
@@ -400,7 +408,7 @@ static int read_options(struct floe_publisher_options *ret, const char *topic,
 	if (r < 0)
 		return r;
 	error_clear(ret->error);
-	r = terms_read(&terms, &domain, topic, ret->error);
+	r = terms_read(&terms, &domain, topic, role_of(sender), ret->error);
 	if (r == 1)
 		r = options_read_publisher_under(ret, options, topic, &terms, room);
 	return r;
@@ -412,7 +420,7 @@ int publication_open(struct publication **ret, const char *topic,
 	struct floe_publisher_options o;
 	struct options_room room;
 	struct publication *p;
-	int r = read_options(&o, topic, options, &room);
+	int r = read_options(&o, topic, options, sender, &room);
 
 	if (r < 0)
 		return r;

@@ -15,14 +15,17 @@
 #include "registry/peer.h"
 #include "registry/usage.h"
 
-/* In a folder that several users may write, anybody could lay down terms. */
-static bool counts(const struct stat *file, const struct stat *folder)
+/* In a folder that several users may write, anybody could lay down terms. Who sends to its owner may be one of
+ * many to whom he is a stranger. */
+static bool counts(const struct stat *file, const struct stat *folder, enum terms_role role)
 {
-	return file->st_uid == 0 || file->st_uid == os->get_uid() || file->st_uid == folder->st_uid;
+	if (file->st_uid == 0 || file->st_uid == os->get_uid())
+		return true;
+	return role != TERMS_SENDER && file->st_uid == folder->st_uid;
 }
 
 static int read_file(void *ret, size_t size, const char *folder, const char *name,
-		     struct floe_error *error)
+		     enum terms_role role, struct floe_error *error)
 {
 	char path[DOMAIN_NAME_MAX + 16];
 	floe_cleanup(os_close_fdp) int fd = -1;
@@ -39,7 +42,7 @@ static int read_file(void *ret, size_t size, const char *folder, const char *nam
 		r = os->stat_at(AT_FDCWD, folder, &above);
 	if (r < 0)
 		return error_system(error, (int)r, "look at", path);
-	if (!counts(&seen, &above))
+	if (!counts(&seen, &above, role))
 		return 0;
 	r = os->read_at(fd, ret, size, 0);
 	if (r < 0)
@@ -50,13 +53,13 @@ static int read_file(void *ret, size_t size, const char *folder, const char *nam
 }
 
 int terms_read(struct terms_shared *ret_terms, const struct domain *domain, const char *topic,
-	       struct floe_error *error)
+	       enum terms_role role, struct floe_error *error)
 {
 	char folder[DOMAIN_NAME_MAX];
 	int r;
 
 	domain_path(domain, "topics", topic, folder);
-	r = read_file(ret_terms, sizeof(*ret_terms), folder, "terms", error);
+	r = read_file(ret_terms, sizeof(*ret_terms), folder, "terms", role, error);
 	if (r <= 0)
 		return r;
 	r = identity_check(ret_terms->identity, TERMS_MAGIC, TERMS_SIGNATURE, "terms", folder,
@@ -72,7 +75,8 @@ int terms_read(struct terms_shared *ret_terms, const struct domain *domain, cons
 int terms_read_quotas(struct quotas_shared *ret_quotas, const struct domain *domain,
 		      struct floe_error *error)
 {
-	int r = read_file(ret_quotas, sizeof(*ret_quotas), domain->path, "quotas", error);
+	int r = read_file(ret_quotas, sizeof(*ret_quotas), domain->path, "quotas", TERMS_PUBLISHER,
+			  error);
 
 	if (r <= 0)
 		return r;
@@ -107,7 +111,7 @@ static int count_one(void *user, const char *name)
 	floe_cleanup(os_close_fdp) int fd = -1;
 	uint64_t owner;
 
-	if (crowd->role == TERMS_PUBLISHER) {
+	if (crowd->role != TERMS_SUBSCRIBER) {
 		if (file_index(name, "pub.", FLOE_PUBLISHERS_MAX) >= 0 &&
 		    owner_read(crowd->dir, name, &owner) != -ENOENT && owner &&
 		    peer_is_alive(crowd->domain, owner) != 0)
@@ -139,7 +143,7 @@ static int check_count(const struct topic *topic, enum terms_role role, uint32_t
 	return error_set(error, -EDQUOT,
 			 "topic '%.100s' has %u %s already, which is all that its coordinator "
 			 "allows (floed.conf)",
-			 topic->name, max, role == TERMS_PUBLISHER ? "publishers" : "subscribers");
+			 topic->name, max, role == TERMS_SUBSCRIBER ? "subscribers" : "publishers");
 }
 
 /* How many publishers there are concerns nobody but who is one himself. */
@@ -180,14 +184,14 @@ static int check_terms(const struct topic *topic, enum terms_role role,
 {
 	struct terms_shared terms;
 	uint32_t max;
-	int r = terms_read(&terms, topic->domain, topic->name, error);
+	int r = terms_read(&terms, topic->domain, topic->name, role, error);
 
 	if (r <= 0)
 		return r;
 	r = type_check(type, &terms.type, topic->name, "floed.conf", error);
 	if (r < 0)
 		return r;
-	max = role == TERMS_PUBLISHER ? terms.publishers_max : terms.subscribers_max;
+	max = role == TERMS_SUBSCRIBER ? terms.subscribers_max : terms.publishers_max;
 	return max ? check_count(topic, role, max, error) : 0;
 }
 

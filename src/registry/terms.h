@@ -16,13 +16,14 @@
 
 enum terms_role {
 	TERMS_PUBLISHER,
+	TERMS_SENDER, /* a publisher on the topic of its one reader, who has no say in it */
 	TERMS_SUBSCRIBER,
 };
 
-/* The terms of a topic: 1; 0 there are none, or none that count: of a user who is neither the owner
- * of the folder nor root nor this one; -EPROTO the file is not what it must be. */
+/* The terms of a topic: 1; 0 there are none, or none that count: of a user who is neither root nor this one
+ * nor, but for a sender, the owner of the folder; -EPROTO the file is not what it must be. */
 int terms_read(struct terms_shared *ret_terms, const struct domain *domain, const char *topic,
-	       struct floe_error *error);
+	       enum terms_role role, struct floe_error *error);
 
 /* The same for the domain. */
 int terms_read_quotas(struct quotas_shared *ret_quotas, const struct domain *domain,

@@ -97,7 +97,7 @@ static void look_at_terms(void)
 {
 	struct domain domain = domain_of_world();
 	struct terms_shared terms, wanted;
-	int r = terms_read(&terms, &domain, WORLD_TOPIC, NULL);
+	int r = terms_read(&terms, &domain, WORLD_TOPIC, TERMS_PUBLISHER, NULL);
 
 	expect(r == 0 || r == 1);
 	if (r == 0)

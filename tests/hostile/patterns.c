@@ -31,11 +31,14 @@
 #include "edge.h"
 #include "channel/accord_layout.h"
 #include "channel/segment.h"
+#include "registry/domain.h"
 #include "registry/node_layout.h"
+#include "registry/terms.h"
 
 #define NAME "t"
 #define MILLISECONDS ((int64_t)1000000)
 #define IDS 3
+#define SOMEBODY 65534 /* another user */
 
 static int64_t get_end(void)
 {
@@ -1000,6 +1003,48 @@ static void a_client_whose_topic_is_full_keeps_no_other_waiting(void)
 	floe_server_close(server);
 }
 
+/* It is another user's, with all that is in it. */
+static void give_away(const char *topic, const char *name)
+{
+	char pattern[512];
+	glob_t files;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/%s", getenv("FLOE_DIR"), topic,
+		       name);
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	expect_equal(chown(files.gl_pathv[0], SOMEBODY, (gid_t)-1), 0);
+	globfree(&files);
+}
+
+/* They would leave no room for its server, which would wait for some and answer nobody. */
+static void terms_that_a_client_lays_down_keep_no_other_waiting(void)
+{
+	struct terms_shared terms = {
+		.identity = identity_make(TERMS_MAGIC, TERMS_SIGNATURE),
+		.memory_max = 1,
+	};
+	struct floe_server *server;
+	struct floe_client *client;
+	struct domain domain;
+	const char *topic;
+
+	if (geteuid() != 0)
+		skip("only root gives files away");
+	server = open_server();
+	client = open_client();
+	topic = find_topic("client");
+	expect_equal(domain_init(&domain, NULL, NULL, NULL), 0);
+	expect_equal(terms_write(&terms, &domain, topic, 0644, NULL), 0);
+	give_away(topic, "terms");
+	give_away(topic, "");
+	ask_one(client, -1);
+	expect(serve_one(server));
+	expect_one_response(client);
+	terms_remove(&domain, topic);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
 /* The port of this process with so many holds, to be written. */
 static struct port_shared *map_port(uint32_t holds, struct node_shared **ret_node, size_t *ret_size)
 {
@@ -1468,6 +1513,7 @@ int main(int argc, char **argv)
 		TEST(who_announces_servers_that_are_none_gets_no_requests),
 		TEST(a_server_that_breaks_the_rules_ends_its_requests_with_that),
 		TEST(a_client_whose_topic_is_full_keeps_no_other_waiting),
+		TEST(terms_that_a_client_lays_down_keep_no_other_waiting),
 		TEST(an_end_comes_whatever_others_hold),
 		TEST(what_is_answered_twice_is_answered_once),
 		TEST(who_was_not_asked_does_not_answer),
