@@ -200,7 +200,7 @@ int terms_admit(const struct topic *topic, enum terms_role role, const struct ty
 {
 	int r = check_terms(topic, role, type, error);
 
-	return r < 0 ? r : check_quota(topic->domain, role == TERMS_PUBLISHER, 0, error);
+	return r < 0 ? r : check_quota(topic->domain, role != TERMS_SUBSCRIBER, 0, error);
 }
 
 int terms_admit_memory(const struct domain *domain, uint64_t size, struct floe_error *error)
