@@ -292,7 +292,9 @@ static int join(struct publication *p, const char *topic, const struct floe_publ
 
 	if (r < 0)
 		return r;
-	r = topic_open(&p->topic, &p->node->domain, topic, o->error);
+	/* The one reader of a sender is there, or it is of no use to wait. */
+	r = wanted->plan.sender ? topic_try_open(&p->topic, &p->node->domain, topic, o->error)
+				: topic_open(&p->topic, &p->node->domain, topic, o->error);
 	if (r < 0)
 		return r;
 	(void)cleanup_places(&p->node->domain, topic, NULL);

@@ -169,10 +169,10 @@ static int try_open(struct topic *topic, int64_t *deadline_ns, struct floe_error
 	return 0;
 }
 
-int topic_open(struct topic *ret_topic, struct domain *domain, const char *name,
-	       struct floe_error *error)
+/* deadline_ns: 0: some time from when the lock is not to be had */
+static int open_until(struct topic *ret_topic, struct domain *domain, const char *name,
+		      int64_t deadline_ns, struct floe_error *error)
 {
-	int64_t deadline_ns = 0;
 	int r = -EAGAIN;
 
 	*ret_topic = TOPIC_NULL;
@@ -191,6 +191,23 @@ int topic_open(struct topic *ret_topic, struct domain *domain, const char *name,
 	if (r == -EAGAIN)
 		return error_set(error, -EBUSY, "topic '%.100s' is made and removed all the time",
 				 name);
+	return r;
+}
+
+int topic_open(struct topic *ret_topic, struct domain *domain, const char *name,
+	       struct floe_error *error)
+{
+	return open_until(ret_topic, domain, name, 0, error);
+}
+
+int topic_try_open(struct topic *ret_topic, struct domain *domain, const char *name,
+		   struct floe_error *error)
+{
+	int r = open_until(ret_topic, domain, name, 1, error);
+
+	/* Who keeps the lock sees to what is left. */
+	if (r == -EBUSY)
+		ret_topic->name[0] = 0;
 	return r;
 }
 

@@ -38,6 +38,10 @@ struct topic {
 int topic_open(struct topic *ret_topic, struct domain *domain, const char *name,
 	       struct floe_error *error);
 
+/* The same, and nobody's lock is waited for: where somebody is who has joined none is kept. */
+int topic_try_open(struct topic *ret_topic, struct domain *domain, const char *name,
+		   struct floe_error *error);
+
 /* Joined: the descriptor is not needed any more. */
 void topic_settle(struct topic *topic);
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <floe/board.h>
@@ -1003,6 +1004,63 @@ static void a_client_whose_topic_is_full_keeps_no_other_waiting(void)
 	floe_server_close(server);
 }
 
+/* Another one in its place, with the same in it, under a lock: its descriptor. */
+static int lock_topic(const char *topic)
+{
+	char path[512], pattern[512], made[512 + 8], content[4096];
+	struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	glob_t files;
+	ssize_t size;
+	int from, to;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/topic", getenv("FLOE_DIR"), topic);
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	(void)snprintf(path, sizeof(path), "%s", files.gl_pathv[0]);
+	globfree(&files);
+	(void)snprintf(made, sizeof(made), "%s.made", path);
+	from = open(path, O_RDONLY | O_CLOEXEC);
+	to = open(made, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	size = read(from, content, sizeof(content));
+	expect(size > 0);
+	expect_equal(write(to, content, (size_t)size), size);
+	close(from);
+	expect_equal(fcntl(to, F_OFD_SETLK, &all), 0);
+	expect_equal(rename(made, path), 0);
+	return to;
+}
+
+#define SLEEPS 50 /* who waits for the lock, even to clean up, sleeps hundreds of times */
+
+static long count_sleeps(void)
+{
+	struct rusage usage;
+
+	expect_equal(getrusage(RUSAGE_SELF, &usage), 0);
+	return usage.ru_nvcsw;
+}
+
+/* As if it were about to be removed. */
+static void a_client_that_locks_its_topic_keeps_no_other_waiting(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *locked = open_client();
+	struct floe_client *decent;
+	int lock = lock_topic(find_topic("client"));
+	long before = count_sleeps();
+
+	ask_one(locked, -1);
+	decent = open_client();
+	ask_one(decent, -1);
+	for (int i = 0; i < 10 && !serve_one(server); i++)
+		;
+	expect_one_response(decent);
+	expect(count_sleeps() - before < SLEEPS);
+	close(lock);
+	floe_client_close(decent);
+	floe_client_close(locked);
+	floe_server_close(server);
+}
+
 /* It is another user's, with all that is in it. */
 static void give_away(const char *topic, const char *name)
 {
@@ -1513,6 +1571,7 @@ int main(int argc, char **argv)
 		TEST(who_announces_servers_that_are_none_gets_no_requests),
 		TEST(a_server_that_breaks_the_rules_ends_its_requests_with_that),
 		TEST(a_client_whose_topic_is_full_keeps_no_other_waiting),
+		TEST(a_client_that_locks_its_topic_keeps_no_other_waiting),
 		TEST(terms_that_a_client_lays_down_keep_no_other_waiting),
 		TEST(an_end_comes_whatever_others_hold),
 		TEST(what_is_answered_twice_is_answered_once),
