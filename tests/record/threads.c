@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -170,13 +171,17 @@ static void what_a_tape_wrote_is_read_while_it_is_read_ahead(void)
 /* There the thread that takes messages writes them. */
 static void so_is_what_it_wrote_to_large_pages(void)
 {
-	expect_equal(mkdir("large", 0700), 0);
+	char folder[128], path[160];
+
+	(void)snprintf(folder, sizeof(folder), "%s/large", getenv("FLOE_DIR"));
+	(void)snprintf(path, sizeof(path), "%s/threads.mcap", folder);
+	expect_equal(mkdir(folder, 0700), 0);
 	if (unshare(CLONE_NEWNS) < 0)
 		skip("only root can mount a file system with large pages");
 	expect_equal(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), 0);
-	if (mount("floe", "large", "tmpfs", 0, "huge=within_size,size=256m") < 0)
+	if (mount("floe", folder, "tmpfs", 0, "huge=within_size,size=256m") < 0)
 		skip("no large pages here");
-	read_what_is_written("large/threads.mcap");
+	read_what_is_written(path);
 }
 
 /* Nothing of a snapshot is written before. */
