@@ -97,7 +97,8 @@ FLOE_PUBLIC int floe_waitset_add_signal(struct floe_waitset *waitset, int signal
 FLOE_PUBLIC int floe_waitset_remove(struct floe_waitset *waitset, uint32_t id);
 
 /*
- * Waits until something is ready and says what, at most `count` of it; the rest the next time.
+ * Waits until something is ready and says what, at most `count` of it; the rest the next time, before
+ * others of its priority.
  * deadline_ns: CLOCK_MONOTONIC, -1 for ever.
  *   how many; 0 deadline; -ECANCELED it was stopped; -EINTR a signal; -EBUSY it has a thread; -EINVAL
  */

@@ -48,11 +48,14 @@ struct entry {
 	struct floe_listener *listener;
 	int64_t due_ns, period_ns; /* of timers; of what is expected due_ns alone */
 	uint64_t pending;          /* how often a timer, a signal, lateness is still to be told */
+	/* In how many waits there was no room to say that it is ready, that it is late. */
+	uint64_t left, late_left;
 };
 
 struct news {
 	struct floe_ready ready;
 	uint32_t generation;
+	uint64_t left;
 };
 
 struct waitset {
@@ -544,6 +547,7 @@ static void say(struct waitset *w, uint32_t *count, uint32_t id, uint32_t kind, 
 	w->news[(*count)++] = (struct news){
 		.ready = {id, kind, value, entry->options.user},
 		.generation = entry->generation,
+		.left = kind == FLOE_READY_LATE ? entry->late_left : entry->left,
 	};
 }
 
@@ -592,16 +596,19 @@ static uint32_t gather(struct waitset *w, int events)
 	return count;
 }
 
-static int32_t priority_of(const struct waitset *w, uint32_t i)
+static bool comes_before(const struct waitset *w, const struct news *a, const struct news *b)
 {
-	return w->entry[w->news[i].ready.id].options.priority;
+	int32_t first = w->entry[a->ready.id].options.priority;
+	int32_t second = w->entry[b->ready.id].options.priority;
+
+	return first != second ? first > second : a->left > b->left;
 }
 
-/* Insertion, and stable: mostly all have one priority, and then it is one comparison each. */
+/* Insertion, and stable: mostly all have one priority and none was left, and then it is one comparison each. */
 static void sort(const struct waitset *w, uint32_t count)
 {
 	for (uint32_t i = 1; i < count; i++)
-		for (uint32_t j = i; j > 0 && priority_of(w, j) > priority_of(w, j - 1); j--) {
+		for (uint32_t j = i; j > 0 && comes_before(w, &w->news[j], &w->news[j - 1]); j--) {
 			struct news higher = w->news[j];
 
 			w->news[j] = w->news[j - 1];
@@ -632,16 +639,34 @@ static int look(struct waitset *w, int64_t deadline_ns, uint32_t *ret_count)
 	return r;
 }
 
+/* There is no room for them: of their priority they are the first the next time. */
+static void leave_rest(struct waitset *w, uint32_t from, uint32_t count)
+{
+	for (uint32_t i = from; i < count; i++) {
+		struct entry *entry = &w->entry[w->news[i].ready.id];
+
+		if (w->news[i].ready.kind == FLOE_READY_LATE)
+			entry->late_left++;
+		else
+			entry->left++;
+	}
+}
+
 /* They are told now. */
 static void take(struct waitset *w, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		const struct floe_ready *ready = &w->news[i].ready;
+		struct entry *entry = &w->entry[ready->id];
 
 		if (ready->kind == FLOE_READY_LATE)
 			w->late--;
-		if (ready->kind == FLOE_READY_LATE || is_counted(&w->entry[ready->id]))
-			w->entry[ready->id].pending = 0;
+		if (ready->kind == FLOE_READY_LATE || is_counted(entry))
+			entry->pending = 0;
+		if (ready->kind == FLOE_READY_LATE)
+			entry->late_left = 0;
+		else
+			entry->left = 0;
 	}
 	if (w->counted_count || w->rang)
 		(void)set_clock(w);
@@ -666,8 +691,10 @@ FLOE_PUBLIC int floe_waitset_wait(struct floe_waitset *waitset, int64_t deadline
 		if (!found)
 			take(w, 0);
 	}
-	if (found > count)
+	if (found > count) {
+		leave_rest(w, (uint32_t)count, found);
 		found = (uint32_t)count;
+	}
 	for (uint32_t i = 0; i < found; i++)
 		ret[i] = w->news[i].ready;
 	take(w, found);

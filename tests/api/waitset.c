@@ -237,6 +237,41 @@ static void signals_come_as_what_is_ready(void)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
+/* Two descriptors are always readable, and there is room for one. */
+static void what_had_no_room_comes_first_the_next_time(void)
+{
+	struct floe_waitset *w = waitset();
+	struct floe_ready ready;
+	int ends[2][2];
+	sigset_t set, before;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &set, &before);
+	for (int i = 0; i < 2; i++) {
+		expect_equal(pipe(ends[i]), 0);
+		expect_equal(write(ends[i][1], "x", 1), 1);
+		expect_equal(floe_waitset_add_fd(w, ends[i][0], POLLIN, NULL), i);
+	}
+	expect_equal(floe_waitset_add_signal(w, SIGUSR1, NULL), 2);
+	for (int i = 0; i < 4; i++) {
+		unsigned said = 0;
+
+		kill(getpid(), SIGUSR1);
+		for (int n = 0; n < 3; n++) {
+			expect_equal(floe_waitset_wait(w, 0, &ready, 1), 1);
+			said |= 1u << ready.id;
+		}
+		expect_equal(said, 7);
+	}
+	floe_waitset_close(w);
+	for (int i = 0; i < 2; i++) {
+		close(ends[i][0]);
+		close(ends[i][1]);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
 static void the_highest_priority_comes_first(void)
 {
 	struct floe_waitset *w = waitset();
@@ -690,6 +725,7 @@ int main(int argc, char **argv)
 		TEST(it_works_beside_an_epoll_by_one_descriptor),
 		TEST(timers_go_off_and_are_counted),
 		TEST(signals_come_as_what_is_ready),
+		TEST(what_had_no_room_comes_first_the_next_time),
 		TEST(the_highest_priority_comes_first),
 		TEST(what_is_expected_and_does_not_come_is_late),
 		TEST(what_comes_in_time_is_never_late),
