@@ -606,11 +606,12 @@ static void hear_one(struct floe_waitset *w, const struct floe_ready *ready)
 	struct floe_sample sample;
 
 	expect(ready->user == &heard);
+	/* Before the last is heard, which is what is waited for. */
+	foreign = floe_waitset_join(w);
 	while (floe_take(heard_by, &sample) == 1) {
 		floe_release(heard_by, &sample);
 		heard++;
 	}
-	foreign = floe_waitset_join(w);
 }
 
 static void a_thread_calls_what_was_attached(void)
