@@ -208,13 +208,16 @@ static struct point make_point(const struct round *round, enum kind kind, size_t
 }
 
 /* Another way at the same instruction is tried again: clocks and other processes may have their
- * part in it. */
+ * part in it. But once it must leave what its kin do. */
 static enum point_result run_point(const struct point *point, struct tally *tally)
 {
 	enum point_result result = POINT_MISSED;
 
-	for (int attempt = 0; attempt < 3 && result == POINT_MISSED; attempt++)
+	for (int attempt = 0; attempt < 3 && (result == POINT_MISSED || result == POINT_OTHER);
+	     attempt++)
 		result = point_run(point);
+	if (result == POINT_OTHER)
+		result = POINT_FAILED;
 	tally->looks++;
 	tally->missed += result == POINT_MISSED;
 	tally->failed += result == POINT_FAILED;
