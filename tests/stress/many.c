@@ -234,12 +234,13 @@ struct cast {
 	uint64_t seed;
 	uint64_t lives; /* of publishers; the next writer's number */
 	struct peer publishers[2];
+	uint64_t writer[2]; /* which life each of them is */
 	struct peer subscribers[3];
 	struct peer witnesses[2]; /* nobody kills these: one is reliable */
 };
 
 /* All rings are alike, so that each can be adopted by each. */
-static struct peer send_publisher(struct cast *cast)
+static void send_publisher(struct cast *cast, size_t i)
 {
 	struct publisher_part part = some_publisher(cast->stage, cast->lives++, &cast->seed);
 
@@ -247,7 +248,8 @@ static struct peer send_publisher(struct cast *cast)
 	part.options = *PUBLISHER(.depth = 8, .payload_max = MESSAGE_SIZE_MAX);
 	part.count = 0;
 	part.pauses = 30;
-	return peer_start(substitute_life, &part);
+	cast->writer[i] = part.writer;
+	cast->publishers[i] = peer_start(substitute_life, &part);
 }
 
 static struct peer send_subscriber(struct cast *cast)
@@ -272,7 +274,7 @@ static void start_cast(struct cast *cast)
 	cast->witnesses[1] = send_witness(cast, FLOE_POLICY_KEEP_LAST);
 	pthread_barrier_wait(&cast->stage->open);
 	for (size_t i = 0; i < COUNT(cast->publishers); i++)
-		cast->publishers[i] = send_publisher(cast);
+		send_publisher(cast, i);
 	for (size_t i = 0; i < COUNT(cast->subscribers); i++)
 		cast->subscribers[i] = send_subscriber(cast);
 }
@@ -286,16 +288,26 @@ static void kill_somebody(struct cast *cast, bool publishers, bool subscribers)
 	nanosleep(&span, NULL);
 	if (publishers && (!subscribers || random_next(&cast->seed) % 2)) {
 		peer_kill(&cast->publishers[i]);
-		cast->publishers[i] = send_publisher(cast);
+		send_publisher(cast, i);
 	} else {
 		peer_kill(&cast->subscribers[j]);
 		cast->subscribers[j] = send_subscriber(cast);
 	}
 }
 
+/* Each ring has its publisher: one that came later would find the ring of its neighbour closed, say
+ * its last there as well, and nobody would in the other. */
+static void await_publishers(const struct cast *cast)
+{
+	for (size_t i = 0; i < COUNT(cast->writer); i++)
+		while (atomic_load(&cast->stage->sent[cast->writer[i]]) == 0)
+			nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
 /* Everybody ends in order: the witnesses have seen the last message of each ring. */
 static void end_cast(struct cast *cast)
 {
+	await_publishers(cast);
 	atomic_store(&cast->stage->stop, true);
 	for (size_t i = 0; i < COUNT(cast->publishers); i++)
 		peer_end(&cast->publishers[i]);
