@@ -92,7 +92,8 @@ void region_enlarge_pages(const struct region *region)
 		r = os->advise(region->base + at, OS_LARGE_PAGE, MADV_COLLAPSE);
 }
 
-static int get_file_size(int fd, size_t size_min, size_t *ret_size, struct floe_error *error)
+static int get_file_size(int fd, size_t size_min, size_t size_max, size_t *ret_size,
+			 struct floe_error *error)
 {
 	struct stat stat;
 	int r = os->stat(fd, &stat);
@@ -104,7 +105,7 @@ static int get_file_size(int fd, size_t size_min, size_t *ret_size, struct floe_
 	if (stat.st_size <= 0 || (uint64_t)stat.st_size < size_min)
 		return error_set(error, -EPROTO, "the file has %jd bytes, at least %zu are needed",
 				 (intmax_t)stat.st_size, size_min);
-	if ((uint64_t)stat.st_size > REGION_SIZE_MAX)
+	if ((uint64_t)stat.st_size > size_max)
 		return error_set(error, -EPROTO, "the file says it has %jd bytes: nobody made that",
 				 (intmax_t)stat.st_size);
 	*ret_size = (size_t)stat.st_size;
@@ -114,6 +115,12 @@ static int get_file_size(int fd, size_t size_min, size_t *ret_size, struct floe_
 int region_attach(struct region *ret_region, int fd, size_t size_min, bool writable,
 		  struct floe_error *error)
 {
+	return region_attach_within(ret_region, fd, size_min, REGION_SIZE_MAX, writable, error);
+}
+
+int region_attach_within(struct region *ret_region, int fd, size_t size_min, size_t size_max,
+			 bool writable, struct floe_error *error)
+{
 	floe_cleanup(region_close) struct region region = REGION_NULL;
 	int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
 	struct source source = source_file(fd);
@@ -122,7 +129,7 @@ int region_attach(struct region *ret_region, int fd, size_t size_min, bool writa
 	void *memory;
 	int r;
 
-	r = get_file_size(fd, size_min, &size, error);
+	r = get_file_size(fd, size_min, size_max, &size, error);
 	if (r < 0)
 		return r;
 

@@ -70,6 +70,10 @@ void region_enlarge_pages(const struct region *region);
 int region_attach(struct region *ret_region, int fd, size_t size_min, bool writable,
 		  struct floe_error *error);
 
+/* The same; larger than size_max is no sane size. */
+int region_attach_within(struct region *ret_region, int fd, size_t size_min, size_t size_max,
+			 bool writable, struct floe_error *error);
+
 /* Looks how far the owner has reserved by now; `fd` is open on the attached file.
  *   1 more than before; 0 the same; -EPROTO the file became shorter than what was reserved:
  *   nothing of the region can be read any more. */

@@ -128,8 +128,8 @@ static unsigned remove_places(const struct domain *domain, const struct peer *pe
 	uint32_t holds_max;
 	unsigned kept = 0;
 
-	if (has_notes(peer) &&
-	    file_map(&writable, fd, sizeof(struct node_shared), true, "a node", NULL) < 0)
+	if (has_notes(peer) && file_map(&writable, fd, sizeof(struct node_shared), NODE_SIZE_MAX,
+					true, "a node", NULL) < 0)
 		return 1;
 	while ((port = peer_next_port(peer, port, &holds_max))) {
 		uint32_t state = load_acquire(&port->state);

@@ -138,7 +138,8 @@ int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, con
 	r = file_get_id(fd, &feed.file);
 	if (r < 0)
 		return r;
-	r = file_map(&feed.mapping, fd, sizeof(struct record_shared), false, name, error);
+	r = file_map(&feed.mapping, fd, sizeof(struct record_shared), REGION_SIZE_MAX, false, name,
+		     error);
 	if (r < 0)
 		return r;
 	copy_once(&magic, feed.mapping.base, sizeof(magic));

@@ -212,15 +212,15 @@ uint64_t file_id_at(int dirfd, const char *name)
 	return id;
 }
 
-int file_map(struct region *ret_region, int fd, size_t size_min, bool writable, const char *name,
-	     struct floe_error *error)
+int file_map(struct region *ret_region, int fd, size_t size_min, size_t size_max, bool writable,
+	     const char *name, struct floe_error *error)
 {
-	int r = region_attach(ret_region, fd, size_min, writable, NULL);
+	int r = region_attach_within(ret_region, fd, size_min, size_max, writable, NULL);
 
 	if (r == -EPROTO)
 		return error_set(error, r,
-				 "'%s' is empty or truncated (less than %zu bytes): remove it",
-				 name, size_min);
+				 "'%s' is smaller than %zu bytes, or too large: remove it", name,
+				 size_min);
 	if (r < 0)
 		return error_system(error, r, "map", name);
 	/* Without memory behind its first bytes, reading them could end the process. */

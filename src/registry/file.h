@@ -49,8 +49,9 @@ int file_find_id(int dirfd, const char *name, uint64_t *ret_id);
 uint64_t file_id(int fd);
 uint64_t file_id_at(int dirfd, const char *name);
 
-/* Maps an open file whole; the descriptor stays the caller's. */
-int file_map(struct region *ret_region, int fd, size_t size_min, bool writable, const char *name,
-	     struct floe_error *error);
+/* Maps an open file whole; the descriptor stays the caller's. -EPROTO with a sentence where it is smaller
+ * or larger than that. */
+int file_map(struct region *ret_region, int fd, size_t size_min, size_t size_max, bool writable,
+	     const char *name, struct floe_error *error);
 
 #endif

@@ -14,7 +14,8 @@ int peer_attach(struct peer *ret_peer, int fd, const char *path, struct floe_err
 {
 	struct region region = REGION_NULL;
 	struct identity_shared seen;
-	int r = file_map(&region, fd, sizeof(struct node_shared), false, path, error);
+	int r = file_map(&region, fd, sizeof(struct node_shared), NODE_SIZE_MAX, false, path,
+			 error);
 
 	if (r < 0)
 		return r;

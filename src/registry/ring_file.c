@@ -129,7 +129,8 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 
 	place_name(name, "pub.", index);
 	fd = file_open(dir, name, O_RDWR, NULL);
-	if (fd < 0 || !is_ours(fd) || file_map(&region, fd, sizeof(seen), true, name, NULL) < 0)
+	if (fd < 0 || !is_ours(fd) ||
+	    file_map(&region, fd, sizeof(seen), REGION_SIZE_MAX, true, name, NULL) < 0)
 		return 0;
 	copy_once(&seen, region.base, sizeof(seen));
 	if (!is_wanted(&seen, &region, index, &options->plan))

@@ -129,7 +129,7 @@ int seat_attach(struct region *ret_region, const struct seat_kind *kind, int dir
 		return fd;
 	r = file_get_id(fd, ret_file);
 	if (r == 0)
-		r = file_map(&region, fd, kind->size_min, false, name, error);
+		r = file_map(&region, fd, kind->size_min, REGION_SIZE_MAX, false, name, error);
 	if (r == 0)
 		r = check(&region, kind, name, index, topic_id, error);
 	if (r == 0)
@@ -211,7 +211,7 @@ static int try_adopt(struct seat_file *ret_file, const struct seat_plan *plan,
 	place_name(name, plan->kind->prefix, index);
 	fd = file_open(dir, name, O_RDWR, NULL);
 	if (fd < 0 || !is_ours(fd) || file_get_id(fd, &ret_file->file) < 0 ||
-	    file_map(&region, fd, plan->size, true, name, NULL) < 0 ||
+	    file_map(&region, fd, plan->size, REGION_SIZE_MAX, true, name, NULL) < 0 ||
 	    !is_wanted(plan, &region, name, index, topic))
 		return 0;
 	if (file_id_at(dir, name) != ret_file->file)

@@ -492,6 +492,57 @@ static void a_ring_of_a_tebibyte_of_nothing_costs_nothing(void)
 	close(fd);
 }
 
+static void stay_subscribed(int wire, void *topic)
+{
+	struct floe_subscriber *sub = subscriber(topic, NULL);
+
+	tell(wire, 1);
+	(void)hear(wire);
+	floe_subscriber_close(sub);
+}
+
+static void inflate_nodes(size_t count)
+{
+	char pattern[512];
+	glob_t files;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/nodes/*", getenv("FLOE_DIR"));
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	expect_equal(files.gl_pathc, count);
+	for (size_t i = 0; i < count; i++)
+		expect_equal(truncate(files.gl_pathv[i], (off_t)1 << 44), 0);
+	globfree(&files);
+}
+
+/* Together they are larger than the addresses of a process. */
+static void nodes_of_many_tebibytes_of_nothing_keep_nobody_out(void)
+{
+	struct peer peers[10];
+	struct floe_publisher *pub;
+	struct floe_subscriber *sub;
+	struct floe_view *view;
+
+	for (size_t i = 0; i < COUNT(peers); i++) {
+		peers[i] = peer_start(stay_subscribed, TOPIC);
+		expect_equal(hear(peers[i].wire), 1);
+	}
+	inflate_nodes(COUNT(peers));
+	pub = publisher(TOPIC, PUBLISHER(.depth = 8, .payload_max = 4096));
+	sub = subscriber(TOPIC, NULL);
+	publish(pub, 4096, 5);
+	receive(sub, 4096, 5);
+	expect(floe_view_open(&view, NULL, NULL, NULL) == 0);
+	expect(floe_view_clean(view, 1, NULL, NULL) >= 0);
+	for (size_t i = 0; i < COUNT(peers); i++)
+		peer_kill(&peers[i]);
+	expect(floe_view_clean(view, 0, NULL, NULL) >= 0);
+	floe_view_close(view);
+	publish(pub, 4096, 6);
+	receive(sub, 4096, 6);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
 /* A message of a gibibyte of holes: who takes it gets what he may read, who copies does not. */
 static void an_elastic_ring_of_holes_costs_nothing(void)
 {
@@ -1146,6 +1197,7 @@ int main(int argc, char **argv)
 		TEST(nonsense_in_the_hints_ends_nobody),
 		TEST(a_hint_may_have_any_value),
 		TEST(a_ring_of_a_tebibyte_of_nothing_costs_nothing),
+		TEST(nodes_of_many_tebibytes_of_nothing_keep_nobody_out),
 		TEST(an_elastic_ring_of_holes_costs_nothing),
 		TEST(holes_in_an_elastic_ring_that_has_memory_stay_holes),
 		TEST(holes_in_an_elastic_ring_without_a_name_stay_holes),
