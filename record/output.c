@@ -442,11 +442,9 @@ static int fill_up(struct output *output, size_t ahead, uint32_t align)
 	return r < 0 ? r : skip(output, fill);
 }
 
-int output_fill(struct output *output, size_t ahead, size_t size)
+int output_fill(struct output *output, size_t ahead)
 {
-	bool is_large = output->is_direct && size >= OUTPUT_LARGE;
-
-	return fill_up(output, ahead, is_large ? OUTPUT_BATCH_ALIGN : output->align);
+	return fill_up(output, ahead, output->align);
 }
 
 int output_fill_up(struct output *output, uint32_t align, uint32_t most)
@@ -466,29 +464,36 @@ bool output_can_refer(const struct output *output, const void *bytes)
 	return output->position % output->align == 0 && (uintptr_t)bytes % output->align == 0;
 }
 
+static void add_piece(struct output *output, const unsigned char *bytes, size_t size)
+{
+	struct output_batch *batch = filling(output);
+
+	if (size == 0)
+		return;
+	close_stage(output);
+	batch->pieces[batch->pieces_count++] = (struct iovec){
+		.iov_base = (void *)(uintptr_t)bytes,
+		.iov_len = size,
+	};
+	output->position += size;
+	output->waiting += size;
+}
+
 int output_refer(struct output *output, const void *bytes, size_t size)
 {
-	size_t part = size - size % output->align;
+	bool is_large = output->is_direct && size >= OUTPUT_LARGE;
+	uint32_t align = is_large ? OUTPUT_BATCH_ALIGN : output->align;
+	size_t begin = (size_t)(-output->position % align);
+	size_t part = (size - begin) / align * align;
+	const unsigned char *from = bytes;
+	int r = output_put(output, from, begin);
 
-	struct output_batch *batch;
-
-	if (is_full(output)) {
-		int r = output_send(output);
-
-		if (r < 0)
-			return r;
-	}
-	close_stage(output);
-	batch = filling(output);
-	if (part) {
-		batch->pieces[batch->pieces_count++] = (struct iovec){
-			.iov_base = (void *)(uintptr_t)bytes,
-			.iov_len = part,
-		};
-		output->position += part;
-		output->waiting += part;
-	}
-	return output_put(output, (const unsigned char *)bytes + part, size - part);
+	if (r == 0 && is_full(output))
+		r = output_send(output);
+	if (r < 0)
+		return r;
+	add_piece(output, from + begin, part);
+	return output_put(output, from + begin + part, size - begin - part);
 }
 
 /* Who asks does so soon after they were written. */

@@ -36,8 +36,8 @@
 #define OUTPUT_BATCH_SMALL (8u << 20)
 /* So many of them, each with a stage of its own. */
 #define OUTPUT_BATCHES_MAX 3u
-/* Around the page cache batches, and what is at least OUTPUT_LARGE, begin at multiples of this in the
- * file: one virtual disk took 10 ms for 16 MiB that began elsewhere, and 7 here. */
+/* Around the page cache batches, and what is written from where it lies of at least OUTPUT_LARGE bytes, begin
+ * at multiples of this in the file: one virtual disk took 10 ms for 16 MiB that began elsewhere, and 7 here. */
 #define OUTPUT_BATCH_ALIGN 65536u
 #define OUTPUT_LARGE (1u << 20)
 
@@ -103,9 +103,8 @@ void output_close(struct output *output);
 /* Copies. All calls that write: 0, or -errno of a write; what waited may then be lost. */
 int output_put(struct output *output, const void *bytes, size_t size);
 
-/* Fills up with a record that all skip, so that after `ahead` more bytes there is a good place for
- * `size`: a multiple of align, or of OUTPUT_BATCH_ALIGN. */
-int output_fill(struct output *output, size_t ahead, size_t size);
+/* Fills up with a record that all skip, so that after `ahead` more bytes there is a multiple of align. */
+int output_fill(struct output *output, size_t ahead);
 
 /* The same up to the next multiple of align, if there is less to go than `most`. */
 int output_fill_up(struct output *output, uint32_t align, uint32_t most);
@@ -116,8 +115,10 @@ int output_fill_batch(struct output *output);
 /* Can `bytes` be written from where they lie, now? */
 bool output_can_refer(const struct output *output, const void *bytes);
 
-/* Writes from where the bytes lie, which stay as they are until they are written. output_can_refer
- * says whether it may be called. Where that memory cannot be read any more, zeros are written. */
+/* Writes from where the bytes lie, which stay as they are until they are written; but the first and the last
+ * ones are copied, up to and from a multiple of align, of OUTPUT_BATCH_ALIGN for OUTPUT_LARGE bytes.
+ * output_can_refer says whether it may be called. Where that memory cannot be read any more, zeros are
+ * written. */
 int output_refer(struct output *output, const void *bytes, size_t size);
 
 /* Is some of what was written there such zeros? */

@@ -264,7 +264,7 @@ static bool wants_veil(const struct writer *writer)
 static int hang_veil(struct writer *writer)
 {
 	unsigned char veil[OUTPUT_ALIGN_MAX] = {0};
-	int r = output_fill(&writer->output, 0, 0);
+	int r = output_fill(&writer->output, 0);
 
 	if (r < 0)
 		return r;
@@ -330,7 +330,7 @@ static int write_plain(struct writer *writer, struct chunk *chunk, struct catalo
 	int r = chunk->is_whole && wants_veil(writer) ? hang_veil(writer) : 0;
 
 	if (r == 0)
-		r = output_fill(output, ahead, size);
+		r = output_fill(output, ahead);
 	ret->offset = output->position;
 	if (r == 0)
 		r = output_put(output, head.bytes, head.size);
@@ -537,7 +537,7 @@ int writer_flush(struct writer *writer)
 	int r = writer->error;
 
 	if (r == 0)
-		r = output_fill(&writer->output, 0, 0);
+		r = output_fill(&writer->output, 0);
 	if (r == 0)
 		r = flush(writer);
 	return note(writer, r < 0 ? r : lift_all(writer));

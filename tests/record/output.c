@@ -43,18 +43,16 @@ static void put(struct output *output, size_t size)
 }
 
 /* Fillers are records that all skip, and what is in them does not matter: it is not compared. */
-static void fill(struct output *output, size_t ahead, size_t coming)
+static void fill(struct output *output, size_t ahead)
 {
-	static unsigned char filler[OUTPUT_BATCH_ALIGN + OUTPUT_ALIGN_MAX];
-	bool is_large = output->is_direct && coming >= OUTPUT_LARGE;
+	static unsigned char filler[2 * OUTPUT_ALIGN_MAX];
 	uint64_t before = output->position;
 	size_t size;
 
-	expect_equal(output_fill(output, ahead, coming), 0);
+	expect_equal(output_fill(output, ahead), 0);
 	size = (size_t)(output->position - before);
 	expect(size <= sizeof(filler));
-	expect_equal((output->position + ahead) % (is_large ? OUTPUT_BATCH_ALIGN : output->align),
-		     0);
+	expect_equal((output->position + ahead) % output->align, 0);
 	if (size) {
 		(void)put_record(filler, MCAP_VOID, size - MCAP_RECORD_SIZE);
 		expect(fillers_count < sizeof(fillers) / sizeof(fillers[0]));
@@ -66,7 +64,7 @@ static void fill(struct output *output, size_t ahead, size_t coming)
 
 static void refer(struct output *output, size_t offset, size_t size)
 {
-	fill(output, 0, size);
+	fill(output, 0);
 	expect(output_can_refer(output, source + offset));
 	expect_equal(output_refer(output, source + offset, size), 0);
 	add_to_model(source + offset, size);
