@@ -38,7 +38,6 @@ struct connection {
 	uint32_t suspicions; /* looks since its omen turned bad */
 	uint64_t turn;       /* when it was lent from last: a count */
 	uint64_t attempt;    /* of which call it was tried in */
-	uint64_t until;      /* gone: messages of its ring from here on are too late; 0: unset */
 	int64_t checked_ns;
 	bool gone;
 	bool broke;            /* gone because it broke the rules */
@@ -47,6 +46,8 @@ struct connection {
 	bool refused;          /* it wants another header than we send: it is asked no more */
 	bool unheard;          /* nobody listens where it said that it does: nor is it */
 	struct floe_error why; /* it could not be sent anything, when that was tried last */
+	/* gone: messages of this publisher of our topic are too late from here on; 0: unset */
+	uint64_t until[FLOE_PUBLISHERS_MAX];
 };
 
 struct pending {

@@ -22,10 +22,14 @@ static struct feed *find_feed(struct subscriber *sub, uint32_t index)
 	return NULL;
 }
 
-static struct feed *find_sender(struct subscriber *sub, uint64_t sender)
+/* The first ring that says that it is this server's, or the next one behind `feed`. Anybody may say so of
+ * his. NULL: there is no more. */
+static struct feed *next_ring(struct client *c, const struct connection *k, const struct feed *feed)
 {
-	for (uint32_t i = 0; i < sub->feed_count; i++)
-		if (sub->feeds[i].sender == sender)
+	struct subscriber *sub = &c->responses->subscriber;
+
+	for (uint32_t i = feed ? (uint32_t)(feed - sub->feeds) + 1 : 0; i < sub->feed_count; i++)
+		if (sub->feeds[i].sender == k->server)
 			return &sub->feeds[i];
 	return NULL;
 }
@@ -210,29 +214,34 @@ bool connection_wants_asking(struct client *c)
 	return false;
 }
 
-/* Its ring on our topic. NULL: there is none, or another connection has the same number and is not done
- * with it. Who announces the number of somebody else has no say in what becomes of that one's ring. */
-static struct feed *find_own(struct client *c, const struct connection *k)
+/* Does no other connection have the same number, and is not done with it? Who announces the number of
+ * somebody else has no say in what becomes of that one's ring. */
+static bool has_own_number(const struct client *c, const struct connection *k)
 {
 	for (const struct connection *o = c->connections; o; o = o->next)
 		if (o != k && o->server == k->server && !o->drained)
-			return NULL;
-	return find_sender(&c->responses->subscriber, k->server);
+			return false;
+	return true;
 }
 
-/* Its ring on our topic has been read to its end: the name goes as soon as it is proved dead, or has
- * closed it. */
+/* What is named as its ring has been read to its end: the name goes as soon as its owner is proved dead, or
+ * has closed it. */
 static bool is_over(struct client *c, struct connection *k)
 {
-	const struct feed *feed = find_own(c, k);
+	bool named = false;
 
-	if (feed && !feed->leaving)
-		ring_file_remove(c->responses->node, &c->responses->topic, feed->index);
+	if (has_own_number(c, k))
+		for (struct feed *feed = next_ring(c, k, NULL); feed; feed = next_ring(c, k, feed))
+			if (!feed->leaving) {
+				named = true;
+				ring_file_remove(c->responses->node, &c->responses->topic,
+						 feed->index);
+			}
 	if (k->requests && publisher_count_loans(&k->requests->publisher) == 0) {
 		publication_close(k->requests, false);
 		k->requests = NULL;
 	}
-	return !k->requests && (!feed || feed->leaving);
+	return !k->requests && !named;
 }
 
 void connection_bury(struct client *c)
@@ -265,28 +274,40 @@ void connection_look(struct client *c, bool ask)
 	}
 	if (over && ask)
 		connection_bury(c);
+	if (ask)
+		connection_lose_broken(c);
 	pending_expire(c);
 }
 
 /* What it sent before it was gone is in its ring, so no further than that is deep. Who writes on, or left
  * nonsense there, keeps no request open. */
+static bool has_more_in(struct connection *k, const struct feed *feed)
+{
+	uint64_t next = ring_reader_next(&feed->reader);
+	uint64_t *until = &k->until[feed->index];
+
+	if (feed->broken)
+		return false;
+	if (!*until)
+		*until = next + feed->reader.depth;
+	return next < *until && ring_look(&feed->reader) != RING_EMPTY;
+}
+
+/* Which ring is its own nobody can tell, so what others send in its name comes first as well. */
 static bool has_more(struct client *c, struct connection *k)
 {
-	const struct feed *feed = find_sender(&c->responses->subscriber, k->server);
-
-	if (!feed || feed->broken)
-		return false;
-	if (!k->until)
-		k->until = ring_reader_next(&feed->reader) + feed->reader.depth;
-	return ring_reader_next(&feed->reader) < k->until && ring_look(&feed->reader) != RING_EMPTY;
+	for (const struct feed *feed = next_ring(c, k, NULL); feed; feed = next_ring(c, k, feed))
+		if (has_more_in(k, feed))
+			return true;
+	return false;
 }
 
 /* Nothing that comes of it from now on is for us: it would be there for ever, in a ring that never ends. */
 static void ignore(struct client *c, const struct connection *k)
 {
-	struct feed *feed = find_own(c, k);
-
-	if (feed)
+	if (!has_own_number(c, k))
+		return;
+	for (struct feed *feed = next_ring(c, k, NULL); feed; feed = next_ring(c, k, feed))
 		subscriber_ignore(&c->responses->subscriber, feed);
 }
 
@@ -334,16 +355,43 @@ bool connection_end_gone(struct client *c)
 	return !c->news;
 }
 
-void connection_lose_broken(struct client *c)
+/* Has it taken a request of ours? It alone writes where it is in our ring, and before it takes the first one
+ * its ring of responses has a name. */
+static bool has_taken(const struct connection *k)
+{
+	const struct members *members = k->requests ? &k->requests->members : NULL;
+
+	for (uint32_t i = 0; members && i < members->count; i++)
+		if (peer_id(members->member[i].node) == k->node &&
+		    load_acquire(&members->member[i].port->cursor[k->requests->file.index]) > 1)
+			return true;
+	return false;
+}
+
+/* Anybody can break a ring that he says is this server's: so its own one is among them when it has one, that
+ * one has been found, and there is none that is whole. */
+static bool is_broken(struct client *c, const struct connection *k)
 {
 	const struct subscriber *sub = &c->responses->subscriber;
+	bool broken = false;
 
-	for (uint32_t i = 0; i < sub->feed_count; i++)
-		for (struct connection *k = c->connections; k; k = k->next)
-			if (sub->feeds[i].broken && k->server == sub->feeds[i].sender && !k->gone) {
-				k->broke = true;
-				lose(c, k);
-			}
+	for (const struct feed *feed = next_ring(c, k, NULL); feed; feed = next_ring(c, k, feed)) {
+		if (!feed->broken)
+			return false;
+		broken = true;
+	}
+	/* In this order: the name of its ring was told of before it took. */
+	return broken && has_taken(k) &&
+	       load_acquire(&sub->hints->publishers) == sub->publishers_seen;
+}
+
+void connection_lose_broken(struct client *c)
+{
+	for (struct connection *k = c->connections; k; k = k->next)
+		if (!k->gone && is_broken(c, k)) {
+			k->broke = true;
+			lose(c, k);
+		}
 }
 
 /*

@@ -51,7 +51,8 @@ bool connection_end_gone(struct client *c);
 /* Lets go of those that are gone and need nothing more. */
 void connection_bury(struct client *c);
 
-/* Servers whose memory is not what it must be answer nothing any more. */
+/* Servers whose memory is not what it must be answer nothing any more. Of who has taken nothing yet that shows
+ * later, and connection_look finds it. */
 void connection_lose_broken(struct client *c);
 
 /* As floe_client_loan, when a place is free. caller: for who looks for the loan later */

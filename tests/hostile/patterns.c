@@ -976,6 +976,108 @@ static void a_server_that_breaks_the_rules_ends_its_requests_with_that(void)
 	floe_server_close(server);
 }
 
+/* A ring that says it is this server's, as the publisher of this index. */
+static struct floe_publisher *forge_ring(const char *topic, unsigned index,
+					 const struct announcement *of)
+{
+	struct floe_publisher *pub = publisher(topic, PUBLISHER(.depth = 2));
+	struct segment_shared *segment;
+	size_t size;
+
+	segment = map_ring(topic, index, &size);
+	segment->sender = of->server;
+	store_release(&segment->owner, of->node);
+	expect_equal(munmap(segment, size), 0);
+	return pub;
+}
+
+/* Its server has left, which its client knows before it comes to the response. */
+static void a_response_behind_broken_rings_comes_whoever_forges_one(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct announcement said = find_announced(find_topic("service"));
+	const char *topic = find_topic("client");
+	struct floe_publisher *pub[1 + BROKEN_MAX] = {forge_ring(topic, 0, &said)};
+
+	for (unsigned i = 1; i <= BROKEN_MAX; i++) {
+		pub[i] = publisher(topic, PUBLISHER(.depth = 2));
+		break_ring(topic, i);
+	}
+	ask_one(client, -1);
+	expect(serve_one(server));
+	floe_server_close(server);
+	expect_equal(count_client(client).servers, 0);
+	expect_one_response(client);
+	expect_ended(client);
+	for (unsigned i = 0; i <= BROKEN_MAX; i++)
+		floe_publisher_close(pub[i]);
+	floe_client_close(client);
+}
+
+/* A whole one is there too, or will be. `before`: so many responses came before it is forged. */
+static void forge_broken(unsigned before, unsigned after)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct announcement said = find_announced(find_topic("service"));
+	struct floe_publisher *pub;
+
+	for (unsigned i = 0; i < before; i++) {
+		ask_one(client, -1);
+		expect(serve_one(server));
+		expect_one_response(client);
+	}
+	pub = forge_ring(find_topic("client"), before > 0, &said);
+	break_ring(find_topic("client"), before > 0);
+	for (unsigned i = 0; i < after; i++) {
+		ask_one(client, -1);
+		take_some(client);
+		expect_equal(count_client(client).servers, 1);
+		expect(serve_one(server));
+		expect_one_response(client);
+	}
+	expect_ended(client);
+	expect_equal(count_client(client).failed, 0);
+	floe_publisher_close(pub);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
+static void a_ring_that_is_forged_and_broken_costs_nobody_his_server(void)
+{
+	for (unsigned before = 0; before < 3; before++)
+		for (unsigned after = 1; after < 3; after++)
+			forge_broken(before, after);
+}
+
+/* It is its own, and shows when it takes: until then that could be anybody's. */
+static void a_server_that_breaks_the_rules_before_it_takes_ends_its_requests(void)
+{
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct floe_response response = {0};
+	struct floe_request request;
+	struct floe_loan loan;
+
+	expect_equal(floe_client_loan(client, 40, &loan), 1);
+	expect_equal(floe_server_take(server, &request), 0);
+	break_ring(find_topic("client"), 0);
+	memset(loan.data, 5, loan.size);
+	expect_equal(floe_client_send(client, &loan, -1, NULL), 1);
+	take_some(client);
+	expect_equal(count_client(client).servers, 1);
+	expect_equal(floe_server_take(server, &request), 1);
+	expect_equal(floe_client_wait(client, now_ns() + 60000 * MILLISECONDS), 1);
+	expect_equal(floe_client_take(client, &response), 1);
+	expect_equal(response.status, -EPROTO);
+	expect_equal(count_client(client).servers, 0);
+	expect_ended(client);
+	expect_equal(floe_server_end(server, &request, 0), 0);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
 /* Its server cannot answer it, and answers others. */
 static void a_client_whose_topic_is_full_keeps_no_other_waiting(void)
 {
@@ -1263,10 +1365,10 @@ static void who_was_not_asked_does_not_answer(void)
  */
 
 /* Each slot has a message that may be there one day, and the head has none of them. */
-static void make_endless(const char *topic)
+static void make_endless(const char *topic, unsigned index)
 {
 	size_t size;
-	struct segment_shared *segment = map_ring(topic, 0, &size);
+	struct segment_shared *segment = map_ring(topic, index, &size);
 	uint64_t far = SEQUENCE_MAX / 2 / segment->depth * segment->depth;
 
 	for (uint32_t i = 0; i < segment->depth; i++)
@@ -1295,10 +1397,12 @@ static void announce_leaving(const char *topic)
 }
 
 /* Nor is anybody told of it: there is nothing, and it can be waited for. */
-static void a_ring_without_end_keeps_no_request_open(void)
+static void leave_without_end(bool forged)
 {
 	struct floe_server *server = open_server();
 	struct floe_client *client = open_client();
+	struct announcement said = find_announced(find_topic("service"));
+	struct floe_publisher *pub = forged ? forge_ring(find_topic("client"), 0, &said) : NULL;
 	struct floe_response response = {0};
 	int r = 0;
 
@@ -1306,7 +1410,7 @@ static void a_ring_without_end_keeps_no_request_open(void)
 	expect(serve_one(server));
 	expect_one_response(client);
 	ask_one(client, -1);
-	make_endless(find_topic("client"));
+	make_endless(find_topic("client"), forged);
 	announce_leaving(find_topic("service"));
 	for (int i = 0; i < 1000 && r == 0; i++)
 		r = floe_client_take(client, &response);
@@ -1316,8 +1420,19 @@ static void a_ring_without_end_keeps_no_request_open(void)
 	expect_ended(client);
 	expect_equal(floe_client_take(client, &response), 0);
 	expect_equal(floe_client_wait(client, now_ns() + 10 * MILLISECONDS), 0);
+	floe_publisher_close(pub);
 	floe_client_close(client);
 	floe_server_close(server);
+}
+
+static void a_ring_without_end_keeps_no_request_open(void)
+{
+	leave_without_end(false);
+}
+
+static void a_ring_without_end_beside_a_forged_one_keeps_no_request_open(void)
+{
+	leave_without_end(true);
 }
 
 /* It is not one that is removed with its client, for its slots never have what comes next. */
@@ -1329,7 +1444,7 @@ static void a_ring_without_end_of_a_client_that_is_gone_is_let_go(void)
 
 	ask_one(client, -1);
 	expect(serve_one(server));
-	make_endless(find_topic("server"));
+	make_endless(find_topic("server"), 0);
 	floe_client_close(client);
 	for (int i = 0; i < 1000; i++)
 		expect_equal(floe_server_take(server, &request), 0);
@@ -1570,6 +1685,9 @@ int main(int argc, char **argv)
 		TEST(who_polls_hears_of_a_server_that_died_whoever_announces_it),
 		TEST(who_announces_servers_that_are_none_gets_no_requests),
 		TEST(a_server_that_breaks_the_rules_ends_its_requests_with_that),
+		TEST(a_response_behind_broken_rings_comes_whoever_forges_one),
+		TEST(a_ring_that_is_forged_and_broken_costs_nobody_his_server),
+		TEST(a_server_that_breaks_the_rules_before_it_takes_ends_its_requests),
 		TEST(a_client_whose_topic_is_full_keeps_no_other_waiting),
 		TEST(a_client_that_locks_its_topic_keeps_no_other_waiting),
 		TEST(terms_that_a_client_lays_down_keep_no_other_waiting),
@@ -1577,6 +1695,7 @@ int main(int argc, char **argv)
 		TEST(what_is_answered_twice_is_answered_once),
 		TEST(who_was_not_asked_does_not_answer),
 		TEST(a_ring_without_end_keeps_no_request_open),
+		TEST(a_ring_without_end_beside_a_forged_one_keeps_no_request_open),
 		TEST(a_ring_without_end_of_a_client_that_is_gone_is_let_go),
 		TEST(a_client_that_lies_about_its_headers_is_not_served),
 		TEST(a_header_that_grows_is_what_it_was),
