@@ -219,7 +219,13 @@ FLOE_PUBLIC ssize_t floe_server_memory_size(const struct floe_server_options *op
  * floe_server_end.
  *   1; 0 nothing there, or more of what nobody waits for than one call throws away, and the rest is left
  *   to the next; -EINVAL; -ENOBUFS active_max requests are not ended; -ENOSPC, -ENOMEM, -EMFILE and the
- *   like: there is one whose client cannot be answered for now. It is kept for the next take.
+ *   like: there is one whose client cannot be answered for now. It is kept for the next take;
+ *   -EPROTO, -EACCES once for each client whose ring is not what it must be, or may not be read: it is left
+ *   out, and the next take goes on with the others. Where the server's own memory is gone
+ *   (floe_guard_install) each call says -EPROTO, floe_server_count too: close it.
+ * A client that can never be answered, because its topic is full or may not be written, is told: its requests
+ * end with -EPIPE. Nobody wakes it for that; it looks twice a second while it waits, and a client that waits by
+ * its descriptor may come to its deadline first.
  */
 FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret);
 
@@ -270,8 +276,12 @@ FLOE_PUBLIC int floe_server_is_wanted(struct floe_server *server,
 /* Waits until floe_server_take has something. 1; 0 deadline; -EINVAL; -EINTR */
 FLOE_PUBLIC int floe_server_wait(struct floe_server *server, int64_t deadline_ns);
 
-/* As floe_subscriber_fd; a client that dies makes it readable too, and then floe_server_take, which
- * finds nothing, frees what was held for it. */
+/*
+ * As floe_subscriber_fd; a client that dies makes it readable too, and then floe_server_take, which
+ * finds nothing, frees what was held for it. With EPOLLET take until that says 0: after -EPROTO and -EACCES at
+ * once, after -ENOBUFS when a request has been ended, for what is behind makes no further edge. While a request
+ * is kept it stays readable, and each take that does not get it makes an edge.
+ */
 FLOE_PUBLIC int floe_server_fd(struct floe_server *server);
 
 /*
