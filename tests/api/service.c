@@ -12,11 +12,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "asleep.h"
+#include "counted.h"
 #include "folder.h"
 #include "forbidden.h"
 #include "peer.h"
@@ -1112,6 +1114,175 @@ static void places_take_the_memory_that_is_told(void)
 	expect_equal(floe_server_memory_size(NULL, FLOE_CLIENTS_MAX + 1), -EINVAL);
 }
 
+/*
+ * What a client costs others: nothing, for what flows between it and its server nobody else reads
+ */
+
+#define CROWD_MAX 60 /* of FLOE_CLIENTS_MAX */
+#define TRIPS 8
+#define SLEEPS 20
+
+static void answer_next(struct floe_server *s)
+{
+	struct floe_request taken;
+
+	expect_equal(floe_server_wait(s, now_ns() + 60 * SECONDS), 1);
+	while (floe_server_take(s, &taken) != 1)
+		;
+	expect_equal(respond(s, &taken, CHUNK, 2, 0), 1);
+}
+
+/* A server and so many clients of it, which ask and are answered whenever somebody else has asked. */
+static void serve_a_crowd(int wire, void *argument)
+{
+	struct floe_client *crowd[CROWD_MAX];
+	struct floe_server *s = server(NULL);
+	int count = *(const int *)argument;
+	uint64_t number[CROWD_MAX];
+
+	for (int i = 0; i < count; i++)
+		crowd[i] = client(NULL);
+	tell(wire, 1);
+	for (;;) {
+		(void)hear(wire);
+		for (int i = 0; i < count; i++)
+			number[i] = request(crowd[i], CHUNK, 1);
+		for (int i = 0; i <= count; i++)
+			answer_next(s);
+		for (int i = 0; i < count; i++)
+			expect_response(crowd[i], number[i], CHUNK, 2, 0);
+		tell(wire, 1);
+	}
+}
+
+struct asking_one {
+	struct floe_client *client;
+	int wire;
+};
+
+static void *open_one(const void *argument)
+{
+	static struct asking_one one;
+
+	one.client = client(NULL);
+	one.wire = *(const int *)argument;
+	return &one;
+}
+
+/* It is told when the response is there, so that nothing is looked for. */
+static void ask_in_a_crowd(void *state)
+{
+	const struct asking_one *one = state;
+	struct floe_response response;
+
+	for (int i = 0; i < TRIPS; i++) {
+		(void)request(one->client, CHUNK, 1);
+		tell(one->wire, 1);
+		(void)hear(one->wire);
+		expect_equal(floe_client_take(one->client, &response), 1);
+		floe_client_release(one->client, &response);
+		expect_equal(floe_client_take(one->client, &response), 0);
+	}
+}
+
+static uint64_t count_steps_in_a_crowd(int count)
+{
+	static const struct counted_work work = {open_one, ask_in_a_crowd};
+	struct peer peer = peer_start(serve_a_crowd, &count);
+	uint64_t steps;
+
+	expect_equal(hear(peer.wire), 1);
+	steps = counted_steps(&work, &peer.wire);
+	peer_kill(&peer);
+	return steps;
+}
+
+static void what_a_round_trip_costs_does_not_depend_on_how_many_others_ask(void)
+{
+	uint64_t few = count_steps_in_a_crowd(1);
+	uint64_t many = count_steps_in_a_crowd(CROWD_MAX);
+
+	printf("# %llu instructions beside one other client, %llu beside %d\n",
+	       (unsigned long long)few, (unsigned long long)many, CROWD_MAX);
+	expect(few > TRIPS);
+	expect_equal(many, few);
+}
+
+/* It has met its server, and sleeps on all that can come of it. */
+static void ask_and_sleep_on(int wire, void *argument)
+{
+	struct floe_client *c;
+
+	(void)argument;
+	(void)hear(wire);
+	c = client(NULL);
+	expect_response(c, request(c, CHUNK, 1), CHUNK, 2, 0);
+	(void)request(c, CHUNK, 1);
+	(void)floe_client_wait(c, FOREVER);
+}
+
+/* How often it has gone to sleep. */
+static unsigned long count_sleeps(pid_t pid)
+{
+	static const char key[] = "\nvoluntary_ctxt_switches:";
+	char path[64], text[4096];
+	const char *found;
+	size_t size;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	file = fopen(path, "re");
+	expect(file);
+	size = fread(text, 1, sizeof(text) - 1, file);
+	fclose(file);
+	text[size] = 0;
+	found = strstr(text, key);
+	expect(found);
+	return strtoul(found + sizeof(key) - 1, NULL, 10);
+}
+
+static void ask_and_answer(struct floe_client *c, struct floe_server *s)
+{
+	for (int i = 0; i < TRIPS; i++) {
+		uint64_t number = request(c, CHUNK, 1);
+
+		answer_next(s);
+		expect_response(c, number, CHUNK, 2, 0);
+	}
+}
+
+/* Who is woken has slept once more when he sleeps again; so has who looks for himself, twice a second. */
+static void a_round_trip_wakes_no_other_client(void)
+{
+	struct peer peer = peer_start(ask_and_sleep_on, NULL);
+	struct floe_server *s = server(NULL);
+	struct floe_request taken;
+	struct floe_client *c;
+	unsigned long sleeps, looks;
+	int64_t begin_ns;
+
+	tell(peer.wire, 1);
+	answer_next(s);
+	taken = accept_request(s, CHUNK, 1);
+	c = client(NULL);
+	ask_and_answer(c, s);
+	until_asleep(peer.pid);
+	begin_ns = now_ns();
+	sleeps = count_sleeps(peer.pid);
+	for (int i = 0; i < SLEEPS; i++) {
+		ask_and_answer(c, s);
+		until_asleep(peer.pid);
+	}
+	sleeps = count_sleeps(peer.pid) - sleeps;
+	looks = (unsigned long)((now_ns() - begin_ns) / (SECONDS / 2)) + 1;
+	printf("# %lu sleeps, %lu looks\n", sleeps, looks);
+	expect(sleeps <= 2 * looks);
+	peer_kill(&peer);
+	expect_equal(floe_server_end(s, &taken, 0), 0);
+	floe_client_close(c);
+	floe_server_close(s);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -1143,6 +1314,8 @@ int main(int argc, char **argv)
 		TEST(a_child_after_fork_is_refused),
 		TEST(rings_take_the_memory_that_is_told),
 		TEST(places_take_the_memory_that_is_told),
+		TEST(what_a_round_trip_costs_does_not_depend_on_how_many_others_ask),
+		TEST(a_round_trip_wakes_no_other_client),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
