@@ -605,7 +605,7 @@ static enum point_result die(const struct point *point, struct traced *victim)
 {
 	const struct round *round = point->round;
 	enum trace_place place;
-	bool missed, same;
+	bool missed;
 
 	if (!open_world(round->script) || !kill_predecessors(round, PREDECESSORS_MAX) ||
 	    !bring(victim, round->script, round->step, round->script->alone))
@@ -620,11 +620,10 @@ static enum point_result die(const struct point *point, struct traced *victim)
 		return POINT_FAILED;
 	trace_kill(victim);
 	(void)atomic_fetch_add(&stage->deaths, !point->goes_on);
-	same = missed || leaves_the_same(point);
+	if (!missed && !leaves_the_same(point))
+		return POINT_FAILED;
 	if (!go_on(point))
 		return POINT_FAILED;
-	if (!same)
-		return POINT_OTHER;
 	return missed ? POINT_MISSED : POINT_PASSED;
 }
 

@@ -70,7 +70,6 @@ enum point_result {
 	POINT_PASSED,
 	POINT_FAILED, /* what was wrong is on standard error */
 	POINT_MISSED, /* the step went another way and was over before */
-	POINT_OTHER,  /* it went another way to the same instruction, and left other bytes */
 };
 
 /* Starts the actors, in $FLOE_DIR, which is empty. */

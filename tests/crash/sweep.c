@@ -208,16 +208,13 @@ static struct point make_point(const struct round *round, enum kind kind, size_t
 }
 
 /* Another way at the same instruction is tried again: clocks and other processes may have their
- * part in it. But once it must leave what its kin do. */
+ * part in it. */
 static enum point_result run_point(const struct point *point, struct tally *tally)
 {
 	enum point_result result = POINT_MISSED;
 
-	for (int attempt = 0; attempt < 3 && (result == POINT_MISSED || result == POINT_OTHER);
-	     attempt++)
+	for (int attempt = 0; attempt < 3 && result == POINT_MISSED; attempt++)
 		result = point_run(point);
-	if (result == POINT_OTHER)
-		result = POINT_FAILED;
 	tally->looks++;
 	tally->missed += result == POINT_MISSED;
 	tally->failed += result == POINT_FAILED;

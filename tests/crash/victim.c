@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <floe/inspect.h>
 
@@ -19,6 +21,7 @@
 #define SHORT_NS 50000
 #define TICK_NS 10000
 #define ATTEMPTS 100
+#define PLACES_TRIED 4
 
 static const struct script *script;
 
@@ -34,6 +37,37 @@ static struct {
 	struct floe_subscriber *inlet; /* of the source's topic */
 	struct floe_sample passing;
 } self;
+
+/*
+ * Where memory comes to lie is the kernel's choice, and depends on all that is mapped already. What lies
+ * where large pages cannot be is mapped once more: that is a way of its own, which a victim goes each time.
+ * Only where the kernel itself sees to it that all lies well it goes the other one, each time as well.
+ */
+TRACE_NOT_OURS static void let_lie_badly(size_t size, int flags, int fd, uint64_t offset)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+	for (int i = 0; i < PLACES_TRIED && size >= OS_LARGE_PAGE; i++) {
+		unsigned char *place = mmap(NULL, size, PROT_NONE, flags & ~MAP_POPULATE, fd,
+					    (off_t)offset);
+
+		if (place == MAP_FAILED)
+			return;
+		expect_equal(munmap(place, size), 0);
+		if (((uintptr_t)place - offset) % OS_LARGE_PAGE)
+			return;
+		/* With a page at its end taken that is no place any more. */
+		expect(mmap(place + size - page, page, PROT_NONE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+			    0) != MAP_FAILED);
+	}
+}
+
+static int map(void **ret, size_t size, int protection, int flags, int fd, uint64_t offset)
+{
+	let_lie_badly(size, flags, fd, offset);
+	return os_real.map(ret, size, protection, flags, fd, offset);
+}
 
 /* A clock that goes on by being read: how long a walk takes does not change its way. */
 static int64_t steps_ns;
@@ -52,6 +86,7 @@ static void begin_clock(void)
 	if (script->ring != RING_STAMPED)
 		steps_ns = os_real.now_ns();
 	table = os_real;
+	table.map = map;
 	table.now_ns = read_steps;
 	table.get_random = world_draw;
 	table.stat = still_stat;
