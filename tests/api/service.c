@@ -956,6 +956,87 @@ static void what_a_dead_client_asked_is_not_begun(void)
 	expect_folder_empty();
 }
 
+#define FLOOD 200
+#define TAKES 64 /* that find something, until a server looks around */
+
+/* Asks as much as it can, and reads nothing. */
+static void ask_a_flood(int wire, void *argument)
+{
+	struct floe_client *c;
+
+	(void)argument;
+	(void)hear(wire);
+	c = client(CLIENT(.active_max = FLOOD));
+	for (uint64_t i = 0; i < FLOOD; i++)
+		request(c, 8, i);
+	tell(wire, 1);
+	(void)hear(wire);
+}
+
+/* So many requests, or as many as there are. */
+static unsigned serve(struct floe_server *s, unsigned count)
+{
+	struct floe_request taken;
+	unsigned served = 0;
+
+	while (served < count && floe_server_take(s, &taken) == 1) {
+		expect_equal(floe_server_end(s, &taken, 0), 0);
+		served++;
+	}
+	return served;
+}
+
+/* Of what is left only little is begun. */
+static void end_flood(struct floe_server *s, struct peer *peer)
+{
+	peer_kill(peer);
+	/* Who has just been looked at is not looked at again. */
+	usleep(2000);
+	expect(serve(s, FLOOD) <= TAKES);
+	floe_server_close(s);
+}
+
+/* Who finds a request at each take looks now and then at what else there is to see to. */
+static void a_flood_hides_no_death(void)
+{
+	struct peer peer = peer_start(ask_a_flood, NULL);
+	struct floe_server *s = server(NULL);
+
+	ask(peer.wire, 1);
+	expect_equal(serve(s, 1), 1);
+	end_flood(s, &peer);
+	expect_folder_empty();
+}
+
+/* The server reads at its next take who is there, and finds nobody new. */
+static void come_and_go(void)
+{
+	struct floe_client *c = client(NULL);
+	struct floe_loan loan;
+
+	expect_equal(floe_client_loan(c, 8, &loan), 1);
+	floe_client_discard(c, &loan);
+	floe_client_close(c);
+}
+
+/* Every other take is one that reads who is there, the even ones or the odd ones: it counts as well. */
+static void a_flood_hides_no_death_while_others_come_and_go(void)
+{
+	for (unsigned first = 1; first <= 2; first++) {
+		struct peer peer = peer_start(ask_a_flood, NULL);
+		struct floe_server *s = server(NULL);
+
+		ask(peer.wire, 1);
+		expect_equal(serve(s, first), first);
+		for (unsigned i = 0; i <= TAKES / 2; i++) {
+			come_and_go();
+			expect_equal(serve(s, 2), 2);
+		}
+		end_flood(s, &peer);
+	}
+	expect_folder_empty();
+}
+
 static void a_descriptor_is_readable_while_there_is_something(void)
 {
 	struct floe_server *s = server(NULL);
@@ -1310,6 +1391,8 @@ int main(int argc, char **argv)
 		TEST(a_stopped_server_is_not_dead),
 		TEST(a_clients_death_frees_what_its_server_holds),
 		TEST(what_a_dead_client_asked_is_not_begun),
+		TEST(a_flood_hides_no_death),
+		TEST(a_flood_hides_no_death_while_others_come_and_go),
 		TEST(a_descriptor_is_readable_while_there_is_something),
 		TEST(a_child_after_fork_is_refused),
 		TEST(rings_take_the_memory_that_is_told),
