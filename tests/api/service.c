@@ -450,6 +450,30 @@ static void requests_go_to_the_server_that_has_fewest(void)
 	expect_folder_empty();
 }
 
+/* One request at a time: each server has as few as the others. */
+static void among_equals_servers_take_turns(void)
+{
+	struct floe_server *s[3] = {server(NULL), server(NULL), server(NULL)};
+	struct floe_client *c = client(NULL);
+	unsigned served[3] = {0};
+
+	for (unsigned i = 0; i < 9; i++) {
+		uint64_t number = request(c, 8, i);
+		struct floe_request taken;
+		unsigned k = 0;
+
+		while (k < 3 && floe_server_take(s[k], &taken) != 1)
+			k++;
+		expect(k < 3);
+		expect_equal(served[k]++, i / 3);
+		expect_equal(respond(s[k], &taken, 8, i, 0), 1);
+		expect_response(c, number, 8, i, 0);
+	}
+	floe_client_close(c);
+	for (unsigned i = 0; i < 3; i++)
+		floe_server_close(s[i]);
+}
+
 /* Although the client has looked for nothing since. */
 static void a_server_that_comes_is_asked_next(void)
 {
@@ -1377,6 +1401,7 @@ int main(int argc, char **argv)
 		TEST(a_stream_hides_no_deadline),
 		TEST(cancel_ends_a_request_at_once_and_tells_its_server),
 		TEST(requests_go_to_the_server_that_has_fewest),
+		TEST(among_equals_servers_take_turns),
 		TEST(a_server_that_comes_is_asked_next),
 		TEST(a_server_that_leaves_ends_what_it_has),
 		TEST(a_client_that_leaves_frees_what_its_server_held),

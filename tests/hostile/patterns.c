@@ -35,6 +35,7 @@
 #include "registry/domain.h"
 #include "registry/node_layout.h"
 #include "registry/terms.h"
+#include "registry/topic_layout.h"
 
 #define NAME "t"
 #define MILLISECONDS ((int64_t)1000000)
@@ -727,6 +728,51 @@ static void a_response_behind_broken_rings_comes(void)
 		floe_client_close(client);
 		floe_server_close(server);
 	}
+}
+
+/*
+ * A hint that is no count: a client reads straight from whom it asks next, though there are others
+ */
+
+#define TURNS 6
+
+static void forge_hint(const char *topic)
+{
+	struct topic_shared *shared;
+	char pattern[512];
+	glob_t files;
+	int fd;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/topic", getenv("FLOE_DIR"), topic);
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	fd = open(files.gl_pathv[0], O_RDWR | O_CLOEXEC);
+	globfree(&files);
+	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(shared != MAP_FAILED);
+	close(fd);
+	store_relaxed(&shared->hints.publishers, UINT64_MAX);
+	expect_equal(munmap(shared, sizeof(*shared)), 0);
+}
+
+/* One request at a time: each goes to the server that was not asked for longest. */
+static void a_hint_that_lies_leaves_no_server_out(void)
+{
+	struct floe_server *server[2] = {open_server(), open_server()};
+	struct floe_client *client = open_client();
+	unsigned served[2] = {0};
+
+	forge_hint(find_topic("service"));
+	for (unsigned i = 0; i < TURNS; i++) {
+		ask_one(client, -1);
+		for (unsigned k = 0; k < 2; k++)
+			served[k] += serve_one(server[k]);
+		expect_one_response(client);
+	}
+	expect_equal(served[0], TURNS / 2);
+	expect_equal(served[1], TURNS / 2);
+	floe_client_close(client);
+	for (unsigned k = 0; k < 2; k++)
+		floe_server_close(server[k]);
 }
 
 /*
@@ -1682,6 +1728,7 @@ int main(int argc, char **argv)
 		TEST(a_server_is_told_by_edges_of_the_rest_of_a_flood),
 		TEST(servers_that_come_and_go_keep_nobody_in_one_call),
 		TEST(a_response_behind_broken_rings_comes),
+		TEST(a_hint_that_lies_leaves_no_server_out),
 		TEST(a_number_that_two_announce_cuts_nobody_off),
 		TEST(a_server_that_is_announced_twice_and_left_once_answers_all),
 		TEST(a_server_that_left_is_gone_whoever_announces_it),

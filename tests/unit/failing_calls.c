@@ -5,7 +5,11 @@
 
 #include <floe/service.h>
 
+#include <fcntl.h>
+#include <glob.h>
 #include <sys/wait.h>
+
+#include "registry/topic_layout.h"
 
 /*
  * Calls by their names
@@ -122,15 +126,36 @@ static void answer(struct floe_server *s, struct floe_request *request, struct f
 	floe_client_release(c, &response);
 }
 
+/* Where the server is told that somebody came or went: what is no count, so that it takes straight from whom it
+ * asks next, though there are others, and reads once more who is there. */
+static void forge_hint(void)
+{
+	uint64_t hint = UINT64_MAX;
+	char pattern[512];
+	glob_t files;
+	int fd;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/echo@server.*/topic",
+		       getenv("FLOE_DIR"));
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	expect_equal(files.gl_pathc, 1);
+	fd = open(files.gl_pathv[0], O_WRONLY | O_CLOEXEC);
+	globfree(&files);
+	expect(fd >= 0);
+	expect_equal(
+		pwrite(fd, &hint, sizeof(hint), offsetof(struct topic_shared, hints.publishers)),
+		sizeof(hint));
+	close(fd);
+}
+
 /* A request whose client cannot be answered yet waits, and nobody overtakes it; also not who was served
  * before, two at a time, so that a place lies ready for his. */
-static void what_cannot_be_answered_yet_is_not_overtaken(void)
+static void expect_no_overtaking(bool forged)
 {
 	struct floe_server *s;
 	struct floe_client *known, *new;
 	struct floe_request request[2];
 
-	title = __func__;
 	tried = (struct failing_plan){
 		.call = FAILING_reserve, .at = 1, .code = -ENOSPC, .stays = true};
 	failing_os_begin();
@@ -146,6 +171,8 @@ static void what_cannot_be_answered_yet_is_not_overtaken(void)
 	ask(new, 'c');
 	failing_os_plan(tried);
 	expect_equal(floe_server_take(s, &request[0]), -ENOSPC);
+	if (forged)
+		forge_hint();
 	ask(known, 'd');
 	expect_equal(floe_server_take(s, &request[0]), -ENOSPC);
 	let_all_through();
@@ -155,6 +182,47 @@ static void what_cannot_be_answered_yet_is_not_overtaken(void)
 	answer(s, &request[1], known, 'd');
 	floe_client_close(new);
 	floe_client_close(known);
+	floe_server_close(s);
+	failing_os_end();
+}
+
+static void what_cannot_be_answered_yet_is_not_overtaken(void)
+{
+	title = __func__;
+	expect_no_overtaking(false);
+}
+
+static void a_hint_that_lies_lets_nobody_overtake(void)
+{
+	title = __func__;
+	expect_no_overtaking(true);
+}
+
+/* His ring can be made by now, and is when the server reads who is there: what he asked first comes first. */
+static void a_hint_that_lies_lets_nobody_overtake_himself(void)
+{
+	struct floe_request request[2];
+	struct floe_client *c;
+	struct floe_server *s;
+
+	title = __func__;
+	tried = (struct failing_plan){
+		.call = FAILING_reserve, .at = 1, .code = -ENOSPC, .stays = true};
+	failing_os_begin();
+	expect_equal(floe_server_open(&s, "echo", NULL), 0);
+	expect_equal(floe_client_open(&c, "echo", NULL), 0);
+	ask(c, 'a');
+	failing_os_plan(tried);
+	expect_equal(floe_server_take(s, &request[0]), -ENOSPC);
+	ask(c, 'b');
+	let_all_through();
+	forge_hint();
+	expect(floe_server_fd(s) >= 0);
+	expect_equal(floe_server_take(s, &request[0]), 1);
+	expect_equal(floe_server_take(s, &request[1]), 1);
+	answer(s, &request[0], c, 'a');
+	answer(s, &request[1], c, 'b');
+	floe_client_close(c);
 	floe_server_close(s);
 	failing_os_end();
 }
@@ -381,6 +449,8 @@ int main(int argc, char **argv)
 		TEST(truncate_fails),
 		TEST(what_could_not_grow_grows_later),
 		TEST(what_cannot_be_answered_yet_is_not_overtaken),
+		TEST(a_hint_that_lies_lets_nobody_overtake),
+		TEST(a_hint_that_lies_lets_nobody_overtake_himself),
 		TEST(who_could_not_be_answered_when_he_came_is_when_he_asks),
 		TEST(a_place_that_was_left_is_cleaned),
 		TEST(without_registering_for_barriers_messages_flow),
