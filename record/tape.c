@@ -328,23 +328,25 @@ static void flush(struct tape *tape)
 	count_written(tape);
 }
 
+static void list(void *user, struct buffer *map)
+{
+	const struct tape *tape = user;
+
+	tape->plan.list_losses(tape->plan.user, map);
+}
+
 static void end_file(struct tape *tape)
 {
-	struct buffer losses = {0};
 	uint64_t size;
 	bool is_whole;
 	int r;
 
 	if (!tape->has_file)
 		return;
-	/* What is torn is found by then, and is on the list. */
 	flush(tape);
-	if (tape->plan.list_losses)
-		tape->plan.list_losses(tape->plan.user, &losses);
 	size = writer_size(&tape->writer);
-	r = writer_end(&tape->writer, "floe.losses", tape->plan.list_losses ? &losses : NULL,
+	r = writer_end(&tape->writer, "floe.losses", tape->plan.list_losses ? list : NULL,
 		       &is_whole);
-	buffer_end(&losses);
 	tape->has_file = false;
 	tape->finished += size;
 	count_written(tape);

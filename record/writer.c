@@ -667,20 +667,40 @@ static bool is_full(int r)
 	return r == -ENOSPC || r == -EDQUOT || r == -EFBIG;
 }
 
-/* Nothing is hidden in a file that has an end. Both may have been done before, or in part. */
-static int end_here(struct writer *writer, const char *name, const struct buffer *losses)
+/* What is in it, and how it is made. */
+struct end {
+	const char *name;
+	void (*list)(void *user, struct buffer *map);
+};
+
+static int add_list(struct writer *writer, const struct end *end)
+{
+	struct buffer map = {0};
+	int r;
+
+	if (!end->list)
+		return 0;
+	end->list(writer->user, &map);
+	r = map.bad ? -ENOMEM : writer_add_metadata(writer, end->name, &map);
+	buffer_end(&map);
+	return r;
+}
+
+/* Nothing is hidden in a file that has an end, and nothing gets lost behind its list. The first two may have been
+ * done before, or in part. */
+static int end_here(struct writer *writer, const struct end *end)
 {
 	int r = check_written(writer);
 
 	if (r == 0)
 		r = lift_all(writer);
-	if (r == 0 && losses)
-		r = writer_add_metadata(writer, name, losses);
+	if (r == 0)
+		r = add_list(writer, end);
 	return r < 0 ? r : write_summary(writer);
 }
 
 /* What did not get into the file is given up, and then as much as its end takes. */
-static int end_with_less(struct writer *writer, const char *name, const struct buffer *losses)
+static int end_with_less(struct writer *writer, const struct end *end)
 {
 	int r;
 
@@ -689,26 +709,27 @@ static int end_with_less(struct writer *writer, const char *name, const struct b
 		(void)output_land(&writer->output);
 	r = step_back(writer, false);
 	if (r == 0)
-		r = end_here(writer, name, losses);
+		r = end_here(writer, end);
 	while (is_full(r)) {
 		if (step_back(writer, true) < 0)
 			break;
-		r = end_here(writer, name, losses);
+		r = end_here(writer, end);
 	}
 	return r;
 }
 
-int writer_end(struct writer *writer, const char *name, const struct buffer *losses,
-	       bool *ret_whole)
+int writer_end(struct writer *writer, const char *name,
+	       void (*list)(void *user, struct buffer *map), bool *ret_whole)
 {
+	const struct end end = {name, list};
 	int first = writer_flush(writer);
 	int r;
 
 	if (first == 0)
-		first = end_here(writer, name, losses);
+		first = end_here(writer, &end);
 	r = first;
 	if (r < 0)
-		r = end_with_less(writer, name, losses);
+		r = end_with_less(writer, &end);
 	*ret_whole = r == 0;
 	writer_close(writer);
 	return first;

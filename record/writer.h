@@ -125,10 +125,12 @@ static inline uint64_t writer_hidden(const struct writer *writer)
 
 /*
  * Ends the file. When there is no room for its end, chunks are taken out, the youngest first, and
- * count as lost. 0, or -errno of what was in the way; the file is whole if *ret_whole.
+ * count as lost. `list` builds the metadata of this name, each time anew when there was no room for it: what
+ * it lists as lost are those chunks too. NULL: there is none. 0, or -errno of what was in the way; the file
+ * is whole if *ret_whole.
  */
-int writer_end(struct writer *writer, const char *name, const struct buffer *losses,
-	       bool *ret_whole);
+int writer_end(struct writer *writer, const char *name,
+	       void (*list)(void *user, struct buffer *map), bool *ret_whole);
 
 /* Without an end, as if killed; releases all. */
 void writer_close(struct writer *writer);

@@ -124,13 +124,19 @@ static void a_file_without_messages_is_whole(void)
 	close(other);
 }
 
+static void list(void *user, struct buffer *map)
+{
+	(void)user;
+	buffer_add_pair(map, "a/0", "7");
+	buffer_add_pair(map, "b/1", "8");
+}
+
 static void metadata_comes_back(void)
 {
 	int fd = open_tmpfs_file();
 	int other = dup(fd);
 	struct writer writer;
 	struct fault fault = {0};
-	struct buffer losses = {0};
 	struct reader reader;
 	struct cursor pairs;
 	struct cursor value;
@@ -138,10 +144,7 @@ static void metadata_comes_back(void)
 	bool is_whole;
 
 	open_writer(&writer, fd, COMPRESSION_NONE, OUTPUT_AUTO);
-	buffer_add_pair(&losses, "a/0", "7");
-	buffer_add_pair(&losses, "b/1", "8");
-	expect_equal(writer_end(&writer, "losses", &losses, &is_whole), 0);
-	buffer_end(&losses);
+	expect_equal(writer_end(&writer, "losses", list, &is_whole), 0);
 	expect_equal(reader_open(&reader, other, READER_MEMORY_MAX, &fault), 0);
 	expect_equal(reader.catalog.metadata_count, 1);
 	expect(!strcmp(reader.catalog.metadata[0].name, "losses"));
