@@ -292,8 +292,10 @@ static int begin_flight(struct output *output, struct output_flight flight,
 		return r;
 	if (flights_can_begin(&output->flights)) {
 		output->flying[output->flights.begun % FLIGHTS_MAX] = flight;
-		if (flights_begin(&output->flights, pieces, count, flight.offset) == 0)
+		r = flights_begin(&output->flights, pieces, count, flight.offset);
+		if (r == 0)
 			return 1;
+		output->flights_error = r;
 	}
 	return land_each(output);
 }

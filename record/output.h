@@ -80,7 +80,7 @@ struct output {
 	unsigned turn;
 	struct flights flights;
 	struct output_flight flying[FLIGHTS_MAX]; /* as flights.table */
-	int flights_error;       /* why nothing flies around the page cache; 0: it does */
+	int flights_error;       /* why nothing flies around the page cache, or not any more; 0: it does */
 	struct output_gap *gaps; /* in their order in the file */
 	size_t gaps_count;
 };

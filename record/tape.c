@@ -312,6 +312,11 @@ static int begin_file(struct tape *tape)
 static void count_written(struct tape *tape)
 {
 	(void)pthread_mutex_lock(&tape->lock);
+	/* A ring may be had, and no write be taken. */
+	if (tape->has_file && tape->writer.output.flights_error) {
+		tape->counts.flies = false;
+		tape->counts.flights_error = tape->writer.output.flights_error;
+	}
 	tape->counts.written = tape->finished + (tape->has_file ? writer_size(&tape->writer) : 0);
 	(void)pthread_mutex_unlock(&tape->lock);
 }
@@ -343,6 +348,7 @@ static void end_file(struct tape *tape)
 
 	if (!tape->has_file)
 		return;
+	/* What comes of its batches is known by then. */
 	flush(tape);
 	size = writer_size(&tape->writer);
 	r = writer_end(&tape->writer, "floe.losses", tape->plan.list_losses ? list : NULL,

@@ -59,7 +59,7 @@ struct tape_counts {
 	uint64_t memory;
 	bool is_direct;    /* around the page cache */
 	bool flies;        /* and several batches at the same time, by io_uring */
-	int flights_error; /* -errno: why not; 0: it was not wanted */
+	int flights_error; /* -errno: why not, or not any more; 0: it was not wanted */
 };
 
 struct tape_error {

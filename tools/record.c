@@ -82,6 +82,7 @@ struct record {
 	int64_t told_ns;
 	bool has_progress;
 	bool is_punctual; /* it has the priority that was wished for */
+	bool has_told_of_uring;
 };
 
 /*
@@ -218,16 +219,39 @@ static void print_progress(struct record *record)
 	(void)fflush(stderr);
 }
 
+/* Where several writes at a time would have been faster. Once: not for each file. */
+static void tell_of_uring(struct record *record, const struct tape_counts *counts)
+{
+	if (counts->flights_error >= 0 || record->has_told_of_uring)
+		return;
+	record->has_told_of_uring = true;
+	if (counts->flights_error == -ENOMEM)
+		frame_say(record->frame, "one write at a time: this user may not lock memory for "
+					 "io_uring (ulimit -l)");
+	else if (counts->flights_error == -EPERM || counts->flights_error == -EACCES)
+		frame_say(record->frame, "one write at a time: io_uring is forbidden here");
+	else if (counts->flights_error == -ENOSYS)
+		frame_say(record->frame, "one write at a time: there is no io_uring here");
+	else
+		frame_say(record->frame, "one write at a time: io_uring: %s",
+			  frame_reason(counts->flights_error));
+}
+
 /* What does not come with a message. */
 static void look_around(struct record *record, int64_t now_ns)
 {
+	struct tape_counts counts;
+
 	if (snapshot_wanted) {
 		snapshot_wanted = 0;
 		tape_snapshot(record->tape);
 	}
-	if (wish.all && now_ns - record->looked_ns >= LOOK_NS) {
+	if (now_ns - record->looked_ns >= LOOK_NS) {
 		record->looked_ns = now_ns;
-		(void)recorder_add_all(record->recorder);
+		if (wish.all)
+			(void)recorder_add_all(record->recorder);
+		tape_count(record->tape, &counts);
+		tell_of_uring(record, &counts);
 	}
 	if (record->has_progress && now_ns - record->told_ns >= PROGRESS_NS) {
 		record->told_ns = now_ns;
@@ -332,27 +356,10 @@ static void print_summary(const struct record *record, const struct tape_counts 
 		      text_bytes(tape->bytes).text, seconds, (unsigned long long)counts.lost);
 }
 
-/* Where several writes at a time would have been faster. */
-static void tell_of_uring(const struct record *record)
-{
-	struct tape_counts counts;
-
-	tape_count(record->tape, &counts);
-	if (counts.flights_error == -ENOMEM)
-		frame_say(record->frame, "one write at a time: this user may not lock memory for "
-					 "io_uring (ulimit -l)");
-	else if (counts.flights_error == -EPERM || counts.flights_error == -EACCES)
-		frame_say(record->frame, "one write at a time: io_uring is forbidden here");
-	else if (counts.flights_error == -ENOSYS)
-		frame_say(record->frame, "one write at a time: there is no io_uring here");
-	else if (counts.flights_error < 0)
-		frame_say(record->frame, "one write at a time: io_uring: %s",
-			  frame_reason(counts.flights_error));
-}
-
 static int open_tape(struct record *record, struct tape_plan *plan)
 {
 	struct tape_error error = {""};
+	struct tape_counts counts;
 	int r;
 
 	plan->user = record->recorder;
@@ -360,7 +367,8 @@ static int open_tape(struct record *record, struct tape_plan *plan)
 	if (r < 0)
 		return frame_fail(record->frame, "%s", error.text);
 	recorder_set_tape(record->recorder, record->tape);
-	tell_of_uring(record);
+	tape_count(record->tape, &counts);
+	tell_of_uring(record, &counts);
 	return FRAME_DONE;
 }
 
@@ -390,6 +398,7 @@ static int run(struct record *record)
 	status = record_all(record);
 	if (tape_close(record->tape, &counts, &error) < 0)
 		status = frame_fail(record->frame, "%s", error.text);
+	tell_of_uring(record, &counts);
 	print_summary(record, &counts);
 	return status;
 }

@@ -6,6 +6,7 @@
  *	actor answer SERVICE
  *	actor lend TOPIC LOANS_MAX
  *	actor offer TOPIC
+ *	actor forbid setup | enter COMMAND...
  *
  *	take     takes the next message and gives it back; prints it, or "empty"
  *	hold     the same, but keeps it
@@ -21,16 +22,23 @@
  *	publish  publishes the one that it lent last
  *
  * The fourth is a publisher with headers and attributes, of which it publishes one message; it
- * stays until the end of its input.
+ * stays until the end of its input. The fifth becomes the command, for which this io_uring call is forbidden, as
+ * in a container.
  */
 
 #include <floe/floe.h>
 #include <floe/service.h>
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static struct floe_sample kept[FLOE_HOLDS_MAX];
 static size_t kept_count;
@@ -181,6 +189,23 @@ static int offer(const char *topic)
 	return 0;
 }
 
+static int forbid(const char *what, char **command)
+{
+	uint32_t call = strcmp(what, "setup") ? SYS_io_uring_enter : SYS_io_uring_setup;
+	struct sock_filter program[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {sizeof(program) / sizeof(program[0]), program};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+		return 1;
+	(void)execv(command[0], command);
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct floe_error error = {0};
@@ -196,6 +221,8 @@ int main(int argc, char **argv)
 		return lend_as_told(argv[2], (size_t)atoi(argv[3]));
 	if (!strcmp(argv[1], "offer"))
 		return offer(argv[2]);
+	if (!strcmp(argv[1], "forbid") && argc > 3)
+		return forbid(argv[2], argv + 3);
 	if (!strcmp(argv[1], "reliable"))
 		options.policy = FLOE_POLICY_RELIABLE;
 	if (argc > 3)

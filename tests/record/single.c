@@ -81,6 +81,24 @@ static void so_it_does_where_nothing_can_begin(void)
 	write_and_read(open_disk_file(), OUTPUT_AUTO);
 }
 
+static void and_says_so_when_the_first_batch_has_not_begun(void)
+{
+	static _Alignas(OUTPUT_ALIGN_MAX) unsigned char block[OUTPUT_ALIGN_MAX];
+	struct output output;
+
+	forbid(SYS_io_uring_enter, EPERM);
+	expect_equal(output_open(&output, open_disk_file(), OUTPUT_AUTO), 0);
+	if (!output_flies(&output)) {
+		output_close(&output);
+		skip("nothing flies here");
+	}
+	expect_equal(output.flights_error, 0);
+	expect_equal(output_put(&output, block, sizeof(block)), 0);
+	expect_equal(output_flush(&output), 0);
+	expect_equal(output.flights_error, -EPERM);
+	output_close(&output);
+}
+
 static void so_it_does_where_it_is_not_wanted(void)
 {
 	expect(find_error(OUTPUT_SINGLE) >= 0);
@@ -95,6 +113,7 @@ int main(int argc, char **argv)
 		TEST(so_it_does_where_io_uring_is_missing),
 		TEST(so_it_does_where_no_memory_may_be_locked),
 		TEST(so_it_does_where_nothing_can_begin),
+		TEST(and_says_so_when_the_first_batch_has_not_begun),
 		TEST(so_it_does_where_it_is_not_wanted),
 	};
 
