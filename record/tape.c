@@ -677,6 +677,11 @@ uint64_t tape_backlog(const struct tape *tape)
 	return atomic_load(&tape->backlog);
 }
 
+bool tape_is_settled(const struct tape *tape)
+{
+	return atomic_load(&tape->referred) == 0;
+}
+
 void tape_wait(struct tape *tape, int64_t deadline_ns)
 {
 	const struct timespec deadline = {deadline_ns / SECOND, deadline_ns % SECOND};

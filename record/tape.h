@@ -95,6 +95,9 @@ bool tape_is_busy(const struct tape *tape);
 /* Bytes on their way. */
 uint64_t tape_backlog(const struct tape *tape);
 
+/* Has all been looked at that lies elsewhere? Until then some of it may be found overwritten. */
+bool tape_is_settled(const struct tape *tape);
+
 /* Waits until it is less busy, or the deadline (CLOCK_MONOTONIC). */
 void tape_wait(struct tape *tape, int64_t deadline_ns);
 

@@ -53,7 +53,8 @@ static const struct frame_option options[] = {
 	OPTION_SIZE("chunk", 0, &wish.chunk, "BYTES", "of a chunk of small messages (default 2M)"),
 	OPTION_NUMBER("history", 'H', &wish.history, "N",
 		      "begin with up to this many messages from before"),
-	OPTION_COUNT("count", 'n', &wish.count, "N", "end after this many messages"),
+	OPTION_COUNT("count", 'n', &wish.count, "N",
+		     "end when this many messages are recorded, of all topics together"),
 	OPTION_SECONDS("duration", 'd', &wish.duration_ns, "SECONDS", "end after this time"),
 	OPTION_TEXT(
 		"crc", 0, &wish.crc, "WHICH",
@@ -213,7 +214,8 @@ static void print_progress(struct record *record)
 		stderr,
 		"\r%.1f s  %zu of %zu topics  %llu messages  %s  %.1f MB/s  back-log %s  lost "
 		"%llu\033[K",
-		seconds, counts.topics_found, counts.topics, (unsigned long long)tape.messages,
+		seconds, counts.topics_found, counts.topics,
+		(unsigned long long)(tape.messages - tape.lost),
 		text_bytes(tape.bytes).text, (double)tape.bytes / 1e6 / seconds,
 		text_bytes(tape.backlog).text, (unsigned long long)counts.lost);
 	(void)fflush(stderr);
@@ -249,7 +251,7 @@ static void look_around(struct record *record, int64_t now_ns)
 	if (now_ns - record->looked_ns >= LOOK_NS) {
 		record->looked_ns = now_ns;
 		if (wish.all)
-			(void)recorder_add_all(record->recorder);
+			(void)recorder_add_all(record->recorder, wish.history);
 		tape_count(record->tape, &counts);
 		tell_of_uring(record, &counts);
 	}
@@ -268,19 +270,28 @@ static void nap(struct record *record, struct wait_pace *pace)
 	(void)wait_pace_nap(pace, record->deadline_ns);
 }
 
+static uint64_t count_left(const struct record *record)
+{
+	return wish.count ? wish.count - recorder_recorded(record->recorder) : UINT64_MAX;
+}
+
+/* What is on its way may be found overwritten, and then another message takes its place. */
+static bool is_complete(const struct record *record)
+{
+	return tape_is_settled(record->tape) && count_left(record) == 0;
+}
+
 static int record_all(struct record *record)
 {
 	struct wait_pace pace = {0};
-	uint64_t left = wish.count ? wish.count : UINT64_MAX;
 	struct tape_error error;
 
-	while (left && !wait_is_stopped()) {
-		int r = recorder_step(record->recorder, left);
+	while (!is_complete(record) && !wait_is_stopped()) {
+		int r = recorder_step(record->recorder, count_left(record));
 		int64_t now_ns = wait_now_ns();
 
 		if (r < 0)
 			return FRAME_FAILED;
-		left -= (uint64_t)r;
 		tape_tick(record->tape, now_ns);
 		look_around(record, now_ns);
 		if (now_ns >= record->deadline_ns || tape_check(record->tape, &error) < 0)
@@ -322,7 +333,7 @@ static void print_object(const struct record *record, const struct tape_counts *
 	recorder_each(record->recorder, add_channel, channels);
 	(void)json_object_set_new(object, "file", object_text(wish.output));
 	(void)json_object_set_new(object, "files", object_number(tape->files));
-	(void)json_object_set_new(object, "messages", object_number(tape->messages));
+	(void)json_object_set_new(object, "messages", object_number(tape->messages - tape->lost));
 	(void)json_object_set_new(object, "bytes", object_number(tape->bytes));
 	(void)json_object_set_new(object, "written", object_number(tape->written));
 	(void)json_object_set_new(object, "not_copied", object_number(tape->direct));
@@ -338,6 +349,7 @@ static void print_object(const struct record *record, const struct tape_counts *
 static void print_summary(const struct record *record, const struct tape_counts *tape)
 {
 	double seconds = (double)(wait_now_ns() - record->began_ns) / 1e9;
+	uint64_t messages = tape->messages - tape->lost;
 	struct recorder_counts counts;
 
 	recorder_count(record->recorder, &counts);
@@ -351,7 +363,7 @@ static void print_summary(const struct record *record, const struct tape_counts 
 		return;
 	(void)fprintf(stderr,
 		      "floe record: %llu message%s of %zu publisher%s, %s in %.3f s, lost %llu\n",
-		      (unsigned long long)tape->messages, tape->messages == 1 ? "" : "s",
+		      (unsigned long long)messages, messages == 1 ? "" : "s",
 		      counts.channels, counts.channels == 1 ? "" : "s",
 		      text_bytes(tape->bytes).text, seconds, (unsigned long long)counts.lost);
 }
@@ -392,7 +404,7 @@ static int run(struct record *record)
 						   : record->began_ns + wish.duration_ns;
 	record->has_progress = !wish.quiet && isatty(STDERR_FILENO);
 	if (wish.all)
-		(void)recorder_add_all(record->recorder);
+		(void)recorder_add_all(record->recorder, wish.history);
 	for (size_t i = 0; i < record->frame->operands_count; i++)
 		recorder_add_topic(record->recorder, record->frame->operands[i], wish.history);
 	status = record_all(record);

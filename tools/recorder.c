@@ -44,7 +44,8 @@ struct channel {
 	const char *topic;
 	uint32_t publisher; /* of the topic */
 	uint64_t depth;     /* of its ring; 0: unknown */
-	uint64_t messages;
+	uint64_t messages;  /* given to the tape */
+	_Atomic uint64_t given_up; /* of these, by the tape */
 	_Atomic uint64_t lost;
 };
 
@@ -72,9 +73,12 @@ struct recorder {
 	struct tape *tape;
 	struct subject **subjects;
 	size_t subjects_count;
+	bool has_looked; /* for all topics */
 	struct channel *by_id[CHANNELS_MAX + 1];
 	_Atomic uint16_t channels_count; /* the tape's thread looks at them */
 	uint16_t schemas_count;
+	uint64_t stored;           /* given to the tape */
+	_Atomic uint64_t given_up; /* of these, by the tape */
 	int64_t realtime_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC */
 };
 
@@ -129,7 +133,7 @@ void recorder_add_topic(struct recorder *recorder, const char *name, uint64_t hi
 	larger[recorder->subjects_count++] = subject;
 }
 
-int recorder_add_all(struct recorder *recorder)
+int recorder_add_all(struct recorder *recorder, uint64_t history)
 {
 	struct look_topics topics = {0};
 	int r = look_topics(&topics, recorder->frame->view);
@@ -137,7 +141,8 @@ int recorder_add_all(struct recorder *recorder)
 	/* A topic that we did not know has come since we looked: all it has is new. */
 	for (size_t i = 0; r == 0 && i < topics.count; i++)
 		recorder_add_topic(recorder, topics.topics[i].info.name,
-				   recorder->subjects_count ? FLOE_DEPTH_MAX : 0);
+				   recorder->has_looked ? FLOE_DEPTH_MAX : history);
+	recorder->has_looked |= r == 0 || r == -ENOENT;
 	look_topics_end(&topics);
 	return r;
 }
@@ -399,6 +404,7 @@ static int store(struct recorder *recorder, struct subject *subject,
 	if (r == 0)
 		r = copy(recorder, subject, &message, sample);
 	channel->messages += r == 1;
+	recorder->stored += r == 1;
 	add_lost(channel, sample->lost + (r != 1));
 	if (r == -E2BIG && !subject->was_too_large)
 		frame_say(
@@ -441,6 +447,7 @@ static unsigned store_small(struct recorder *recorder, struct subject *subject, 
 	if (whole)
 		add_lost(channel, samples->lost);
 	channel->messages += (unsigned)whole;
+	recorder->stored += (unsigned)whole;
 	return (unsigned)whole;
 }
 
@@ -542,6 +549,12 @@ static int64_t find_nap(const struct recorder *recorder)
 	return nap_ns && nap_ns < SHORT_NAP_NS ? SHORT_NAP_NS : nap_ns;
 }
 
+uint64_t recorder_recorded(const struct recorder *recorder)
+{
+	return recorder->stored -
+	       atomic_load_explicit(&recorder->given_up, memory_order_relaxed);
+}
+
 bool recorder_wait(struct recorder *recorder)
 {
 	int64_t nap_ns = find_nap(recorder);
@@ -591,6 +604,8 @@ void recorder_lose(void *recorder, uint16_t channel, uint32_t count)
 	struct recorder *r = recorder;
 
 	add_lost(r->by_id[channel], count);
+	(void)atomic_fetch_add_explicit(&r->by_id[channel]->given_up, count, memory_order_relaxed);
+	(void)atomic_fetch_add_explicit(&r->given_up, count, memory_order_relaxed);
 }
 
 static void list_one(void *user, const char *topic, uint32_t publisher, uint64_t messages,
@@ -630,7 +645,8 @@ void recorder_each(const struct recorder *recorder,
 	for (uint16_t i = 1; i <= recorder->channels_count; i++) {
 		const struct channel *channel = recorder->by_id[i];
 
-		each(user, channel->topic, channel->publisher, channel->messages, channel->lost);
+		each(user, channel->topic, channel->publisher,
+		     channel->messages - channel->given_up, channel->lost);
 	}
 }
 

@@ -38,12 +38,15 @@ void recorder_set_tape(struct recorder *recorder, struct tape *tape);
 /* A topic that is there twice is recorded once. */
 void recorder_add_topic(struct recorder *recorder, const char *name, uint64_t history);
 
-/* Topics of the domain that are not recorded yet. 0 or -errno */
-int recorder_add_all(struct recorder *recorder);
+/* Topics of the domain that are not recorded yet; history: of those that are there the first time. 0 or -errno */
+int recorder_add_all(struct recorder *recorder, uint64_t history);
 
-/* Takes what is there, up to some hundred messages. How many; <0: told. Waits only while the
- * back-log is full. */
+/* Takes what is there, up to some hundred messages. How many, also of those that got lost; <0: told. Waits
+ * only while the back-log is full. */
 int recorder_step(struct recorder *recorder, uint64_t count_max);
+
+/* Messages that the tape has, but for those that it gave up; more may be given up until tape_is_settled. */
+uint64_t recorder_recorded(const struct recorder *recorder);
 
 /* If all that is there waits for the tape: sleeps until that has done some of its work, for some
  * milliseconds at most, and says so. */
@@ -63,7 +66,7 @@ void recorder_list_losses(void *recorder, struct buffer *map);
 
 void recorder_count(const struct recorder *recorder, struct recorder_counts *ret);
 
-/* Calls `each` for every channel. */
+/* Calls `each` for every channel; messages: as recorder_recorded. */
 void recorder_each(const struct recorder *recorder,
 		   void (*each)(void *user, const char *topic, uint32_t publisher,
 				uint64_t messages, uint64_t lost),
