@@ -57,6 +57,7 @@ void chunk_reset(struct chunk *chunk)
 	chunk->crc_size = 0;
 	chunk->payload = NULL;
 	chunk->payload_size = 0;
+	chunk->is_gone = false;
 	chunk->is_whole = NULL;
 }
 

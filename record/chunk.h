@@ -38,6 +38,7 @@ struct chunk {
 	size_t crc_size;     /* of so many; what was added by the last call is never among them */
 	const void *payload; /* elsewhere; NULL: the records are all in `bytes` */
 	size_t payload_size;
+	bool is_gone; /* some of the payload could not be read */
 	bool (*is_whole)(void *user, struct chunk *chunk); /* asked when the payload is written */
 	uint64_t ticket;                                   /* for is_whole */
 	uint64_t sequence;

@@ -14,6 +14,7 @@
 
 #include "bytes.h"
 #include "mcap_layout.h"
+#include "touch.h"
 
 #ifndef STATX_DIOALIGN
 #define STATX_DIOALIGN 0x2000u /* Linux 6.1 */
@@ -394,7 +395,18 @@ static void advance(struct output *output, size_t size)
 	output->waiting += size;
 }
 
-int output_put(struct output *output, const void *bytes, size_t size)
+/* gone: NULL: they are our own. */
+static void copy(unsigned char *to, const unsigned char *from, size_t size, bool *gone)
+{
+	if (!gone) {
+		memcpy(to, from, size);
+	} else if (touch_copy(to, from, size) < 0) {
+		memset(to, 0, size);
+		*gone = true;
+	}
+}
+
+static int put(struct output *output, const void *bytes, size_t size, bool *gone)
 {
 	const unsigned char *from = bytes;
 
@@ -404,12 +416,22 @@ int output_put(struct output *output, const void *bytes, size_t size)
 
 		if (r < 0)
 			return r;
-		memcpy(filling(output)->stage + output->stage_end, from, part);
+		copy(filling(output)->stage + output->stage_end, from, part, gone);
 		advance(output, part);
 		from += part;
 		size -= part;
 	}
 	return 0;
+}
+
+int output_put(struct output *output, const void *bytes, size_t size)
+{
+	return put(output, bytes, size, NULL);
+}
+
+int output_put_foreign(struct output *output, const void *bytes, size_t size, bool *gone)
+{
+	return put(output, bytes, size, gone);
 }
 
 /* Whatever is in the stage: nobody reads it, and to clear it would take as long as all the rest. */
@@ -481,21 +503,21 @@ static void add_piece(struct output *output, const unsigned char *bytes, size_t 
 	output->waiting += size;
 }
 
-int output_refer(struct output *output, const void *bytes, size_t size)
+int output_refer(struct output *output, const void *bytes, size_t size, bool *gone)
 {
 	bool is_large = output->is_direct && size >= OUTPUT_LARGE;
 	uint32_t align = is_large ? OUTPUT_BATCH_ALIGN : output->align;
 	size_t begin = (size_t)(-output->position % align);
 	size_t part = (size - begin) / align * align;
 	const unsigned char *from = bytes;
-	int r = output_put(output, from, begin);
+	int r = put(output, from, begin, gone);
 
 	if (r == 0 && is_full(output))
 		r = output_send(output);
 	if (r < 0)
 		return r;
 	add_piece(output, from + begin, part);
-	return output_put(output, from + begin + part, size - begin - part);
+	return put(output, from + begin + part, size - begin - part, gone);
 }
 
 /* Who asks does so soon after they were written. */

@@ -80,7 +80,7 @@ struct output {
 	unsigned turn;
 	struct flights flights;
 	struct output_flight flying[FLIGHTS_MAX]; /* as flights.table */
-	int flights_error;       /* why nothing flies around the page cache, or not any more; 0: it does */
+	int flights_error; /* why nothing flies around the page cache, or not any more; 0: it does */
 	struct output_gap *gaps; /* in their order in the file */
 	size_t gaps_count;
 };
@@ -103,6 +103,10 @@ void output_close(struct output *output);
 /* Copies. All calls that write: 0, or -errno of a write; what waited may then be lost. */
 int output_put(struct output *output, const void *bytes, size_t size);
 
+/* The same for bytes of others. Where they cannot be read any more zeros are put, and *gone becomes true (see
+ * touch_install). */
+int output_put_foreign(struct output *output, const void *bytes, size_t size, bool *gone);
+
 /* Fills up with a record that all skip, so that after `ahead` more bytes there is a multiple of align. */
 int output_fill(struct output *output, size_t ahead);
 
@@ -116,10 +120,10 @@ int output_fill_batch(struct output *output);
 bool output_can_refer(const struct output *output, const void *bytes);
 
 /* Writes from where the bytes lie, which stay as they are until they are written; but the first and the last
- * ones are copied, up to and from a multiple of align, of OUTPUT_BATCH_ALIGN for OUTPUT_LARGE bytes.
- * output_can_refer says whether it may be called. Where that memory cannot be read any more, zeros are
+ * ones are put as foreign ones, up to and from a multiple of align, of OUTPUT_BATCH_ALIGN for OUTPUT_LARGE
+ * bytes. output_can_refer says whether it may be called. Where that memory cannot be read any more, zeros are
  * written. */
-int output_refer(struct output *output, const void *bytes, size_t size);
+int output_refer(struct output *output, const void *bytes, size_t size, bool *gone);
 
 /* Is some of what was written there such zeros? */
 bool output_has_gap(const struct output *output, uint64_t begin, uint64_t end);

@@ -15,6 +15,7 @@
 
 #include "bytes.h"
 #include "mount.h"
+#include "touch.h"
 
 #define SECOND INT64_C(1000000000)
 /* A killed recorder loses what is younger than this, and what waits; where it has no pause, what its
@@ -609,6 +610,34 @@ static int open_chunk(struct tape *tape, size_t payload)
 	return tape->open != NULL;
 }
 
+struct addition {
+	struct chunk *chunk;
+	const struct chunk_message *messages;
+	unsigned count;
+};
+
+static int add_some(void *user)
+{
+	const struct addition *what = user;
+
+	return chunk_add_many(what->chunk, what->messages, what->count);
+}
+
+/* How many; -ENOMEM; -EFAULT: one is gone, and the chunk is as it was. */
+static int add(struct tape *tape, const struct chunk_message *messages, unsigned count)
+{
+	struct addition what = {tape->open, messages, count};
+	uint32_t count_before = what.chunk->count;
+	size_t size_before = what.chunk->size;
+	int r = touch_run(add_some, &what);
+
+	if (r == -EFAULT) {
+		what.chunk->count = count_before;
+		what.chunk->size = size_before;
+	}
+	return r;
+}
+
 int tape_add(struct tape *tape, const struct chunk_message *message)
 {
 	int r = 1;
@@ -626,9 +655,9 @@ int tape_add(struct tape *tape, const struct chunk_message *message)
 		r = open_chunk(tape, message->size);
 	if (r <= 0)
 		return r;
-	r = chunk_add(tape->open, message);
-	if (r < 0)
-		return r;
+	r = add(tape, message, 1);
+	if (r <= 0)
+		return r < 0 ? r : -ENOMEM;
 	tape->counts.messages++;
 	tape->counts.bytes += message->size;
 	return 1;
@@ -636,7 +665,7 @@ int tape_add(struct tape *tape, const struct chunk_message *message)
 
 unsigned tape_add_many(struct tape *tape, const struct chunk_message *messages, unsigned count)
 {
-	int r = tape->open ? chunk_add_many(tape->open, messages, count) : 0;
+	int r = tape->open ? add(tape, messages, count) : 0;
 
 	if (r <= 0)
 		return 0;

@@ -76,7 +76,7 @@ int tape_add_channel(struct tape *tape, const void *content, size_t size);
 
 /*
  * Copies the message. 1; 0: the back-log is full, or the writing has failed (tape_check); -E2BIG:
- * it can never fit; -ENOMEM
+ * it can never fit; -ENOMEM; -EFAULT: the memory that it lies in is gone (see touch_install)
  */
 int tape_add(struct tape *tape, const struct chunk_message *message);
 

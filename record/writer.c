@@ -7,6 +7,7 @@
 
 #include "crc.h"
 #include "mcap_layout.h"
+#include "touch.h"
 
 /* Longer than any file, and no number that another one makes overflow. */
 #define VEIL_LENGTH (UINT64_C(1) << 62)
@@ -242,14 +243,29 @@ static struct head make_head(const struct catalog_chunk *chunk, uint32_t crc)
 	return head;
 }
 
-static uint32_t find_crc(const struct writer *writer, const struct chunk *chunk)
-{
+struct sum {
+	const struct chunk *chunk;
 	uint32_t crc;
+};
+
+static int add_payload(void *user)
+{
+	struct sum *sum = user;
+
+	sum->crc = crc_add(sum->crc, sum->chunk->payload, sum->chunk->payload_size);
+	return 0;
+}
+
+static uint32_t find_crc(const struct writer *writer, struct chunk *chunk)
+{
+	struct sum sum = {.chunk = chunk};
 
 	if (writer->crc == WRITER_CRC_NONE || (chunk->payload && writer->crc != WRITER_CRC_ALL))
 		return 0;
-	crc = chunk_crc(chunk);
-	return chunk->payload ? crc_add(crc, chunk->payload, chunk->payload_size) : crc;
+	sum.crc = chunk_crc(chunk);
+	if (chunk->payload && touch_run(add_payload, &sum) < 0)
+		chunk->is_gone = true;
+	return sum.crc;
 }
 
 /* Is there none yet, or a batch of its own to hang one in front of? */
@@ -339,8 +355,9 @@ static int write_plain(struct writer *writer, struct chunk *chunk, struct catalo
 	if (r < 0)
 		return r;
 	/* A payload at an odd address, or one that O_DIRECT cannot write. */
-	return output_can_refer(output, large) ? output_refer(output, large, size)
-					       : output_put(output, large, size);
+	return output_can_refer(output, large)
+		       ? output_refer(output, large, size, &chunk->is_gone)
+		       : output_put_foreign(output, large, size, &chunk->is_gone);
 }
 
 static int compress(struct writer *writer, const struct chunk *chunk, struct catalog_chunk *ret)
@@ -433,7 +450,7 @@ static int check_chunk(struct writer *writer, struct chunk *chunk)
 {
 	if (!chunk->is_whole)
 		return 0;
-	if (chunk->is_whole(writer->user, chunk) &&
+	if (!chunk->is_gone && chunk->is_whole(writer->user, chunk) &&
 	    !output_has_gap(&writer->output, chunk->offset, chunk->after))
 		return 0;
 	return make_void(writer, chunk);

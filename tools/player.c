@@ -142,6 +142,8 @@ struct player *player_open(struct frame *frame, struct reader *reader,
 {
 	struct player *player = frame_alloc(1, sizeof(*player));
 
+	/* Who may write the files of our topics may make them shorter. */
+	(void)floe_guard_install();
 	*player = (struct player){
 		.frame = frame, .reader = reader, .topics = topics, .remap = remap};
 	player->voices = frame_alloc(CHANNELS, sizeof(struct voice *));

@@ -215,9 +215,9 @@ static void print_progress(struct record *record)
 		"\r%.1f s  %zu of %zu topics  %llu messages  %s  %.1f MB/s  back-log %s  lost "
 		"%llu\033[K",
 		seconds, counts.topics_found, counts.topics,
-		(unsigned long long)(tape.messages - tape.lost),
-		text_bytes(tape.bytes).text, (double)tape.bytes / 1e6 / seconds,
-		text_bytes(tape.backlog).text, (unsigned long long)counts.lost);
+		(unsigned long long)(tape.messages - tape.lost), text_bytes(tape.bytes).text,
+		(double)tape.bytes / 1e6 / seconds, text_bytes(tape.backlog).text,
+		(unsigned long long)counts.lost);
 	(void)fflush(stderr);
 }
 
@@ -363,9 +363,9 @@ static void print_summary(const struct record *record, const struct tape_counts 
 		return;
 	(void)fprintf(stderr,
 		      "floe record: %llu message%s of %zu publisher%s, %s in %.3f s, lost %llu\n",
-		      (unsigned long long)messages, messages == 1 ? "" : "s",
-		      counts.channels, counts.channels == 1 ? "" : "s",
-		      text_bytes(tape->bytes).text, seconds, (unsigned long long)counts.lost);
+		      (unsigned long long)messages, messages == 1 ? "" : "s", counts.channels,
+		      counts.channels == 1 ? "" : "s", text_bytes(tape->bytes).text, seconds,
+		      (unsigned long long)counts.lost);
 }
 
 static int open_tape(struct record *record, struct tape_plan *plan)

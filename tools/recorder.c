@@ -11,6 +11,7 @@
 
 #include "encoding.h"
 #include "look.h"
+#include "record/touch.h"
 #include "wait.h"
 #include "watch.h"
 
@@ -42,9 +43,9 @@
 struct channel {
 	uint16_t id;
 	const char *topic;
-	uint32_t publisher; /* of the topic */
-	uint64_t depth;     /* of its ring; 0: unknown */
-	uint64_t messages;  /* given to the tape */
+	uint32_t publisher;        /* of the topic */
+	uint64_t depth;            /* of its ring; 0: unknown */
+	uint64_t messages;         /* given to the tape */
 	_Atomic uint64_t given_up; /* of these, by the tape */
 	_Atomic uint64_t lost;
 };
@@ -77,8 +78,8 @@ struct recorder {
 	struct channel *by_id[CHANNELS_MAX + 1];
 	_Atomic uint16_t channels_count; /* the tape's thread looks at them */
 	uint16_t schemas_count;
-	uint64_t stored;           /* given to the tape */
-	_Atomic uint64_t given_up; /* of these, by the tape */
+	uint64_t stored;            /* given to the tape */
+	_Atomic uint64_t given_up;  /* of these, by the tape */
 	int64_t realtime_offset_ns; /* CLOCK_REALTIME less CLOCK_MONOTONIC */
 };
 
@@ -94,6 +95,9 @@ struct recorder *recorder_open(struct frame *frame)
 {
 	struct recorder *recorder = frame_alloc(1, sizeof(*recorder));
 
+	/* Who may write a ring may make it shorter: we look at it as it is then, and lose what is gone. */
+	(void)floe_guard_install();
+	(void)touch_install();
 	recorder->frame = frame;
 	recorder->realtime_offset_ns = realtime_ns() - wait_now_ns();
 	return recorder;
@@ -551,8 +555,7 @@ static int64_t find_nap(const struct recorder *recorder)
 
 uint64_t recorder_recorded(const struct recorder *recorder)
 {
-	return recorder->stored -
-	       atomic_load_explicit(&recorder->given_up, memory_order_relaxed);
+	return recorder->stored - atomic_load_explicit(&recorder->given_up, memory_order_relaxed);
 }
 
 bool recorder_wait(struct recorder *recorder)

@@ -200,7 +200,8 @@ static int forbid(const char *what, char **command)
 	};
 	struct sock_fprog filter = {sizeof(program) / sizeof(program[0]), program};
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter))
 		return 1;
 	(void)execv(command[0], command);
 	return 1;

@@ -64,9 +64,12 @@ static void fill(struct output *output, size_t ahead)
 
 static void refer(struct output *output, size_t offset, size_t size)
 {
+	bool gone = false;
+
 	fill(output, 0);
 	expect(output_can_refer(output, source + offset));
-	expect_equal(output_refer(output, source + offset, size), 0);
+	expect_equal(output_refer(output, source + offset, size, &gone), 0);
+	expect(!gone);
 	add_to_model(source + offset, size);
 }
 
