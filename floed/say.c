@@ -36,18 +36,20 @@ bool say_find_level(const char *word, enum say_level *ret_level)
 	return false;
 }
 
+/* That some were left out is a line as well. */
 static bool is_allowed(void)
 {
+	const int64_t lines = dropped ? 2 : 1;
 	const int64_t step = 1000000000 / RATE;
 	int64_t now = os->now_ns();
 
 	if (full_at_ns < now)
 		full_at_ns = now;
-	if (full_at_ns - now > (BURST - 1) * step) {
+	if (full_at_ns - now > (BURST - lines) * step) {
 		dropped++;
 		return false;
 	}
-	full_at_ns += step;
+	full_at_ns += lines * step;
 	return true;
 }
 
