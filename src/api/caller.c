@@ -243,14 +243,6 @@ bool caller_can_be_met(struct server *s)
 	return !may_pass(s, caller, r);
 }
 
-/* It can never be answered. That nothing more of its ring is taken is what it can see of that. */
-static void refuse(struct server *s, struct caller *k, struct feed *feed)
-{
-	if (!k->gone && !feed->leaving)
-		subscriber_ignore(&s->requests->subscriber, feed);
-	lose(k);
-}
-
 int caller_meet(struct server *s, struct floe_sample *sample)
 {
 	struct caller *caller;
@@ -266,7 +258,7 @@ int caller_meet(struct server *s, struct floe_sample *sample)
 		return 1;
 	}
 	if (caller)
-		refuse(s, caller, subscriber_feed_of(&s->requests->subscriber, sample));
+		lose(caller);
 	s->counts.abandoned++;
 	active_release(s, sample->ticket);
 	return 0;

@@ -162,18 +162,6 @@ static bool has_left(struct connection *k)
 	return publisher_has_room(&k->requests->publisher, 0) >= 0 && !listens(k);
 }
 
-/* Which of our requests it takes next, as it says. 0: it has not begun. */
-static uint64_t find_cursor(const struct connection *k)
-{
-	const struct members *members = k->requests ? &k->requests->members : NULL;
-
-	for (uint32_t i = 0; members && i < members->count; i++)
-		if (peer_id(members->member[i].node) == k->node)
-			return load_acquire(
-				&members->member[i].port->cursor[k->requests->file.index]);
-	return 0;
-}
-
 static bool is_dead(const struct client *c, const struct connection *k, const struct feed *feed)
 {
 	const struct node *node = c->responses->node;
@@ -205,8 +193,7 @@ static void look_at_server(struct client *c, struct connection *k, bool ask)
 	k->checked_ns = now;
 	if (is_bad && k->suspicions++ == 0)
 		(void)os->wake(omen_futex(feed->omen), INT_MAX);
-	k->over = is_dead(c, k, feed) ||
-		  (k->active && (has_left(k) || find_cursor(k) == CURSOR_NEVER));
+	k->over = is_dead(c, k, feed) || (k->active && has_left(k));
 	if (k->over)
 		lose(c, k);
 }
@@ -368,6 +355,19 @@ bool connection_end_gone(struct client *c)
 	return !c->news;
 }
 
+/* Has it taken a request of ours? It alone writes where it is in our ring, and before it takes the first one
+ * its ring of responses has a name. */
+static bool has_taken(const struct connection *k)
+{
+	const struct members *members = k->requests ? &k->requests->members : NULL;
+
+	for (uint32_t i = 0; members && i < members->count; i++)
+		if (peer_id(members->member[i].node) == k->node &&
+		    load_acquire(&members->member[i].port->cursor[k->requests->file.index]) > 1)
+			return true;
+	return false;
+}
+
 /* Anybody can break a ring that he says is this server's: so its own one is among them when it has one, that
  * one has been found, and there is none that is whole. */
 static bool is_broken(struct client *c, const struct connection *k)
@@ -380,9 +380,8 @@ static bool is_broken(struct client *c, const struct connection *k)
 			return false;
 		broken = true;
 	}
-	/* In this order: it alone writes what it takes next, and before it takes the first one the name of its
-	 * ring has been told of. */
-	return broken && find_cursor(k) > 1 &&
+	/* In this order: the name of its ring was told of before it took. */
+	return broken && has_taken(k) &&
 	       load_acquire(&sub->hints->publishers) == sub->publishers_seen;
 }
 
