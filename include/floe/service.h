@@ -223,9 +223,8 @@ FLOE_PUBLIC ssize_t floe_server_memory_size(const struct floe_server_options *op
  *   -EPROTO, -EACCES once for each client whose ring is not what it must be, or may not be read: it is left
  *   out, and the next take goes on with the others. Where the server's own memory is gone
  *   (floe_guard_install) each call says -EPROTO, floe_server_count too: close it.
- * A client that can never be answered, because its topic is full or may not be written, is told: its requests
- * end with -EPIPE. Nobody wakes it for that; it looks twice a second while it waits, and a client that waits by
- * its descriptor may come to its deadline first.
+ * A client that can never be answered, because its topic is full or may not be written, is told by its
+ * deadline only.
  */
 FLOE_PUBLIC int floe_server_take(struct floe_server *server, struct floe_request *ret);
 

@@ -13,10 +13,11 @@
 
 #define CALLER_LOOK_NS 1000000
 
-static struct feed *find_feed(struct subscriber *sub, uint64_t file)
+/* By the caller that it was met as: the number of a file that is gone may be another one's by now. */
+static struct feed *find_feed(struct subscriber *sub, const struct caller *k)
 {
 	for (uint32_t i = 0; i < sub->feed_count; i++)
-		if (sub->feeds[i].file == file)
+		if (sub->feeds[i].user == k)
 			return &sub->feeds[i];
 	return NULL;
 }
@@ -30,7 +31,7 @@ static bool is_over(struct server *s, struct caller *k)
 		publication_close(k->responses, true);
 		k->responses = NULL;
 	}
-	return !k->responses && !k->active && !find_feed(&s->requests->subscriber, k->file);
+	return !k->responses && !k->active && !find_feed(&s->requests->subscriber, k);
 }
 
 void caller_bury(struct server *s)
@@ -73,7 +74,7 @@ static void ignore_rest(struct server *s, struct caller *k, struct feed *feed)
 void caller_look_at(struct server *s, struct caller *k, bool ask)
 {
 	const struct node *node = s->requests->node;
-	struct feed *feed = find_feed(&s->requests->subscriber, k->file);
+	struct feed *feed = find_feed(&s->requests->subscriber, k);
 	struct peer peer = PEER_NULL;
 	bool is_bad;
 	int64_t now;
@@ -123,7 +124,6 @@ static struct caller *add_caller(struct server *s, struct feed *feed)
 	*added = (struct caller){
 		.next = s->callers,
 		.sender = feed->sender,
-		.file = feed->file,
 		.index = feed->index,
 		.active_max = feed->reader.depth < FLOE_REQUESTS_MAX ? feed->reader.depth
 								     : FLOE_REQUESTS_MAX,
@@ -173,7 +173,7 @@ void caller_changed(void *user)
 			(void)add_caller(s, feed);
 	}
 	for (struct caller *k = s->callers; k; k = k->next) {
-		const struct feed *feed = find_feed(sub, k->file);
+		const struct feed *feed = find_feed(sub, k);
 
 		k->omen = feed && !feed->leaving ? feed->omen : NULL;
 	}

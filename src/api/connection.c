@@ -198,12 +198,22 @@ static void look_at_server(struct client *c, struct connection *k, bool ask)
 		lose(c, k);
 }
 
-/* Requests of it are out, and no omen of its process or word of its own says when it is gone. */
+static bool has_broken_ring(struct client *c, const struct connection *k)
+{
+	for (const struct feed *feed = next_ring(c, k, NULL); feed; feed = next_ring(c, k, feed))
+		if (feed->broken)
+			return true;
+	return false;
+}
+
+/* Requests of it are out, and no omen of its process or word of its own says when it is gone, or that a ring
+ * in its name that is broken is its own. */
 static bool is_unwatched(struct client *c, const struct connection *k)
 {
 	const struct feed *feed = find_feed(&c->announcements->subscriber, k->index);
 
-	return k->active && !k->drained && (k->gone || !feed || feed->owner != k->node);
+	return k->active && !k->drained &&
+	       (k->gone || !feed || feed->owner != k->node || has_broken_ring(c, k));
 }
 
 bool connection_wants_asking(struct client *c)
@@ -272,10 +282,11 @@ void connection_look(struct client *c, bool ask)
 			c->news = true;
 		over |= k->drained;
 	}
-	if (over && ask)
-		connection_bury(c);
+	/* Burying tells of names that go, and who is told looks again first. */
 	if (ask)
 		connection_lose_broken(c);
+	if (over && ask)
+		connection_bury(c);
 	pending_expire(c);
 }
 

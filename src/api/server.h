@@ -25,7 +25,6 @@ struct caller {
 	/* Of responses, if it is not gone, and no request waits for a client: else NULL. */
 	struct publisher *answers;
 	uint64_t sender;
-	uint64_t file;          /* of its ring */
 	const shared_u32 *omen; /* as the feed of that has it, or NULL */
 	uint32_t index;         /* of its ring */
 	uint32_t active_max;    /* requests that it has out at most */
