@@ -36,12 +36,19 @@ static void pass_on(int number, siginfo_t *info, void *context)
 		action->sa_handler(number);
 }
 
-/* What others send (kill(2)) has a code that is not positive. */
+/* Not what others send (kill(2)), whose code is not positive, nor memory that fails anywhere. */
+static bool is_gone(int number, const siginfo_t *info)
+{
+	if (number == SIGBUS)
+		return info->si_code == BUS_ADRERR;
+	return info->si_code == SEGV_MAPERR || info->si_code == SEGV_ACCERR;
+}
+
 static void handle(int number, siginfo_t *info, void *context)
 {
 	sigjmp_buf *back = beginning;
 
-	if (!back || info->si_code <= 0) {
+	if (!back || !is_gone(number, info)) {
 		pass_on(number, info, context);
 		return;
 	}
@@ -76,14 +83,17 @@ int touch_install(void)
 
 int touch_run(int (*work)(void *user), void *user)
 {
+	sigjmp_buf *const outer = beginning;
 	sigjmp_buf here;
 	int r;
 
-	if (sigsetjmp(here, 0))
+	if (sigsetjmp(here, 0)) {
+		beginning = outer;
 		return -EFAULT;
+	}
 	beginning = &here;
 	r = work(user);
-	beginning = NULL;
+	beginning = outer;
 	return r;
 }
 
