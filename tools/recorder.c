@@ -42,7 +42,7 @@
 
 struct channel {
 	uint16_t id;
-	const char *topic;
+	struct subject *subject;
 	uint32_t publisher;        /* of the topic */
 	uint64_t depth;            /* of its ring; 0: unknown */
 	uint64_t messages;         /* given to the tape */
@@ -281,7 +281,7 @@ static struct channel *add_channel(struct recorder *recorder, struct subject *su
 		if (topic.publishers[i].index == index)
 			found = &topic.publishers[i];
 	channel->id = (uint16_t)(recorder->channels_count + 1);
-	channel->topic = subject->name;
+	channel->subject = subject;
 	channel->publisher = (uint32_t)index;
 	channel->depth = found ? found->depth : 0;
 	if (channel->depth && channel->depth < subject->depth_least)
@@ -388,14 +388,13 @@ static struct chunk_message describe_message(const struct recorder *recorder,
 static int store(struct recorder *recorder, struct subject *subject,
 		 const struct floe_sample *sample, int64_t now_ns)
 {
-	struct channel *channel = sample->ticket < FLOE_PUBLISHERS_MAX
-					  ? subject->channels[sample->ticket]
-					  : NULL;
+	uint32_t index = (uint32_t)(sample->ticket % FLOE_PUBLISHERS_MAX);
+	struct channel *channel = subject->channels[index];
 	struct chunk_message message;
 	int r = 0;
 
 	if (!channel)
-		channel = add_channel(recorder, subject, sample->ticket);
+		channel = add_channel(recorder, subject, index);
 	if (!channel)
 		return -EMFILE;
 	message = describe_message(recorder, channel, sample, now_ns);
@@ -403,8 +402,7 @@ static int store(struct recorder *recorder, struct subject *subject,
 	if (tape_is_busy(recorder->tape) && can_wait(subject, channel, sample))
 		return 0;
 	if (can_refer(recorder, subject, channel, sample))
-		r = tape_refer(recorder->tape, &message, (uint64_t)(uintptr_t)subject,
-			       sample->sequence);
+		r = tape_refer(recorder->tape, &message, sample->ticket, sample->sequence);
 	if (r == 0)
 		r = copy(recorder, subject, &message, sample);
 	channel->messages += r == 1;
@@ -426,9 +424,7 @@ static unsigned store_small(struct recorder *recorder, struct subject *subject, 
 {
 	const struct floe_sample *samples = subject->waiting + subject->stored;
 	unsigned count = subject->waiting_count - subject->stored;
-	struct channel *channel = samples->ticket < FLOE_PUBLISHERS_MAX
-					  ? subject->channels[samples->ticket]
-					  : NULL;
+	struct channel *channel = subject->channels[samples->ticket % FLOE_PUBLISHERS_MAX];
 	struct chunk_message messages[TOGETHER];
 	unsigned added = 0;
 	int whole;
@@ -594,12 +590,12 @@ bool recorder_is_hurried(struct recorder *recorder)
 
 bool recorder_is_whole(void *recorder, struct chunk *chunk)
 {
-	const struct subject *subject = (const struct subject *)(uintptr_t)chunk->ticket;
-	struct floe_sample sample = {.data = chunk->payload, .sequence = chunk->sequence};
 	const struct recorder *r = recorder;
+	const struct channel *channel = r->by_id[chunk->entries[0].channel];
+	const struct floe_sample sample = {
+		.data = chunk->payload, .sequence = chunk->sequence, .ticket = chunk->ticket};
 
-	sample.ticket = r->by_id[chunk->entries[0].channel]->publisher;
-	return subject->watch.observer && floe_observer_left(subject->watch.observer, &sample) > 0;
+	return find_left(channel->subject, channel, &sample) > 0;
 }
 
 void recorder_lose(void *recorder, uint16_t channel, uint32_t count)
@@ -648,7 +644,7 @@ void recorder_each(const struct recorder *recorder,
 	for (uint16_t i = 1; i <= recorder->channels_count; i++) {
 		const struct channel *channel = recorder->by_id[i];
 
-		each(user, channel->topic, channel->publisher,
+		each(user, channel->subject->name, channel->publisher,
 		     channel->messages - channel->given_up, channel->lost);
 	}
 }

@@ -219,6 +219,8 @@ FLOE_PUBLIC const void *floe_observer_header(struct floe_observer *observer,
  * not, and the message counts as lost. The address is good until the next call that reads this
  * observer, and beyond that for as long as the publisher's file is there; then reading it may
  * fault, so leave that to system calls, which say -EFAULT.
+ * `ret->ticket % FLOE_PUBLISHERS_MAX` is the publisher's index. What lay in the ring of one that had the same index
+ * before is not taken for this one's, wherever it lies.
  */
 FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe_sample *ret);
 

@@ -50,7 +50,7 @@ struct horizon {
 struct run {
 	uint64_t sequence; /* of the first */
 	uint32_t count;
-	uint32_t index;                 /* their publisher's */
+	uint64_t ticket;
 	const struct slot_shared *slot; /* of the first */
 	const struct slot_shared *slots;
 	const struct slot_shared *end;
@@ -61,7 +61,8 @@ struct observation {
 	struct domain domain;
 	struct topic topic;
 	struct feeds feeds;
-	struct origins *origins; /* NULL until something relayed was met */
+	uint64_t rings[FLOE_PUBLISHERS_MAX]; /* that were met at this index, ever */
+	struct origins *origins;             /* NULL until something relayed was met */
 	struct port_shared *port;
 	void *tables;
 	uint64_t file; /* the topic's */
@@ -74,7 +75,7 @@ struct observation {
 	 * there was none, or it was not copied. */
 	const void *read;
 	uint64_t read_sequence;
-	uint64_t read_index; /* its publisher's */
+	uint64_t read_ticket;
 	struct run run;
 	uint64_t words[BORROW_MAX]
 		      [SLOT_WORDS]; /* copies of payloads that travelled in their slots */
@@ -83,12 +84,33 @@ struct observation {
 	struct horizon horizons[FLOE_PUBLISHERS_MAX]; /* of what is borrowed */
 };
 
+/* Which ring it is: the publisher's index, and how many had that before. The next one may be mapped where this one
+ * was, and its sequences may be the same. */
+static uint64_t ticket_of(const struct feed *feed)
+{
+	return (uint64_t)(uintptr_t)feed->user - 1;
+}
+
+static void number_new(struct observation *o, struct subscriber *sub)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++) {
+		struct feed *feed = &sub->feeds[i];
+
+		if (!feed->user)
+			feed->user = (void *)(uintptr_t)(o->rings[feed->index]++ *
+								 FLOE_PUBLISHERS_MAX +
+							 feed->index + 1);
+	}
+}
+
 static int refresh(void *user, struct subscriber *sub)
 {
 	struct observation *o = user;
 	struct party any = {.wants = true};
 	int r = feeds_read(&o->feeds, sub, &o->topic, &any, o->joining, o->history, NULL);
 
+	/* Also if it failed: some may have been added before. */
+	number_new(o, sub);
 	/* Whoever looks on from outside waits for the next topic of this name. */
 	return r == -ESTALE ? -ENOENT : r;
 }
@@ -318,12 +340,12 @@ static bool is_there(const void *data, size_t data_size)
 	return r == 0 || r == -EINVAL;
 }
 
-static void note_header(struct observation *o, const struct held *held,
-			const struct floe_sample *sample, const void *header, size_t size)
+static void note_header(struct observation *o, const struct floe_sample *sample, const void *header,
+			size_t size)
 {
 	o->read = sample->data;
 	o->read_sequence = sample->sequence;
-	o->read_index = held->feed->index;
+	o->read_ticket = sample->ticket;
 	o->header = header;
 	o->header_size = header ? size : 0;
 }
@@ -402,7 +424,7 @@ static int copy_sample(struct observation *o, int peek, const struct held *held,
 	if (!copy_bytes(o->copy + room, &where, sample->data, sample->size))
 		return why_not(&where);
 	sample->data = o->copy + room;
-	note_header(o, held, sample, header ? o->copy : NULL, header_size);
+	note_header(o, sample, header ? o->copy : NULL, header_size);
 	return is_whole(feed, sample->sequence) &&
 	       !(origin && load_relaxed(origin->life) & PORT_WITHDRAWN);
 }
@@ -606,7 +628,7 @@ static bool see(const struct feed *feed, const struct slot_shared *slot, uint64_
 		return false;
 	ret->sequence = want / 2;
 	ret->lost = 0;
-	ret->ticket = feed->index;
+	ret->ticket = ticket_of(feed);
 	return ring_still(slot, want);
 }
 
@@ -624,7 +646,7 @@ static void note_run(struct observation *o, struct feed *feed, const struct slot
 	o->run = (struct run){
 		.sequence = ring_reader_next(reader),
 		.count = count,
-		.index = feed->index,
+		.ticket = ticket_of(feed),
 		.slot = reader->slot,
 		.slots = reader->slots,
 		.end = reader->end,
@@ -697,9 +719,9 @@ static int borrow_held(struct observation *o, struct floe_sample *ret)
 	if (subscriber_origin_of(&o->subscriber, held))
 		return copy_taken(o, 0, &taken, ret);
 	header = subscriber_header(&o->subscriber, held, &header_size);
-	note_header(o, held, &taken, header, header_size);
 	*ret = taken;
-	ret->ticket = held->feed->index;
+	ret->ticket = ticket_of(held->feed);
+	note_header(o, ret, header, header_size);
 	subscriber_release(&o->subscriber, &taken);
 	return 1;
 }
@@ -745,7 +767,8 @@ static struct feed *find_feed(struct observation *o, const struct floe_sample *s
 	for (uint32_t i = 0; i < o->subscriber.feed_count; i++) {
 		struct feed *feed = &o->subscriber.feeds[i];
 
-		if (feed->index == sample->ticket && at - (uintptr_t)feed->base < feed->reserved)
+		if (ticket_of(feed) == sample->ticket &&
+		    at - (uintptr_t)feed->base < feed->reserved)
 			return feed;
 	}
 	return NULL;
@@ -813,7 +836,7 @@ static size_t count_in_slots(const struct run *run, const struct floe_sample *sa
 	if (count > run->count - at)
 		count = run->count - at;
 	while (n < count && samples[n].sequence == samples->sequence + n && samples[n].data &&
-	       samples[n].ticket == run->index &&
+	       samples[n].ticket == run->ticket &&
 	       load_relaxed(&slot->sequence) == 2 * samples[n].sequence) {
 		slot = slot + 1 == run->end ? run->slots : slot + 1;
 		n++;
@@ -850,7 +873,7 @@ FLOE_PUBLIC int floe_observer_has(struct floe_observer *observer, const struct f
 static bool is_read_last(const struct observation *o, const struct floe_sample *sample)
 {
 	return sample->data && sample->data == o->read && sample->sequence == o->read_sequence &&
-	       sample->ticket == o->read_index;
+	       sample->ticket == o->read_ticket;
 }
 
 FLOE_PUBLIC const void *floe_observer_header(struct floe_observer *observer,

@@ -870,6 +870,39 @@ static void what_is_borrowed_is_gone_with_its_publisher(void)
 	floe_publisher_close(other);
 }
 
+/* The next ring begins with the same sequences, and may be mapped where this one was. */
+static void what_is_borrowed_is_not_taken_for_what_comes_in_its_place(void)
+{
+	struct floe_publisher *other = publisher("t", NULL);
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample earlier = {0};
+
+	for (uint64_t i = 0; i < 4; i++) {
+		struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 4));
+		struct floe_sample sample;
+
+		publish(pub, CHUNK, i);
+		expect_equal(floe_observer_borrow(o, &sample), 1);
+		expect_equal(sample.sequence, 1);
+		expect_equal(sample.ticket % FLOE_PUBLISHERS_MAX, 1);
+		if (i > 0) {
+			earlier.data = sample.data;
+			expect_equal(floe_observer_left(o, &earlier), 0);
+			expect_equal(floe_observer_has(o, &earlier), 0);
+			expect(!floe_observer_header(o, &earlier, NULL));
+		}
+		expect(floe_observer_left(o, &sample) > 0);
+		expect_equal(floe_observer_has(o, &sample), 1);
+		earlier = sample;
+		floe_publisher_close(pub);
+		expect_equal(floe_observer_borrow(o, &sample), 0);
+	}
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(other);
+}
+
 /* The block may be unmapped by then, and is, so that a look at it would be a signal. */
 static void what_is_borrowed_is_gone_with_its_block(void)
 {
@@ -1268,6 +1301,7 @@ int main(int argc, char **argv)
 		TEST(what_is_borrowed_is_there_until_it_is_overwritten),
 		TEST(what_is_borrowed_from_a_slot_stays),
 		TEST(what_is_borrowed_is_gone_with_its_publisher),
+		TEST(what_is_borrowed_is_not_taken_for_what_comes_in_its_place),
 		TEST(what_is_borrowed_is_gone_with_its_block),
 		TEST(several_are_borrowed_together),
 		TEST(no_more_are_borrowed_than_are_there_and_were_asked_for),
