@@ -117,8 +117,11 @@ static void drop(struct tape *tape, struct chunk *chunk)
 /* With the lock. */
 static void give_back(struct tape *tape, struct chunk *chunk)
 {
-	if (chunk->payload)
+	if (chunk->payload) {
 		(void)atomic_fetch_sub(&tape->referred, 1);
+		if (tape->plan.let_go)
+			tape->plan.let_go(tape->plan.user, chunk);
+	}
 	if (chunk->size_max < tape->plan.chunk_size || tape->free_count == FREE_MAX) {
 		drop(tape, chunk);
 		return;

@@ -41,6 +41,8 @@ struct tape_plan {
 	int64_t snapshot_ns; /* 0: no; else nothing is written before tape_snapshot */
 	/* Is what lies at the message's payload still that? Asked from the tape's thread. */
 	bool (*is_whole)(void *user, struct chunk *chunk);
+	/* What tape_refer took is not looked at any more; from its thread, or within tape_refer. */
+	void (*let_go)(void *user, const struct chunk *chunk);
 	/* So many messages of this channel got lost on their way to the file; from its thread. */
 	void (*lose)(void *user, uint16_t channel, uint32_t count);
 	/* Builds the losses that are written into a file; from its thread. */

@@ -178,6 +178,7 @@ static int make_plan(const struct frame *frame, struct tape_plan *plan)
 		.memory_max = wish.memory ? wish.memory : MEMORY_DEFAULT,
 		.never_refer = wish.copy,
 		.is_whole = recorder_is_whole,
+		.let_go = recorder_let_go,
 		.lose = recorder_lose,
 		.list_losses = recorder_list_losses,
 	};

@@ -62,8 +62,10 @@ struct subject {
 	struct floe_sample waiting[TOGETHER];
 	unsigned stored;
 	unsigned waiting_count;
-	int64_t waiting_ns;   /* when they were taken */
-	int64_t nap_ns;       /* so long they can wait */
+	int64_t waiting_ns; /* when they were taken */
+	int64_t nap_ns;     /* so long they can wait */
+	/* Messages that the tape looks at where they lie. */
+	_Atomic uint64_t referred;
 	uint64_t taken;       /* since we asked whether to hurry */
 	uint64_t depth_least; /* of its rings; UINT64_MAX: none is known */
 	struct channel *channels[FLOE_PUBLISHERS_MAX];
@@ -368,6 +370,19 @@ static int copy(struct recorder *recorder, struct subject *subject,
 	return 0;
 }
 
+/* As tape_refer, which may have let go of it when it returns. */
+static int refer(struct recorder *recorder, struct subject *subject,
+		 const struct chunk_message *message, const struct floe_sample *sample)
+{
+	int r;
+
+	(void)atomic_fetch_add(&subject->referred, 1);
+	r = tape_refer(recorder->tape, message, sample->ticket, sample->sequence);
+	if (r != 1)
+		(void)atomic_fetch_sub(&subject->referred, 1);
+	return r;
+}
+
 static struct chunk_message describe_message(const struct recorder *recorder,
 					     const struct channel *channel,
 					     const struct floe_sample *sample, int64_t now_ns)
@@ -402,7 +417,7 @@ static int store(struct recorder *recorder, struct subject *subject,
 	if (tape_is_busy(recorder->tape) && can_wait(subject, channel, sample))
 		return 0;
 	if (can_refer(recorder, subject, channel, sample))
-		r = tape_refer(recorder->tape, &message, sample->ticket, sample->sequence);
+		r = refer(recorder, subject, &message, sample);
 	if (r == 0)
 		r = copy(recorder, subject, &message, sample);
 	channel->messages += r == 1;
@@ -477,6 +492,7 @@ static int take(struct subject *subject, uint64_t count_max)
 
 	if (has_waiting(subject))
 		return 1;
+	subject->watch.is_kept = atomic_load(&subject->referred) > 0;
 	r = watch_borrow(&subject->watch, subject->waiting,
 			 count_max < TOGETHER ? (size_t)count_max : TOGETHER);
 	subject->stored = 0;
@@ -596,6 +612,13 @@ bool recorder_is_whole(void *recorder, struct chunk *chunk)
 		.data = chunk->payload, .sequence = chunk->sequence, .ticket = chunk->ticket};
 
 	return find_left(channel->subject, channel, &sample) > 0;
+}
+
+void recorder_let_go(void *recorder, const struct chunk *chunk)
+{
+	const struct recorder *r = recorder;
+
+	(void)atomic_fetch_sub(&r->by_id[chunk->entries[0].channel]->subject->referred, 1);
 }
 
 void recorder_lose(void *recorder, uint16_t channel, uint32_t count)

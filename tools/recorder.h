@@ -61,6 +61,7 @@ bool recorder_is_hurried(struct recorder *recorder);
 
 /* For struct tape_plan, with the recorder as user. */
 bool recorder_is_whole(void *recorder, struct chunk *chunk);
+void recorder_let_go(void *recorder, const struct chunk *chunk);
 void recorder_lose(void *recorder, uint16_t channel, uint32_t count);
 void recorder_list_losses(void *recorder, struct buffer *map);
 

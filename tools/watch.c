@@ -60,6 +60,14 @@ static int find_topic(struct watch *watch)
 	return 1;
 }
 
+static void leave(struct watch *watch)
+{
+	if (!watch->has_gone || watch->is_kept)
+		return;
+	watch_end(watch);
+	watch->history = FLOE_DEPTH_MAX;
+}
+
 /* What the observer said: the same, or 0 where it was told and one goes on. */
 static int conclude(struct watch *watch, int r)
 {
@@ -69,27 +77,31 @@ static int conclude(struct watch *watch, int r)
 	}
 	if (r != -ENOENT)
 		return r;
-	/* The topic has gone, and all it had was seen. */
-	watch_end(watch);
-	watch->history = FLOE_DEPTH_MAX;
+	watch->has_gone = true;
+	leave(watch);
 	return 0;
+}
+
+/* 1 there is an observer, 0 not yet, or not any more. */
+static int find_observer(struct watch *watch)
+{
+	leave(watch);
+	if (watch->has_gone)
+		return 0;
+	return watch->observer ? 1 : find_topic(watch);
 }
 
 int watch_next(struct watch *watch, bool peek, struct floe_sample *ret)
 {
-	int r = 1;
+	int r = find_observer(watch);
 
-	if (!watch->observer)
-		r = find_topic(watch);
 	return r <= 0 ? r : conclude(watch, floe_observer_next(watch->observer, peek, ret));
 }
 
 int watch_borrow(struct watch *watch, struct floe_sample *ret, size_t count)
 {
-	int r = 1;
+	int r = find_observer(watch);
 
-	if (!watch->observer)
-		r = find_topic(watch);
 	return r <= 0 ? r : conclude(watch, floe_observer_borrow_many(watch->observer, ret, count));
 }
 
@@ -102,4 +114,5 @@ void watch_end(struct watch *watch)
 {
 	floe_observer_close(watch->observer);
 	watch->observer = NULL;
+	watch->has_gone = false;
 }
