@@ -418,8 +418,9 @@ static bool is_all_there(const struct point *point, int64_t found)
 	const struct script *script = point->round->script;
 	int64_t sent = (int64_t)atomic_load(&stage->sent);
 
-	if (found == sent || (!point->goes_on && (found == sent + script_at_once(script) ||
-						  found == sent + before_at_once(script))))
+	/* Who died before, or here, may have sent and not said so. */
+	if (found == sent || found == sent + before_at_once(script) ||
+	    (!point->goes_on && found == sent + script_at_once(script)))
 		return true;
 	/* It went with its process. */
 	if (found == 0 && point->round->script->ring == RING_BLOCK)
