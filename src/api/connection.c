@@ -366,8 +366,8 @@ bool connection_end_gone(struct client *c)
 	return !c->news;
 }
 
-/* Has it taken a request of ours? It alone writes where it is in our ring, and before it takes the first one
- * its ring of responses has a name. */
+/* Has it taken a request of ours? It alone writes where it is in our ring. Its ring of responses has a name by
+ * then, but for a request that it keeps because it cannot open that just now. */
 static bool has_taken(const struct connection *k)
 {
 	const struct members *members = k->requests ? &k->requests->members : NULL;
@@ -391,7 +391,7 @@ static bool is_broken(struct client *c, const struct connection *k)
 			return false;
 		broken = true;
 	}
-	/* In this order: the name of its ring was told of before it took. */
+	/* In this order: who has a name for its ring told of that before it took. */
 	return broken && has_taken(k) &&
 	       load_acquire(&sub->hints->publishers) == sub->publishers_seen;
 }
