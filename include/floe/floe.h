@@ -64,6 +64,7 @@ extern "C" {
 #define FLOE_HOLDS_MAX 255
 #define FLOE_POOLS_MAX 8
 #define FLOE_RELAYS_MAX 255
+#define FLOE_LANES_MAX 64
 #define FLOE_PARTS_MAX 255
 #define FLOE_HEADER_MAX 4096
 #define FLOE_ATTRIBUTES_MAX 8
@@ -210,11 +211,23 @@ struct floe_publisher_options {
 	size_t loans_ceiling;
 	/* The same for floe_publisher_limit_memory and the quota; default quota. It takes addresses. */
 	size_t quota_ceiling;
+	/* Subscribers with FLOE_POLICY_DROP_NEWEST that it can have at the same time: up to
+	 * FLOE_LANES_MAX, default 0. Each has a queue of lane_depth messages in the ring, default depth,
+	 * which takes 64 + 72 * lane_depth bytes, rounded up to 64, and lane_depth chunks; with pools of
+	 * yours the chunks are yours to provide, and relays_max counts them too. While there is one each
+	 * publish writes the message's line once more for each of them. */
+	size_t lanes_max;
+	size_t lane_depth;
 };
 
 /* floe_subscriber_options.policy: what happens when this subscriber lags a whole ring behind */
 #define FLOE_POLICY_KEEP_LAST 0u /* it loses the oldest and is told how many */
 #define FLOE_POLICY_RELIABLE 1u  /* the publisher's floe_publish says "would block" */
+/* Not a ring but `depth` messages behind, at most lane_depth: it keeps those, and what comes while it has so
+ * many is dropped for it alone, and counted as lost. Every publisher of the topic must have a place for it:
+ * lanes_max; else who comes second is told -EPROTOTYPE. A message in parts is queued whole or not at all.
+ * What was published before it joined (history), or was on its way, is read as with FLOE_POLICY_KEEP_LAST. */
+#define FLOE_POLICY_DROP_NEWEST 2u
 
 /* floe_subscriber_options.flags */
 #define FLOE_ORDERED \
@@ -516,7 +529,8 @@ FLOE_PUBLIC FLOE_DIRECT void floe_release(struct floe_subscriber *sub, struct fl
 FLOE_PUBLIC int floe_subscriber_limit_holds(struct floe_subscriber *sub, size_t holds_max);
 
 /* Never more than so many behind from now on, as options.depth; 0: the publisher's depth. Of what it has
- * not taken yet, the next floe_take leaves out what is older. 0; -EINVAL above FLOE_DEPTH_MAX */
+ * not taken yet, the next floe_take leaves out what is older. 0; -EINVAL above FLOE_DEPTH_MAX, or with
+ * FLOE_POLICY_DROP_NEWEST, whose depth stays */
 FLOE_PUBLIC int floe_subscriber_limit_depth(struct floe_subscriber *sub, size_t depth);
 
 /*

@@ -237,6 +237,20 @@ static size_t largest_pool(const struct floe_publisher_options *o)
 	return largest;
 }
 
+/* After the depth. */
+static int check_lanes(struct floe_publisher_options *o)
+{
+	int r = check_range(o->lanes_max, FLOE_LANES_MAX, "lanes_max", o->error);
+
+	if (r == 0)
+		r = check_range(o->lane_depth, FLOE_DEPTH_MAX, "lane_depth", o->error);
+	if (r == 0 && o->lane_depth && !o->lanes_max)
+		return error_set(o->error, -EINVAL, "lane_depth is for lanes_max");
+	if (r == 0 && o->lanes_max)
+		set_default(&o->lane_depth, o->depth);
+	return r;
+}
+
 /* Checks what was given and fills in the rest. */
 static int complete_publisher(struct floe_publisher_options *o)
 {
@@ -278,6 +292,8 @@ static int complete_publisher(struct floe_publisher_options *o)
 		r = check_range(o->payload_max, FLOE_PAYLOAD_MAX, "payload_max", o->error);
 	if (r == 0)
 		r = check_range(o->relays_max, FLOE_RELAYS_MAX, "relays_max", o->error);
+	if (r == 0)
+		r = check_lanes(o);
 	if (r == 0)
 		r = check_range(o->holds_max, (size_t)FLOE_HOLDS_MAX * FLOE_SUBSCRIBERS_MAX,
 				"holds_max", o->error);
@@ -373,7 +389,7 @@ int options_read_subscriber(struct floe_subscriber_options *ret,
 		o->spin_ns = SPIN_DEFAULT_NS;
 	if (o->spin_ns > 1000000000)
 		return error_set(o->error, -EINVAL, "spin_ns is more than a second");
-	if (o->policy > FLOE_POLICY_RELIABLE)
+	if (o->policy > FLOE_POLICY_DROP_NEWEST)
 		return error_set(o->error, -EINVAL, "policy %u means nothing", o->policy);
 	if (o->flags & ~(FLOE_ORDERED | FLOE_DISCONNECT_SLOW | FLOE_THREAD_SAFE))
 		return error_set(o->error, -EINVAL, "flags has bits that mean nothing");
@@ -650,15 +666,21 @@ static size_t chunk_alignment(const struct floe_publisher_options *o)
 	return o->payload_max >= LARGE_CHUNK ? PAGE : o->alignment;
 }
 
-/* chunks = depth + loans + holds: with these a loan never fails. */
+/* What waits in lanes has left the ring. */
+static size_t count_queued(const struct floe_publisher_options *o)
+{
+	return o->lanes_max * o->lane_depth;
+}
+
+/* chunks = depth + loans + holds + lanes: with these a loan never fails. */
 static void plan_one_pool(const struct floe_publisher_options *o, struct segment_plan *plan)
 {
 	size_t chunk_size = size_align(o->payload_max + header_room(o), chunk_alignment(o));
 	/* A block has all that there will ever be. */
 	size_t loans = o->memory ? o->loans_ceiling : o->loans_max;
-	size_t needed = o->depth + loans + o->holds_max;
-	size_t most = o->depth + o->loans_ceiling + o->holds_max;
-	size_t growth = o->depth + o->loans_ceiling + GROWTH_HOLDS;
+	size_t needed = o->depth + loans + o->holds_max + count_queued(o);
+	size_t most = o->depth + o->loans_ceiling + o->holds_max + count_queued(o);
+	size_t growth = o->depth + o->loans_ceiling + GROWTH_HOLDS + count_queued(o);
 
 	if (growth > GROWTH_SIZE_MAX / chunk_size)
 		growth = GROWTH_SIZE_MAX / chunk_size;
@@ -677,7 +699,7 @@ static void plan_one_pool(const struct floe_publisher_options *o, struct segment
 static int plan_elastic(const struct floe_publisher_options *o, struct segment_plan *plan)
 {
 	size_t largest = elastic_block_size(o->payload_max + header_room(o));
-	size_t messages = o->depth + o->loans_max + o->holds_max;
+	size_t messages = o->depth + o->loans_max + o->holds_max + count_queued(o);
 	struct elastic_plan area;
 	size_t size;
 
@@ -734,6 +756,8 @@ int options_plan(const struct floe_publisher_options *options, const struct acco
 		.flags = options->flags & ~(FLOE_SPILL | FLOE_DROP_NEWEST | FLOE_THREAD_SAFE),
 		.payload_max = options->payload_max,
 		.relays_max = (uint32_t)options->relays_max,
+		.lanes_max = (uint32_t)options->lanes_max,
+		.lane_depth = (uint32_t)options->lane_depth,
 		.alignment = options->alignment,
 		.type = options->type,
 		.accord = offer,

@@ -21,6 +21,7 @@ struct publication {
 	void *tables;
 	void *stretch;          /* NULL: not elastic */
 	struct relays *relays;  /* NULL: there are none */
+	struct lane *lanes;     /* the same */
 	bool noted;             /* the node has a note for this ring */
 	uint32_t chunks_needed; /* without the holds of members */
 	uint32_t holds_reserved;

@@ -219,6 +219,12 @@ static int set_up_relays(struct publication *p, uint32_t relays_max)
 	return 0;
 }
 
+/* What a message needs that lies in the ring, with a loan, or in a lane. */
+static uint32_t count_unheld(const struct publication *p, uint32_t loans_max)
+{
+	return p->file.plan.depth + loans_max + p->file.plan.lanes_max * p->file.plan.lane_depth;
+}
+
 /* The private tables, and the publisher in them. */
 static int set_up(struct publication *p, const struct segment_plan *plan)
 {
@@ -241,6 +247,8 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 		.keeps_blocked = p->many_threads,
 		.header_size = plan->header_size,
 		.header_inline = plan->header_inline,
+		.lanes_max = plan->lanes_max,
+		.lane_depth = plan->lane_depth,
 		.calls = &calls,
 		.user = p,
 	};
@@ -254,6 +262,10 @@ static int set_up(struct publication *p, const struct segment_plan *plan)
 	if (r == 0 && plan->relays_max)
 		r = set_up_relays(p, plan->relays_max);
 	wanted.relays = p->relays;
+	if (r == 0 && plan->lanes_max) {
+		wanted.lanes = p->lanes = calloc(plan->lanes_max, sizeof(*p->lanes));
+		r = p->lanes ? 0 : -ENOMEM;
+	}
 	if (r == 0 && elastic)
 		r = set_up_stretch(p, plan, &wanted.stretch);
 	if (r < 0)
@@ -276,6 +288,7 @@ static void end(struct publication *p, bool keep)
 	free(p->tables);
 	free(p->stretch);
 	free(p->relays);
+	free(p->lanes);
 	free(p);
 }
 
@@ -287,7 +300,7 @@ static enum terms_role role_of(uint64_t sender)
 static int join(struct publication *p, const char *topic, const struct floe_publisher_options *o,
 		struct ring_file_options *wanted)
 {
-	struct party ours = {.accord = wanted->plan.accord};
+	struct party ours = {.accord = wanted->plan.accord, .lanes = wanted->plan.lanes_max};
 	int r = node_get(&p->node, o->dir, o->domain, o->error);
 
 	if (r < 0)
@@ -330,8 +343,10 @@ static int start_anew(struct publication *p, const struct floe_publisher_options
 	free(p->tables);
 	free(p->stretch);
 	free(p->relays);
+	free(p->lanes);
 	p->tables = p->stretch = NULL;
 	p->relays = NULL;
+	p->lanes = NULL;
 	ring_file_close(&p->file, &p->topic, false);
 	p->file = RING_FILE_NULL;
 	wanted->fresh = true;
@@ -387,7 +402,7 @@ static int open_publication(struct publication *p, const char *topic,
 	if (r == -EPROTO && p->file.adopted)
 		r = start_anew(p, o, &wanted);
 	/* Perhaps more, of the one before us. */
-	p->chunks_needed = p->file.plan.depth + p->publisher.loans_max;
+	p->chunks_needed = count_unheld(p, p->publisher.loans_max);
 	if (r == 0 && is_traced())
 		publisher_trace(&p->publisher);
 	topic_settle(&p->topic);
@@ -781,7 +796,7 @@ static int reserve_loans(struct publication *p, uint32_t loans_max)
 	struct floe_error error;
 	int r;
 
-	p->chunks_needed = p->file.plan.depth + loans_max;
+	p->chunks_needed = count_unheld(p, (uint32_t)loans_max);
 	r = take_memory(p, &error);
 	if (r < 0) {
 		p->chunks_needed = before;

@@ -16,6 +16,7 @@
 #include "base/arith.h"
 #include "base/error.h"
 #include "base/name.h"
+#include "channel/lane.h"
 #include "channel/share.h"
 #include "os/os.h"
 #include "registry/census.h"
@@ -192,6 +193,8 @@ static int join(struct subscription *s, const char *topic, const struct floe_sub
 	if (r < 0)
 		return r;
 	s->placed = true;
+	if (o->policy == FLOE_POLICY_DROP_NEWEST)
+		s->says.lanes = lane_of(s->port->index) + 1;
 	topic_tell_publishers(s->topic.hints);
 	/* Publishers pay for no fence: what they published before they could see us becomes visible
 	 * now, so that the head we start from is not older than that. */
@@ -589,7 +592,7 @@ FLOE_PUBLIC int floe_subscriber_limit_depth(struct floe_subscriber *sub, size_t 
 		return r;
 	if (!s)
 		return floe_subscriber_limit_depth(sub, depth);
-	if (depth > FLOE_DEPTH_MAX)
+	if (depth > FLOE_DEPTH_MAX || s->drops)
 		return -EINVAL;
 	subscriber_limit_depth(s, (uint32_t)depth);
 	return 0;

@@ -117,7 +117,8 @@ static const struct accord_shared *accord_of(const struct party *party)
 
 bool party_is_silent(const struct party *party)
 {
-	return !party->type.name[0] && !accord_size(party->accord);
+	return !party->type.name[0] && !accord_size(party->accord) &&
+	       !(party->wants && party->lanes);
 }
 
 /* Where two are compared, and for whom the sentence is. */
@@ -249,6 +250,26 @@ static int check_attributes(const struct meeting *m)
 	return r;
 }
 
+/* Only of one who drops the newest it matters. */
+static int check_lane(const struct meeting *m)
+{
+	const struct party *wants = m->ours->wants ? m->ours : m->theirs;
+	const struct party *has = m->ours->wants ? m->theirs : m->ours;
+
+	if (m->ours->wants == m->theirs->wants || wants->lanes <= has->lanes)
+		return 0;
+	if (m->ours->wants)
+		return error_set(
+			m->error, -EPROTOTYPE,
+			"topic '%.60s': this is number %u of those that drop the newest, %s "
+			"has lanes_max %u",
+			m->topic, wants->lanes, m->who, has->lanes);
+	return error_set(m->error, -EPROTOTYPE,
+			 "topic '%.60s': %s is number %u of those that drop the newest, lanes_max "
+			 "is %u here",
+			 m->topic, m->who, wants->lanes, has->lanes);
+}
+
 int party_check(const struct party *ours, const struct party *theirs, const char *topic,
 		const char *who, struct floe_error *error)
 {
@@ -257,5 +278,7 @@ int party_check(const struct party *ours, const struct party *theirs, const char
 
 	if (r == 0)
 		r = check_header(&m);
+	if (r == 0)
+		r = check_lane(&m);
 	return r < 0 ? r : check_attributes(&m);
 }

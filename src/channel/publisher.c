@@ -156,6 +156,16 @@ static void take_limits(struct publisher *pub, const struct segment_shared *seen
 		take_quota(pub, load_relaxed(&seen->quota_limit), plan->quota_limit);
 }
 
+static int take_up_lanes(struct publisher *pub, const struct segment_shared *seen, uint64_t last)
+{
+	char *lanes = (char *)pub->ring.segment + segment_lanes_offset(seen);
+	int r = 0;
+
+	for (uint32_t n = 0; n < pub->lanes_max && r == 0; n++)
+		r = lane_take_up(&pub->lanes[n], lanes, n, pub->lane_depth, last);
+	return r;
+}
+
 /*
  * Dying here leaves a head that is behind its slots, which the next one repairs again, as it does the
  * counts of loans, which are for people. A slot
@@ -171,6 +181,9 @@ static int take_up(struct publisher *pub, const struct segment_shared *seen)
 	if (r < 0)
 		return r;
 	ring_take_back(segment, seen->slots_offset, seen->depth, last);
+	r = take_up_lanes(pub, seen, last);
+	if (r < 0)
+		return r;
 	r = claim_ring(pub);
 	if (r < 0)
 		return r;
@@ -198,13 +211,23 @@ static bool is_usable(const struct segment_shared *seen, const struct publisher_
 	       seen->header_size == plan->header_size && seen->header_inline == plan->header_inline;
 }
 
-/* Relays lie behind the receipts. What the head says of them must be what we have tables for. */
+/* Relays lie behind the receipts, and lanes behind them. What the head says of them must be what we have tables
+ * for. */
 static bool take_relays(struct publisher *pub, const struct segment_shared *seen)
 {
 	if (!pub->relays)
 		return seen->relays_max == 0;
 	pub->relays->shared = (struct relay_shared *)(void *)(pub->receipts + seen->loans_max);
 	return seen->relays_max == pub->relays->max;
+}
+
+static bool take_lanes(struct publisher *pub, const struct segment_shared *seen,
+		       const struct publisher_plan *plan)
+{
+	pub->lanes = plan->lanes;
+	pub->lanes_max = plan->lanes_max;
+	pub->lane_depth = plan->lane_depth;
+	return seen->lanes_max == plan->lanes_max && seen->lane_depth == plan->lane_depth;
 }
 
 static uint32_t choose_inline_max(const struct segment_shared *seen,
@@ -300,7 +323,7 @@ int publisher_init(struct publisher *pub, const struct publisher_plan *plan)
 	*pub->ready_bottom = *pub->retired_bottom = CHUNK_NONE;
 	for (uint32_t i = 0; i < pub->manager.pool_count; i++)
 		clear_marks(pub, i, 0, pub->manager.pool[i].chunk_count);
-	if (!take_relays(pub, &seen))
+	if (!take_relays(pub, &seen) || !take_lanes(pub, &seen, plan))
 		return -EPROTO;
 	for (uint32_t i = 0; i < pub->loans_table; i++)
 		pub->lent[i].ticket = TICKET_ALWAYS | i;
@@ -341,6 +364,11 @@ void publisher_set_members(struct publisher *pub, struct member *members, uint32
 	for (uint32_t i = 0; i < count; i++)
 		if (members[i].reliable && members[i].patience_ns)
 			remember(&members[i], pub->members, pub->member_count);
+	pub->droppers = 0;
+	for (uint32_t i = 0; i < count; i++) {
+		members[i].drops = members[i].drops && members[i].lane < pub->lanes_max;
+		pub->droppers += members[i].drops;
+	}
 	memcpy(pub->members, members, count * sizeof(*members));
 	pub->member_count = count;
 	pub->member_changes++;
@@ -394,15 +422,10 @@ static bool mark_relay(struct publisher *pub, uint64_t n)
 	return true;
 }
 
-/* Marks the chunk that a hold names, if it is one of ours. What a peer wrote is input: anything
- * that is no chunk of ours is not looked at further. */
-static bool mark(struct publisher *pub, uint64_t hold)
+static bool mark_chunk(struct publisher *pub, uint64_t chunk)
 {
-	uint64_t chunk = hold & HOLD_OFFSET_MASK;
 	uint32_t number;
 
-	if (hold >> HOLD_OFFSET_BITS != (uint64_t)pub->index + 1)
-		return false;
 	if (chunk & SLOT_FOREIGN)
 		return mark_relay(pub, chunk & ~SLOT_FOREIGN);
 	if (pub->stretch)
@@ -411,6 +434,31 @@ static bool mark(struct publisher *pub, uint64_t hold)
 		return false;
 	pub->marked[number] = pub->scan;
 	return true;
+}
+
+/* Marks the chunk that a hold names, if it is one of ours. What a peer wrote is input: anything
+ * that is no chunk of ours is not looked at further. */
+static bool mark(struct publisher *pub, uint64_t hold)
+{
+	return hold >> HOLD_OFFSET_BITS == (uint64_t)pub->index + 1 &&
+	       mark_chunk(pub, hold & HOLD_OFFSET_MASK);
+}
+
+/* What waits in its lane. This comes before its holds: an entry that it has taken by then is held. */
+static bool mark_lane(struct publisher *pub, const struct member *member)
+{
+	const struct lane *lane = &pub->lanes[member->lane];
+	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
+	uint64_t count = lane_count(lane, cursor, pub->lane_depth);
+	bool found = false;
+
+	for (uint64_t entry = lane->next - count; entry < lane->next; entry++) {
+		uint64_t what = lane_what(lane, pub->lane_depth, entry);
+
+		if (!(what & SLOT_INLINE))
+			found |= mark_chunk(pub, what);
+	}
+	return found;
 }
 
 /* How many holds a scan goes through says how often it is worth while. */
@@ -435,6 +483,8 @@ static bool scan_holds(struct publisher *pub)
 		const struct member *member = &pub->members[i];
 		const struct port_shared *port = member->port;
 
+		if (member->drops)
+			found |= mark_lane(pub, member);
 		for (uint32_t h = 0; h < member->holds_max; h++) {
 			/* Pairs with the release in subscriber_release: its last read of the payload
 			 * comes before our next write. */
@@ -900,16 +950,72 @@ int publisher_describe_loan(const struct publisher *pub, uint32_t n,
 	return 1;
 }
 
-/* Pairs with the addition in sleep_once where there is no membarrier(2). */
-static int send_fenced(struct publisher *pub, struct lent *lent, struct floe_loan *loan,
-		       uint64_t time_ns)
+/* Pairs with the membarrier in sleep_once, as in publisher_send; with its addition where there is none. */
+static int wake_sleepers(struct publisher *pub)
 {
-	int r = publisher_send(pub, lent, loan, time_ns);
+	if (pub->fenced)
+		fence_seq_cst();
+	return publisher_wake_sleepers(pub);
+}
 
-	fence_seq_cst();
-	if (load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen)
-		(void)publisher_wake(pub);
-	return r;
+/* Who drops the newest gets the message of `count` parts if there is room for all of them. One that may not or
+ * cannot read us gets none, and is not counted. */
+static void choose_lanes(struct publisher *pub, uint32_t count)
+{
+	for (uint32_t i = 0; i < pub->member_count; i++) {
+		struct member *member = &pub->members[i];
+		uint32_t depth = pub->lane_depth;
+		struct lane *lane;
+		uint64_t cursor;
+
+		if (!member->drops)
+			continue;
+		lane = &pub->lanes[member->lane];
+		if (member->queue_max && member->queue_max < depth)
+			depth = (uint32_t)member->queue_max;
+		cursor = load_acquire(&member->port->cursor[pub->index]);
+		member->queues = cursor <= SEQUENCE_MAX &&
+				 lane_count(lane, cursor, depth) + count <= depth;
+		if (!member->queues && cursor && cursor <= SEQUENCE_MAX)
+			bump(&lane->shared->dropped, count);
+	}
+}
+
+/* Before the slot is committed: see lane_put. */
+static void fill_lanes(struct publisher *pub, uint32_t index, const struct slot_shared *slot,
+		       uint64_t origin)
+{
+	for (uint32_t i = 0; i < pub->member_count; i++)
+		if (pub->members[i].drops && pub->members[i].queues)
+			lane_put(&pub->lanes[pub->members[i].lane], pub->lane_depth, index, slot,
+				 origin);
+}
+
+static void advance_lanes(struct publisher *pub, uint32_t count)
+{
+	for (uint32_t i = 0; i < pub->member_count; i++)
+		if (pub->members[i].drops && pub->members[i].queues)
+			lane_advance(&pub->lanes[pub->members[i].lane], count);
+}
+
+/* publisher_send, for who has a fence to pay or lanes to fill. */
+static int send_slow(struct publisher *pub, struct lent *lent, struct floe_loan *loan,
+		     uint64_t time_ns)
+{
+	uint64_t next = pub->ring.next;
+	struct slot_shared *slot = ring_begin(&pub->ring, next);
+	uint64_t chunk = lent->chunk;
+
+	if (chunk == CHUNK_NONE)
+		publisher_fill_inline(slot, lent, loan->size, time_ns);
+	else
+		publisher_fill_chunk(pub, slot, chunk, loan->size, time_ns);
+	choose_lanes(pub, 1);
+	fill_lanes(pub, 0, slot, next);
+	publisher_rename(pub, ring_commit(&pub->ring, slot, next), chunk);
+	advance_lanes(pub, 1);
+	publisher_unlend(pub, lent, loan);
+	return wake_sleepers(pub);
 }
 
 /* The last of so many messages would be this one. */
@@ -980,8 +1086,8 @@ int publisher_publish_slow(struct publisher *pub, struct floe_loan *loan)
 		uint64_t time_ns = pub->timed ? (uint64_t)os->now_ns() : 0;
 
 		untell(pub, lent);
-		return pub->fenced ? send_fenced(pub, lent, loan, time_ns)
-				   : publisher_send(pub, lent, loan, time_ns);
+		return pub->fenced || pub->droppers ? send_slow(pub, lent, loan, time_ns)
+						    : publisher_send(pub, lent, loan, time_ns);
 	}
 	note_blocked(pub, lent, pub->blocked_count + 1);
 	return r;
@@ -1027,7 +1133,7 @@ static uint64_t limit_left_behind(const struct publisher *pub, struct member *me
 /* Every message takes the slow path. */
 static bool is_slow(const struct publisher *pub)
 {
-	return pub->timed || pub->fenced || pub->traced || pub->told;
+	return pub->timed || pub->fenced || pub->traced || pub->told || pub->droppers;
 }
 
 /* The reliable subscriber that lags most, or NULL; count: messages that are to be sent. */
@@ -1116,11 +1222,7 @@ int publisher_publish_marked_slow(struct publisher *pub, struct floe_loan *loan,
 		return r;
 	untell(pub, lent);
 	r = publisher_send_marked(pub, lent, loan, mark);
-	if (pub->fenced) {
-		fence_seq_cst();
-		if (load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen)
-			(void)publisher_wake(pub);
-	}
+	(void)wake_sleepers(pub);
 	return r;
 }
 
@@ -1137,9 +1239,7 @@ int publisher_publish_words(struct publisher *pub, const void *data, size_t size
 					(mark & SLOT_MARK_MASK) << SLOT_MARK_SHIFT | size);
 	publisher_rename(pub, ring_advance(&pub->ring, pub->ring.slot, pub->ring.next), CHUNK_NONE);
 	bump(&pub->ring.segment->lent, 1);
-	if (pub->fenced)
-		fence_seq_cst();
-	return publisher_wake_sleepers(pub);
+	return wake_sleepers(pub);
 }
 
 /* Dying before the slot is committed: a relay that no slot names, and the oldest message is lost. After
@@ -1151,14 +1251,12 @@ static int send_relay(struct publisher *pub, uint32_t n, size_t size)
 	struct slot_shared *slot = ring_begin(&pub->ring, next);
 
 	publisher_fill_chunk(pub, slot, SLOT_FOREIGN | n, size, time_ns);
+	choose_lanes(pub, 1);
+	fill_lanes(pub, 0, slot, next);
 	publisher_rename(pub, ring_commit(&pub->ring, slot, next), SLOT_FOREIGN | n);
+	advance_lanes(pub, 1);
 	bump(&pub->ring.segment->lent, 1);
-	if (pub->fenced)
-		fence_seq_cst();
-	/* Pairs with the membarrier in sleep_once, as in publisher_send. */
-	if (load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen)
-		return publisher_wake(pub);
-	return 1;
+	return wake_sleepers(pub);
 }
 
 /* A free relay, after looking for those that nobody needs: 1, 0, or what refreshing said */
@@ -1266,6 +1364,7 @@ static void send_part(struct publisher *pub, struct floe_loan *loan, uint64_t ti
 
 	untell(pub, lent);
 	fill_part(pub, slot, lent, loan->size, time_ns, part);
+	fill_lanes(pub, part.index, slot, sequence);
 	if (part.index)
 		ring_commit_part(&pub->ring, slot, part.index);
 	else
@@ -1279,15 +1378,12 @@ static int send_parts(struct publisher *pub, struct floe_loan *loans, uint32_t c
 {
 	uint64_t time_ns = pub->timed ? (uint64_t)os->now_ns() : 0;
 
+	choose_lanes(pub, count);
 	for (uint32_t i = count; i-- > 0;)
 		send_part(pub, &loans[i], time_ns, (struct part){.index = i, .count = count});
+	advance_lanes(pub, count);
 	pub->named = &pub->slot_chunk[pub->ring.next % pub->ring.depth];
-	if (pub->fenced)
-		fence_seq_cst();
-	/* Pairs with the membarrier in sleep_once, as in publisher_send. */
-	if (load_relaxed(&pub->hints->sleepers) != pub->sleepers_seen)
-		return publisher_wake(pub);
-	return 1;
+	return wake_sleepers(pub);
 }
 
 /*

@@ -11,8 +11,9 @@
  *
  *   chunks = free in the manager + ready + lent + in the ring + retired
  *   ready:   of the first pool, free, the next to be lent; the manager counts them as used
- *   retired: left the ring, perhaps still held; at most sum(holds_max) of them are
- *   => with chunks >= depth + loans_max + sum(holds_max) a loan never fails
+ *   retired: left the ring, perhaps still held, or in a lane; at most sum(holds_max) of them are
+ *            held, and lanes_max * lane_depth in lanes
+ *   => with chunks >= depth + loans_max + sum(holds_max) + lanes_max * lane_depth a loan never fails
  *
  * A relay counts as a chunk of its own in the ring and among the retired, and never is ready.
  *
@@ -25,6 +26,7 @@
 
 #include "alloc/manager.h"
 #include "channel/hints_layout.h"
+#include "channel/lane.h"
 #include "channel/omen_layout.h"
 #include "channel/port_layout.h"
 #include "channel/relay.h"
@@ -60,9 +62,13 @@ struct member {
 	const shared_u32 *omen; /* of the process, or NULL */
 	uint32_t holds_max;     /* checked against the mapping when it was added */
 	bool reliable;
+	bool drops;           /* the newest, when its lane is full */
+	bool queues;          /* the message that is being sent */
 	bool gone;            /* its process is dead: its holds count until it is cleaned away */
 	bool left_behind;     /* it was waited for long enough, and has not caught up since */
 	uint64_t patience_ns; /* how long that is, 0: for ever */
+	uint32_t lane;        /* of one that drops */
+	uint64_t queue_max;   /* at most so many in it, 0: all that there is room for */
 	int64_t blocked_ns;   /* since when it is waited for at `blocked_at`, 0: it is not */
 	uint64_t blocked_at;
 };
@@ -121,6 +127,10 @@ struct publisher {
 	struct manager manager;
 	struct stretch *stretch;      /* elastic: instead of pools */
 	struct relays *relays;        /* chunks of others; NULL: none are sent */
+	struct lane *lanes;           /* [lanes_max] */
+	uint32_t lanes_max;
+	uint32_t lane_depth;
+	uint32_t droppers;            /* members with a lane: then limit stays 0 */
 	uint64_t *slot_chunk;         /* [depth]: what each slot names */
 	struct lent **loans;          /* [loans_max + 1]: those out, those that were, NULL */
 	struct loan_shared *receipts; /* [loans_table] */
@@ -174,6 +184,9 @@ struct publisher_plan {
 	struct manager manager;  /* initialised, everything free */
 	struct stretch *stretch; /* the same, instead of it; or NULL */
 	struct relays *relays;   /* initialised, all free; NULL: the segment has none */
+	struct lane *lanes;      /* [lanes_max], to be filled in; as the segment was made with */
+	uint32_t lanes_max;
+	uint32_t lane_depth;
 	bool spill;              /* when the best pool is exhausted, a larger one does */
 	uint32_t loans_limit; /* so many may be out at first, or more, as it was before; 0: all */
 	uint64_t quota_limit; /* the same for the memory of a stretch */

@@ -7,6 +7,7 @@
 
 #include "base/arith.h"
 #include "base/error.h"
+#include "channel/lane.h"
 #include "channel/relay_layout.h"
 
 static size_t schema_size(const struct floe_type *type)
@@ -30,7 +31,8 @@ struct elastic_plan segment_elastic(const struct segment_plan *plan)
 		.offset = plan->pool[0].offset,
 		.size_max = plan->payload_max + segment_header_room(plan->header_size),
 		.quota = plan->quota,
-		.chunks_max = plan->depth + plan->loans_max + SEGMENT_ELASTIC_HOLDS,
+		.chunks_max = plan->depth + plan->loans_max + SEGMENT_ELASTIC_HOLDS +
+			      plan->lanes_max * plan->lane_depth,
 	};
 }
 
@@ -49,6 +51,17 @@ size_t segment_relays_offset(size_t slots_offset, uint32_t depth, uint32_t loans
 	size_t end = size_add(slots_offset, size_mul(depth, sizeof(struct slot_shared)));
 
 	return size_add(end, size_mul(loans_max, sizeof(struct loan_shared)));
+}
+
+static size_t lanes_begin(size_t relays, uint64_t relays_max)
+{
+	return size_add(relays, size_mul(relays_max, sizeof(struct relay_shared)));
+}
+
+size_t segment_lanes_offset(const struct segment_shared *seen)
+{
+	return lanes_begin(segment_relays_offset(seen->slots_offset, seen->depth, seen->loans_max),
+			   seen->relays_max);
 }
 
 static size_t schema_end(size_t schema_size)
@@ -76,7 +89,8 @@ struct segment_sizes segment_lay_out(struct segment_plan *plan)
 	sizes.slots_offset = size_add(schema_end(schema_size(plan->type)),
 				      accord_size(plan->accord));
 	end = segment_relays_offset(sizes.slots_offset, plan->depth, plan->loans_max);
-	end = size_add(end, size_mul(plan->relays_max, sizeof(struct relay_shared)));
+	end = lanes_begin(end, plan->relays_max);
+	end = size_add(end, lanes_size(plan->lanes_max, plan->lane_depth));
 	end = size_add(end, first_header_room(plan));
 	for (uint32_t i = 0; i < plan->pool_count; i++) {
 		plan->pool[i].offset = pool_begin(plan, &plan->pool[i], end);
@@ -111,9 +125,11 @@ static void format_accord(struct segment_shared *segment, const struct accord_sh
 void segment_format(struct segment_shared *segment, const struct segment_plan *plan,
 		    const struct segment_sizes *sizes)
 {
+	size_t relays = segment_relays_offset(sizes->slots_offset, plan->depth, plan->loans_max);
+
 	memset(segment, 0,
-	       segment_relays_offset(sizes->slots_offset, plan->depth, plan->loans_max) +
-		       (size_t)plan->relays_max * sizeof(struct relay_shared));
+	       lanes_begin(relays, plan->relays_max) +
+		       lanes_size(plan->lanes_max, plan->lane_depth));
 	segment->identity = identity_make(SEGMENT_MAGIC, SEGMENT_SIGNATURE);
 	segment->size = sizes->size_max;
 	segment->topic_id = plan->topic_id;
@@ -127,6 +143,8 @@ void segment_format(struct segment_shared *segment, const struct segment_plan *p
 	segment->payload_max = plan->payload_max;
 	segment->quota = plan->quota;
 	segment->relays_max = plan->relays_max;
+	segment->lanes_max = plan->lanes_max;
+	segment->lane_depth = plan->lane_depth;
 	segment->header_size = plan->header_size;
 	segment->header_inline = plan->header_inline;
 	segment->accord_size = (uint32_t)accord_size(plan->accord);
@@ -157,6 +175,8 @@ void segment_read_plan(const struct segment_shared *seen, struct segment_plan *r
 		.payload_max = seen->payload_max,
 		.quota = seen->quota,
 		.relays_max = (uint32_t)seen->relays_max,
+		.lanes_max = seen->lanes_max,
+		.lane_depth = seen->lane_depth,
 		.sender = seen->sender,
 		.header_size = seen->header_size,
 		.header_inline = seen->header_inline,
@@ -226,8 +246,10 @@ static const char *find_wrong(const struct segment_shared *seen, size_t reserved
 		return "accord";
 	if (seen->relays_max > FLOE_RELAYS_MAX)
 		return "relays_max";
-	begin = segment_relays_offset(begin, seen->depth, seen->loans_max) +
-		(size_t)seen->relays_max * sizeof(struct relay_shared);
+	if (seen->lanes_max > FLOE_LANES_MAX || seen->lane_depth > FLOE_DEPTH_MAX ||
+	    (seen->lanes_max && !seen->lane_depth))
+		return "lanes";
+	begin = segment_lanes_offset(seen) + lanes_size(seen->lanes_max, seen->lane_depth);
 	if (begin > reserved)
 		return "size: it is truncated";
 	begin += header_begin(seen);

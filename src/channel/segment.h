@@ -26,6 +26,8 @@ struct segment_plan {
 	uint64_t quota_limit;         /* at first; 0: all of it */
 	uint64_t sender;              /* a client or server; 0: none */
 	uint32_t relays_max;          /* chunks of others in the ring or held at the same time */
+	uint32_t lanes_max;           /* queues of subscribers that drop the newest */
+	uint32_t lane_depth;          /* entries of each */
 	uint64_t alignment;           /* of chunks; 0: that of cache lines */
 	const struct floe_type *type; /* checked, or NULL */
 	const struct accord_shared *accord; /* NULL: nothing is offered */
@@ -44,6 +46,9 @@ struct elastic_plan segment_elastic(const struct segment_plan *plan);
 
 /* Where the relays lie: behind the receipts. Of a plan, or of a checked copy of a head. */
 size_t segment_relays_offset(size_t slots_offset, uint32_t depth, uint32_t loans_max);
+
+/* Where the lanes lie: behind the relays, of a checked copy of a head. */
+size_t segment_lanes_offset(const struct segment_shared *seen);
 
 /* Where the accord lies, of a checked copy of a head. */
 size_t segment_accord_offset(const struct segment_shared *seen);

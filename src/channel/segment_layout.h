@@ -7,7 +7,7 @@
  *
  *   +0      identity, geometry     written before the segment can be seen, never again
  *   +64     owner, generation      written when a publisher adopts or closes it
- *   +80     sender, quota, relays, header, accord
+ *   +80     sender, quota, relays, header, accord, lanes
  *                                  written before the segment can be seen, never again
  *   +128    head                   last published sequence; a futex word
  *   +136    parts_end              last sequence of the message in parts that was begun; for who joins
@@ -24,6 +24,7 @@
  *   ...     slot[depth]            one cache line each
  *   ...     loan[loans_max]        receipts of loans that are out, one cache line each
  *   ...     relay[relays_max]      chunks of others that slots may name: relay_layout.h
+ *   ...     lane[lanes_max]        queues of those who drop the newest: lane_layout.h
  *   ...     chunks                 by pools, or anywhere in the area
  *
  * With headers each chunk begins header_size bytes, in whole lines, after its header, which is the end of
@@ -141,6 +142,8 @@ struct segment_shared {
 	uint32_t header_size;   /* beside each payload; 0: none */
 	uint32_t header_inline; /* where in a slot's words; 0: nothing travels inline */
 	uint32_t accord_size;   /* behind the schema, whole lines */
+	uint32_t lanes_max;
+	uint32_t lane_depth;
 	uint32_t reserved0;
 
 	FLOE_CACHELINE_ALIGNED shared_u64 head;
@@ -170,6 +173,7 @@ struct segment_shared {
 static_assert(offsetof(struct segment_shared, owner) == 64, "layout");
 static_assert(offsetof(struct segment_shared, sender) == 80, "layout");
 static_assert(offsetof(struct segment_shared, header_size) == 104, "layout");
+static_assert(offsetof(struct segment_shared, lanes_max) == 116, "layout");
 static_assert(offsetof(struct segment_shared, head) == 128, "layout");
 static_assert(offsetof(struct segment_shared, parts_end) == 136, "layout");
 static_assert(offsetof(struct segment_shared, quota_limit) == 144, "layout");
@@ -182,7 +186,7 @@ static_assert(offsetof(struct segment_shared, schema) == 736, "layout");
 
 #define SEGMENT_SIGNATURE \
 	IDENTITY_SIGN(sizeof(struct segment_shared), sizeof(struct slot_shared), \
-		      offsetof(struct segment_shared, accord_size), \
+		      offsetof(struct segment_shared, lane_depth), \
 		      offsetof(struct segment_shared, schema))
 
 /* What a header takes in front of its payload's chunk. */

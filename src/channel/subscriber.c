@@ -77,6 +77,7 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 		.spin_ns = plan->spin_ns,
 		.look_ns = LOOK_NS,
 		.reliable = port->policy == FLOE_POLICY_RELIABLE,
+		.drops = port->policy == FLOE_POLICY_DROP_NEWEST,
 		.fenced = plan->fenced,
 		.expect_ns = plan->expect_ns,
 		.expected_by_ns = plan->expect_ns ? os->now_ns() + (int64_t)plan->expect_ns : 0,
@@ -100,7 +101,8 @@ void subscriber_init(struct subscriber *sub, const struct subscriber_plan *plan)
 static void look_for_straight(struct subscriber *sub)
 {
 	bool straight = sub->feed_count == 1 && !sub->feeds[0].leaving &&
-			!sub->feeds[0].keeps_few && !sub->polled && !sub->disconnected;
+			!sub->feeds[0].keeps_few && !sub->feeds[0].queued && !sub->polled &&
+			!sub->disconnected;
 
 	sub->straight_at = straight ? sub->publishers_seen : SEEN_NONE;
 	if (sub->feed_count == 0)
@@ -130,14 +132,35 @@ static uint64_t choose_start(const struct subscriber *sub, const struct feed *fe
 	return start - part.index;
 }
 
+/* Who joins begins behind what others had this lane for; before one that came later nobody had it. */
+static uint64_t enter_lane(struct subscriber *sub, struct feed *feed, bool joining)
+{
+	lane_reader_init(&feed->lane, &feed->reader, feed->lanes_offset, lane_of(sub->port->index),
+			 feed->lane_depth);
+	if (!joining)
+		ring_reader_seek(&feed->lane.slots, 1);
+	feed->queued = feed->early = true;
+	feed->keeps_few = false;
+	feed->cursor = &feed->nowhere;
+	return ring_reader_next(&feed->lane.slots);
+}
+
+/* The word of our port that its publisher looks at. */
+static shared_u64 *shared_cursor(struct subscriber *sub, struct feed *feed)
+{
+	return feed->early && !feed->leaving ? &sub->port->cursor[feed->index] : feed->cursor;
+}
+
 int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool joining,
 			uint64_t history)
 {
 	struct feed *added;
-	uint64_t start;
+	uint64_t start, begin;
 
 	if (sub->feed_count == FLOE_PUBLISHERS_MAX)
 		return -EMFILE;
+	if (sub->drops && lane_of(sub->port->index) >= feed->lanes_max)
+		return -EPROTO;
 	added = &sub->feeds[sub->feed_count];
 	*added = *feed;
 	added->base = feed->region.base;
@@ -150,9 +173,10 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 	 * when we come to look was lost. */
 	start = joining ? choose_start(sub, added, history) : 1;
 	ring_reader_seek(&added->reader, start);
-	bump(&sub->port->received, -start);
-	/* From here on a reliable subscriber is waited for. */
-	store_seq_cst(added->cursor, start);
+	begin = sub->drops ? enter_lane(sub, added, joining) : start;
+	bump(&sub->port->received, -begin);
+	/* From here on a reliable subscriber is waited for, and who drops the newest has a queue. */
+	store_seq_cst(shared_cursor(sub, added), begin);
 	if (sub->reliable)
 		(void)subscriber_wake_publisher(sub, added);
 	sub->feed_count++;
@@ -171,15 +195,19 @@ struct feed *subscriber_find_feed(struct subscriber *sub, uint64_t file)
 /* The feed's cursor says `word` from now on; what it said moves to the sum of what is over. */
 static void retire_cursor(struct subscriber *sub, struct feed *feed, uint64_t word)
 {
-	store_release(feed->cursor, word);
+	const struct ring_reader *reader = feed->early ? &feed->lane.slots : &feed->reader;
+
+	store_release(shared_cursor(sub, feed), word);
 	if (!feed->leaving && !feed->broken)
-		bump(&sub->port->received, ring_reader_next(&feed->reader));
+		bump(&sub->port->received, ring_reader_next(reader));
 }
 
 static int break_off(struct subscriber *sub, struct feed *feed)
 {
 	/* Who is reliable must not keep it waiting. */
 	retire_cursor(sub, feed, CURSOR_NEVER);
+	feed->cursor = shared_cursor(sub, feed);
+	feed->queued = feed->early = false;
 	feed->broken = true;
 	look_at_nothing(feed);
 	return -EPROTO;
@@ -222,11 +250,26 @@ static void drop(struct subscriber *sub, struct feed *feed)
 	}
 	*feed = *last;
 	look_for_straight(sub);
-	if (feed->leaving)
+	if (feed->leaving || feed->early)
 		feed->cursor = &feed->nowhere;
 	for (uint32_t i = 0; i < sub->holds_table; i++)
 		if (sub->held[i].feed == last)
 			sub->held[i].feed = feed;
+}
+
+/* Messages come by the lane, and by nothing else any more. */
+static bool is_by_lane(const struct feed *feed)
+{
+	return feed->queued && !feed->early;
+}
+
+/* Is there something to take? While it is early all that the lane has is in the ring as well. */
+static enum ring_state look(const struct feed *feed)
+{
+	uint64_t origin;
+
+	return is_by_lane(feed) ? lane_look(&feed->lane, &feed->reader, &origin)
+				: ring_look(&feed->reader);
 }
 
 static bool is_held(const struct subscriber *sub, const struct feed *feed)
@@ -259,7 +302,7 @@ void subscriber_drop_feeds(struct subscriber *sub)
 	for (uint32_t i = sub->feed_count; i-- > 0;) {
 		struct feed *feed = &sub->feeds[i];
 
-		if (feed->leaving && !is_held(sub, feed) && ring_look(&feed->reader) == RING_EMPTY)
+		if (feed->leaving && !is_held(sub, feed) && look(feed) == RING_EMPTY)
 			drop(sub, feed);
 	}
 }
@@ -385,7 +428,8 @@ void subscriber_limit_depth(struct subscriber *sub, uint32_t depth)
 {
 	sub->depth = depth ? depth : UINT64_MAX;
 	for (uint32_t i = 0; i < sub->feed_count; i++)
-		sub->feeds[i].keeps_few = sub->depth < sub->feeds[i].reader.depth;
+		sub->feeds[i].keeps_few = !sub->feeds[i].queued &&
+					  sub->depth < sub->feeds[i].reader.depth;
 	look_for_straight(sub);
 }
 
@@ -422,11 +466,16 @@ void subscriber_tell_later(struct subscriber *sub, int r)
 	look_for_straight(sub);
 }
 
-static void leave_out(struct subscriber *sub, struct feed *feed, uint64_t count)
+static void lose(struct subscriber *sub, struct feed *feed, uint64_t count)
 {
 	feed->lost += count;
 	bump(&sub->port->lost, count);
-	if (!feed->leaving)
+}
+
+static void leave_out(struct subscriber *sub, struct feed *feed, uint64_t count)
+{
+	lose(sub, feed, count);
+	if (!feed->leaving && !feed->early)
 		bump(&sub->port->received, -count);
 	store_release(feed->cursor, ring_reader_next(&feed->reader));
 }
@@ -629,11 +678,45 @@ static int take_relayed(struct subscriber *sub, const struct ready *ready, struc
 	return 1;
 }
 
+/* What lies between the entry that was looked at and the one before was dropped. */
+static void note_origin(struct subscriber *sub, struct feed *feed)
+{
+	lose(sub, feed, feed->origin - feed->due);
+	feed->due = feed->origin + 1;
+}
+
 /* What was published by a relay that has been withdrawn is lost, as if it had been overwritten. */
 static void skip_one(struct subscriber *sub, struct feed *feed)
 {
+	if (is_by_lane(feed))
+		note_origin(sub, feed);
 	ring_reader_seek(&feed->reader, ring_reader_next(&feed->reader) + 1);
 	leave_out(sub, feed, 1);
+}
+
+/* subscriber_keep, with the sequence that the message has in the ring. */
+static int keep(struct subscriber *sub, const struct ready *ready, struct floe_sample *ret)
+{
+	struct feed *feed = ready->feed;
+
+	if (!is_by_lane(feed))
+		return subscriber_keep(sub, ready, ret);
+	note_origin(sub, feed);
+	subscriber_advance(sub, ready, ret);
+	ret->sequence = feed->origin;
+	return 1;
+}
+
+/* Which message the lane has next, as its publisher says: 1; 0 it is not there; -EPROTO */
+static int look_into_lane(struct feed *feed)
+{
+	enum ring_state state = lane_look(&feed->lane, &feed->reader, &feed->origin);
+
+	if (state == RING_EMPTY)
+		return 0;
+	return state == RING_READY && feed->origin >= feed->due && feed->origin <= SEQUENCE_MAX
+		       ? 1
+		       : -EPROTO;
 }
 
 static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
@@ -646,8 +729,10 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 	};
 	uint64_t what, time_ns;
 	struct part part;
-	int r = find_payload(sub, feed, ready.slot, ready.want);
+	int r = is_by_lane(feed) ? look_into_lane(feed) : 1;
 
+	if (r == 1)
+		r = find_payload(sub, feed, ready.slot, ready.want);
 	if (r == -EPROTO)
 		return break_off(sub, feed);
 	if (r <= 0)
@@ -675,9 +760,9 @@ static int take_ready(struct subscriber *sub, struct feed *feed, struct floe_sam
 	ret->time_ns = time_ns;
 	if (part.count)
 		note_part(sub, &ready, part);
-	if (feed->leaving)
-		bump(&sub->port->received, 1); /* its cursor says nothing any more */
-	return subscriber_keep(sub, &ready, ret);
+	if (feed->leaving || feed->early)
+		bump(&sub->port->received, 1); /* its cursor says nothing any more, or not yet */
+	return keep(sub, &ready, ret);
 }
 
 /* It lost messages that publishers should have waited for: none of them waits any more, those that
@@ -703,6 +788,71 @@ void subscriber_retire(struct subscriber *sub)
 	(void)disconnect(sub);
 }
 
+/* The lane goes on where we are in the ring. */
+static void take_lane(struct subscriber *sub, struct feed *feed)
+{
+	uint64_t next = ring_reader_next(&feed->reader);
+
+	if (feed->within && feed->within == next)
+		feed->within = ring_reader_next(&feed->lane.slots);
+	feed->due = next;
+	feed->reader = feed->lane.slots;
+	feed->early = false;
+	feed->cursor = feed->leaving ? &feed->nowhere : &sub->port->cursor[feed->index];
+}
+
+/* What its publisher put there before it was clear that we have it from the ring. */
+static void pass_entry(struct subscriber *sub, struct feed *feed)
+{
+	struct ring_reader *slots = &feed->lane.slots;
+
+	ring_reader_seek(slots, ring_reader_next(slots) + 1);
+	if (!feed->leaving)
+		bump(&sub->port->received, -(uint64_t)1);
+	store_release(shared_cursor(sub, feed), ring_reader_next(slots));
+}
+
+/*
+ * While all that we have read lies before the lane's first entry we read the ring. Where what is between was
+ * overwritten it is lost, and counted when that entry is taken. 0, or -EPROTO
+ */
+static int look_for_lane(struct subscriber *sub, struct feed *feed)
+{
+	uint64_t next = ring_reader_next(&feed->reader);
+
+	for (uint32_t i = 0; i <= feed->lane_depth; i++) {
+		uint64_t origin = 0;
+		enum ring_state state = lane_look(&feed->lane, &feed->lane.slots, &origin);
+
+		if (state == RING_LAPPED || origin > SEQUENCE_MAX)
+			return -EPROTO;
+		if (state == RING_EMPTY)
+			return 0;
+		if (origin == next || (origin > next && ring_look(&feed->reader) == RING_LAPPED)) {
+			take_lane(sub, feed);
+			return 0;
+		}
+		if (origin > next)
+			return 0;
+		pass_entry(sub, feed);
+	}
+	return 0;
+}
+
+/* The oldest that can be expected to last; a message that has come into the lane meanwhile does. */
+static int after_lapping(struct subscriber *sub, struct feed *feed, unsigned attempt)
+{
+	if (is_by_lane(feed) || ring_reader_check(&feed->reader) < 0)
+		return break_off(sub, feed);
+	if (sub->leaves_when_slow)
+		return disconnect(sub);
+	if (feed->early && look_for_lane(sub, feed) < 0)
+		return break_off(sub, feed);
+	if (!is_by_lane(feed))
+		leave_out(sub, feed, ring_reader_jump(&feed->reader, attempt));
+	return 0;
+}
+
 /* 1; 0 nothing there; -EPROTO; -ECONNRESET */
 static int take_from(struct subscriber *sub, struct feed *feed, struct floe_sample *ret)
 {
@@ -714,23 +864,23 @@ static int take_from(struct subscriber *sub, struct feed *feed, struct floe_samp
 
 		if (feed->keeps_few)
 			skip_old(sub, feed);
-		state = ring_look(&feed->reader);
+		if (feed->early && look_for_lane(sub, feed) < 0)
+			return break_off(sub, feed);
+		state = look(feed);
 		if (state == RING_EMPTY)
 			return 0;
 		if (state == RING_LAPPED) {
-			if (ring_reader_check(&feed->reader) < 0)
-				return break_off(sub, feed);
-			if (sub->leaves_when_slow)
-				return disconnect(sub);
-			leave_out(sub, feed, ring_reader_jump(&feed->reader, attempt));
+			r = after_lapping(sub, feed, attempt);
+			if (r < 0)
+				return r;
 			/* Where it landed may be empty, or overwritten again. */
-			if (ring_look(&feed->reader) != RING_READY)
+			if (look(feed) != RING_READY)
 				continue;
 		}
 		r = take_ready(sub, feed, ret);
 		for (unsigned i = 0; r == -ESTALE && i < STALE_MAX; i++) {
 			skip_one(sub, feed);
-			r = ring_look(&feed->reader) == RING_READY ? take_ready(sub, feed, ret) : 0;
+			r = look(feed) == RING_READY ? take_ready(sub, feed, ret) : 0;
 		}
 		if (r)
 			return r == -ESTALE ? 0 : r;
@@ -741,7 +891,7 @@ static int take_from(struct subscriber *sub, struct feed *feed, struct floe_samp
 static bool is_ready(const struct subscriber *sub)
 {
 	for (uint32_t i = 0; i < sub->feed_count; i++)
-		if (ring_look(&sub->feeds[i].reader) != RING_EMPTY)
+		if (look(&sub->feeds[i]) != RING_EMPTY)
 			return true;
 	return false;
 }
@@ -763,7 +913,7 @@ static uint64_t peek_time(const struct feed *feed)
 	struct ready ready = {.slot = slot};
 	uint64_t time_ns;
 
-	if (ring_look(&feed->reader) != RING_READY)
+	if (look(feed) != RING_READY)
 		return 0;
 	time_ns = read_time(&ready, load_relaxed(&slot->what));
 	return ring_still(slot, feed->reader.want) ? time_ns : 0;
@@ -778,7 +928,7 @@ static void turn_to_earliest(struct subscriber *sub)
 		struct feed *feed = &sub->feeds[i];
 		uint64_t time_ns;
 
-		if (feed->broken || ring_look(&feed->reader) == RING_EMPTY)
+		if (feed->broken || look(feed) == RING_EMPTY)
 			continue;
 		time_ns = peek_time(feed);
 		if (time_ns < earliest) {
@@ -892,7 +1042,7 @@ static int take_rest(struct subscriber *sub, struct feed *feed, struct part firs
 
 	for (uint32_t i = 1; i < count; i++) {
 		const struct held *held = *sub->place;
-		bool is_there = ring_look(&feed->reader) == RING_READY;
+		bool is_there = look(feed) == RING_READY;
 		int r = is_there ? take_ready(sub, feed, &samples[i]) : 0;
 		struct part part = r == 1 ? subscriber_part_of(sub, held) : first;
 

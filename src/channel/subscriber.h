@@ -19,6 +19,7 @@
 #include <stdbool.h>
 
 #include "channel/hints_layout.h"
+#include "channel/lane.h"
 #include "channel/omen_layout.h"
 #include "channel/port_layout.h"
 #include "channel/relay_layout.h"
@@ -66,6 +67,15 @@ struct feed {
 	uint32_t header_inline; /* where in a slot's words */
 	uint32_t accord_offset;
 	uint32_t accord_size;
+	size_t lanes_offset;
+	uint32_t lanes_max;
+	uint32_t lane_depth;
+	bool queued; /* its messages come by our lane */
+	bool early;  /* not yet: what was sent before the first of them is read in the ring, and the
+		      * port's cursor is where the lane begins */
+	struct lane_reader lane; /* if queued; its `slots` only while early */
+	uint64_t due;            /* not early: what comes next if nothing is dropped */
+	uint64_t origin;         /* not early: which message was looked at last, as was read once */
 	struct region region;  /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
 	uint64_t owner;        /* the node of its publisher, when that was looked at last */
@@ -140,6 +150,7 @@ struct subscriber {
 	uint64_t mark;            /* of the sample that was taken last; 0: it has none */
 	uint64_t publishers_seen; /* SEEN_NONE: look again in any case */
 	bool reliable;
+	bool drops;  /* the newest, where its lane is full */
 	bool fenced; /* membarrier(2) is not to be had */
 
 	bool polled;           /* there is a descriptor: every take and release is slow */

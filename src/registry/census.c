@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "channel/lane.h"
 #include "channel/segment.h"
 #include "os/os.h"
 #include "registry/feeds.h"
@@ -81,6 +82,7 @@ static int check_publisher(void *user, const char *name)
 		return 0;
 	(void)snprintf(who, sizeof(who), "publisher %u", seen.index);
 	theirs.type = seen.type;
+	theirs.lanes = seen.lanes_max;
 	return party_check(census->ours, &theirs, census->topic->name, who, census->error);
 }
 
@@ -110,6 +112,8 @@ static int check_subscriber(const struct census *census, const struct member *me
 	if (peer_read_accord(peer, member->port, &accord) < 0)
 		return 0;
 	(void)snprintf(who, sizeof(who), "subscriber %u of process %d", place, peer_pid(peer));
+	if (member->drops)
+		theirs.lanes = lane_of(place) + 1;
 	r = party_check(census->ours, &theirs, census->topic->name, who, census->error);
 	return r < 0 && peer_is_alive(census->topic->domain, peer_id(peer)) != 0 ? r : 0;
 }

@@ -83,6 +83,9 @@ static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret
 									       seen.slots_offset,
 									       seen.depth,
 									       seen.loans_max));
+	ret_feed->lanes_offset = segment_lanes_offset(&seen);
+	ret_feed->lanes_max = seen.lanes_max;
+	ret_feed->lane_depth = seen.lane_depth;
 	*ret_type = seen.type;
 	ring_reader_init(&ret_feed->reader, (const struct segment_shared *)head, seen.slots_offset,
 			 seen.depth);
@@ -324,7 +327,7 @@ static bool fits(const struct topic *topic, const struct party *ours, const stru
 		 const struct type_shared *type)
 {
 	struct accord_shared accord;
-	struct party theirs = {.type = *type, .accord = &accord};
+	struct party theirs = {.type = *type, .accord = &accord, .lanes = feed->lanes_max};
 
 	return feed_read_accord(feed, &accord) == 0 &&
 	       party_check(ours, &theirs, topic->name, "", NULL) == 0;

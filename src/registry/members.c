@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "channel/lane.h"
 #include "os/os.h"
 #include "registry/file.h"
 
@@ -84,6 +85,9 @@ static int read_member(struct members *members, const struct topic *topic, int d
 	if (!ret_member->port)
 		return 0;
 	ret_member->reliable = ret_member->port->policy == FLOE_POLICY_RELIABLE;
+	ret_member->drops = ret_member->port->policy == FLOE_POLICY_DROP_NEWEST;
+	ret_member->lane = lane_of(place);
+	ret_member->queue_max = ret_member->port->depth;
 	ret_member->patience_ns = ret_member->port->patience_ns;
 	ret_member->omen = peer_omen(ret_member->node);
 	return 1;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "channel/lane.h"
 #include "channel/segment.h"
 #include "os/os.h"
 #include "registry/file.h"
@@ -14,11 +15,18 @@
  * get the name. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* Who drops the newest has the last places, which say the lane. */
+static uint32_t choose_place(const struct port_shared *port, uint32_t attempt)
+{
+	return port->policy == FLOE_POLICY_DROP_NEWEST ? lane_of(attempt) : attempt;
+}
+
 /* Dying before the name: the port belongs to nobody's topic. After it: a place of a dead node. */
 static int claim(struct port_shared *port, const struct node *node, int dir,
 		 struct floe_error *error)
 {
-	for (uint32_t i = 0; i < FLOE_SUBSCRIBERS_MAX; i++) {
+	for (uint32_t attempt = 0; attempt < FLOE_SUBSCRIBERS_MAX; attempt++) {
+		uint32_t i = choose_place(port, attempt);
 		char name[PLACE_NAME_MAX];
 		int r;
 

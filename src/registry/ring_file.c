@@ -30,6 +30,7 @@ static bool is_same_plan(const struct segment_shared *seen, const struct segment
 	if (theirs.depth != plan->depth || theirs.loans_max != plan->loans_max ||
 	    theirs.flags != plan->flags || theirs.payload_max != plan->payload_max ||
 	    theirs.quota != plan->quota || theirs.relays_max != plan->relays_max ||
+	    theirs.lanes_max != plan->lanes_max || theirs.lane_depth != plan->lane_depth ||
 	    theirs.pool_count != plan->pool_count || theirs.topic_id != plan->topic_id ||
 	    theirs.sender != plan->sender || theirs.header_size != plan->header_size ||
 	    theirs.header_inline != plan->header_inline ||

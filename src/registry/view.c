@@ -395,6 +395,26 @@ static void describe_port(const struct port_shared *port, uint32_t holds_max,
 	copy_text(info->type, sizeof(info->type), port->type.name);
 }
 
+/* The last entry of this port's lane. Where there is none it is read as nothing. */
+static uint64_t find_lane_head(const struct list *list, const char *name,
+			       const struct port_shared *port)
+{
+	uint32_t lane = lane_of(port->index);
+	struct lane_reader reader;
+	struct type_shared type;
+	struct feed feed;
+	uint64_t head = 0;
+
+	if (feed_attach(&feed, list->domain, list->dir, name, &type, NULL) < 0)
+		return 0;
+	if (lane < feed.lanes_max) {
+		lane_reader_init(&reader, &feed.reader, feed.lanes_offset, lane, feed.lane_depth);
+		head = lane_reader_start(&reader) - 1;
+	}
+	feed_detach(&feed);
+	return head;
+}
+
 /* What this port has not yet taken, of all publishers that it has begun with, and if it is reliable of
  * the others too: they wait for it as for one that wants message 1. */
 static uint64_t count_behind(const struct list *list, const struct port_shared *port)
@@ -413,7 +433,8 @@ static uint64_t count_behind(const struct list *list, const struct port_shared *
 		if (cursor == 0 || cursor > SEQUENCE_MAX ||
 		    peek(list->domain, list->dir, name, &segment) < 0)
 			continue;
-		head = load_relaxed(&segment.head);
+		head = port->policy == FLOE_POLICY_DROP_NEWEST ? find_lane_head(list, name, port)
+							       : load_relaxed(&segment.head);
 		behind += head >= cursor ? head + 1 - cursor : 0;
 	}
 	return behind;
