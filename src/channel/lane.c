@@ -119,23 +119,23 @@ void lane_reader_init(struct lane_reader *r, const struct ring_reader *ring, siz
 }
 
 /*
- * The message is asked for before anything but its number is read: an entry that was taken back and written
- * again is the one that was sent when its message is. `origin` may be of the one before, which is the same
- * number, or one that was never sent.
+ * An entry that was taken back may have been written again, of the same message or another one: so what belongs
+ * to it is read after its message was found to be sent, by then it is the last that this entry will ever be. That
+ * goes for the number too, which was read before only to know where to ask.
  */
 enum ring_state lane_look(const struct lane_reader *r, const struct ring_reader *slots,
 			  uint64_t *ret_origin)
 {
-	uint32_t i = (uint32_t)(slots->slot - slots->slots);
+	const shared_u64 *origin = &r->origins[slots->slot - slots->slots];
 	enum ring_state state = ring_look(slots);
-	uint64_t origin;
+	uint64_t asked;
 
 	if (state != RING_READY)
 		return state;
-	origin = load_relaxed(&r->origins[i]);
-	if (ring_sequence(&r->ring.slots[origin % r->ring.depth]) < 2 * origin)
+	asked = load_relaxed(origin);
+	if (ring_sequence(&r->ring.slots[asked % r->ring.depth]) < 2 * asked)
 		return RING_EMPTY;
-	*ret_origin = origin;
-	/* Once more: what belongs to it is read after this. */
-	return ring_look(slots);
+	state = ring_look(slots);
+	*ret_origin = load_relaxed(origin);
+	return state == RING_READY && *ret_origin != asked ? RING_EMPTY : state;
 }

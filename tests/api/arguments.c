@@ -433,7 +433,7 @@ static void subscriber_options_beyond_their_limits_are_refused(void)
 {
 	refuse_subscriber_options(SUBSCRIBER(.holds_max = FLOE_HOLDS_MAX + 1));
 	refuse_subscriber_options(SUBSCRIBER(.holds_max = SIZE_MAX));
-	refuse_subscriber_options(SUBSCRIBER(.policy = 2));
+	refuse_subscriber_options(SUBSCRIBER(.policy = 3));
 	refuse_subscriber_options(SUBSCRIBER(.flags = 1u << 31));
 	expect(floe_subscriber_memory_size(SUBSCRIBER(.holds_max = FLOE_HOLDS_MAX)) > 0);
 	expect(floe_subscriber_memory_size(NULL) > 0);
