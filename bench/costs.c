@@ -217,6 +217,19 @@ static void open_subscriber(struct costs *costs, const char *part)
 	costs->sub = topic_subscriber(costs->c->name, part, &(struct floe_subscriber_options){0});
 }
 
+static void open_lane(struct costs *costs, const char *part)
+{
+	costs->sub = topic_subscriber(costs->c->name, part,
+				      &(struct floe_subscriber_options){
+					      .policy = FLOE_POLICY_DROP_NEWEST,
+				      });
+	costs->pub = topic_publisher(costs->c->name, part,
+				     &(struct floe_publisher_options){
+					     .payload_max = costs->payload,
+					     .lanes_max = 1,
+				     });
+}
+
 #define RELAYS 64
 
 static void open_chain(struct costs *costs)
@@ -263,6 +276,15 @@ static void *open_stepped_both(const void *argument)
 	return costs;
 }
 
+static void *open_stepped_lane(const void *argument)
+{
+	const struct costs *parent = argument;
+	struct costs *costs = open_costs(parent->c, parent->work);
+
+	open_lane(costs, "stepped");
+	return costs;
+}
+
 static void *open_stepped_notify(const void *argument)
 {
 	const struct costs *parent = argument;
@@ -291,6 +313,7 @@ static const struct instructions_work work_publish = {open_stepped_publish, run_
 static const struct instructions_work work_discard = {open_stepped_publish, run_discard,
 						      run_nothing};
 static const struct instructions_work work_round = {open_stepped_both, run_round, run_nothing};
+static const struct instructions_work work_lane = {open_stepped_lane, run_round, run_nothing};
 static const struct instructions_work work_empty = {open_stepped_both, run_empty_take, run_nothing};
 
 static const struct instructions_work work_copied = {NULL, run_copied, run_nothing};
@@ -334,6 +357,15 @@ static void *open_round(const struct bench_case *c, const struct bench_setup *se
 	(void)setup;
 	open_subscriber(costs, "hot");
 	open_publisher(costs, "hot");
+	return costs;
+}
+
+static void *open_lane_round(const struct bench_case *c, const struct bench_setup *setup)
+{
+	struct costs *costs = open_costs(c, &work_lane);
+
+	(void)setup;
+	open_lane(costs, "hot");
 	return costs;
 }
 
@@ -438,6 +470,7 @@ static void close_costs(void *state)
 KIND(cycles, NULL);
 KIND(call, NULL);
 KIND(round, instructions);
+KIND(lane_round, instructions);
 KIND(publish, instructions);
 KIND(discard, instructions);
 KIND(empty, instructions);

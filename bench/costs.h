@@ -17,6 +17,9 @@ extern const struct bench_kind costs_call;
 /* loan, publish, take, release */
 extern const struct bench_kind costs_round;
 
+/* The same with a subscriber that drops the newest. */
+extern const struct bench_kind costs_lane_round;
+
 /* loan, publish; nobody subscribes */
 extern const struct bench_kind costs_publish;
 
