@@ -212,7 +212,8 @@ static bool may_pass(const struct server *s, const struct caller *k, int r)
 {
 	if (r == -EMFILE)
 		return !k || !is_full(s, k);
-	return r == -ENFILE || r == -ENOMEM || r == -ENOSPC || r == -EDQUOT || r == -EINTR;
+	return r == -ENFILE || r == -ENOMEM || r == -ENOSPC || r == -EDQUOT || r == -EINTR ||
+	       r == -EAGAIN || r == -ENOLCK;
 }
 
 /* Whose request this is: 0; -EPIPE nobody's, or of somebody who is gone; -ENOMEM he cannot be noted yet. */

@@ -252,6 +252,35 @@ static void who_could_not_be_answered_when_he_came_is_when_he_asks(void)
 	failing_os_end();
 }
 
+/* What the system says when it has no more of something, for the moment. */
+static void no_lack_costs_a_request(void)
+{
+	static const int lacks[] = {-ENOSPC, -EDQUOT, -ENOMEM, -EMFILE,
+				    -ENFILE, -EAGAIN, -ENOLCK, -EINTR};
+
+	title = __func__;
+	for (size_t i = 0; i < FLOE_COUNT(lacks); i++) {
+		struct floe_request request;
+		struct floe_client *c;
+		struct floe_server *s;
+
+		tried = (struct failing_plan){
+			.call = FAILING_reserve, .at = 1, .code = lacks[i], .stays = true};
+		failing_os_begin();
+		expect_equal(floe_server_open(&s, "echo", NULL), 0);
+		expect_equal(floe_client_open(&c, "echo", NULL), 0);
+		ask(c, 'a');
+		failing_os_plan(tried);
+		expect_equal(floe_server_take(s, &request), lacks[i]);
+		let_all_through();
+		expect_equal(floe_server_take(s, &request), 1);
+		answer(s, &request, c, 'a');
+		floe_client_close(c);
+		floe_server_close(s);
+		failing_os_end();
+	}
+}
+
 /* A second process that keeps the topic in use until the descriptor that is returned is closed. */
 static int start_resident(pid_t *ret_pid)
 {
@@ -452,6 +481,7 @@ int main(int argc, char **argv)
 		TEST(a_hint_that_lies_lets_nobody_overtake),
 		TEST(a_hint_that_lies_lets_nobody_overtake_himself),
 		TEST(who_could_not_be_answered_when_he_came_is_when_he_asks),
+		TEST(no_lack_costs_a_request),
 		TEST(a_place_that_was_left_is_cleaned),
 		TEST(without_registering_for_barriers_messages_flow),
 		TEST(without_barriers_messages_flow),
