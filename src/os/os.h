@@ -50,6 +50,8 @@ struct os {
 	void (*close)(int fd);
 	int (*stat)(int fd, struct stat *ret);
 	int (*stat_at)(int dirfd, const char *path, struct stat *ret); /* of a link itself */
+	/* Its number and when it was made, 0: nobody knows. path "": dirfd itself */
+	int (*identify)(int dirfd, const char *path, uint64_t *ret_number, uint64_t *ret_made_ns);
 	int (*truncate)(int fd, uint64_t size);
 	int (*reserve)(int fd, uint64_t offset, uint64_t size); /* fallocate: -ENOSPC, not SIGBUS */
 	int (*punch)(int fd, uint64_t offset, uint64_t size);

@@ -178,22 +178,21 @@ int file_list_indexes(int dirfd, const char *prefix, unsigned count, uint8_t *re
 	return file_list(dirfd, mark_index, &indexes);
 }
 
-int file_get_id(int fd, uint64_t *ret_id)
-{
-	struct stat seen;
-	int r = os->stat(fd, &seen);
-
-	*ret_id = r < 0 ? 0 : seen.st_ino;
-	return r;
-}
+/* Odd, so that each moment is another one; and no moment leaves the number as it is. */
+#define SPREAD 0x9e3779b97f4a7c15u
 
 int file_find_id(int dirfd, const char *name, uint64_t *ret_id)
 {
-	struct stat seen;
-	int r = os->stat_at(dirfd, name, &seen);
+	uint64_t number, made_ns;
+	int r = os->identify(dirfd, name, &number, &made_ns);
 
-	*ret_id = r < 0 ? 0 : seen.st_ino;
+	*ret_id = r < 0 ? 0 : number ^ (made_ns * SPREAD);
 	return r;
+}
+
+int file_get_id(int fd, uint64_t *ret_id)
+{
+	return file_find_id(fd, "", ret_id);
 }
 
 uint64_t file_id(int fd)

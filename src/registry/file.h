@@ -41,7 +41,8 @@ int file_index(const char *name, const char *prefix, unsigned count);
 /* Marks in taken[count] the numbers of the names with this prefix, and clears the others. */
 int file_list_indexes(int dirfd, const char *prefix, unsigned count, uint8_t *ret_taken);
 
-/* Which file it is: 0 or -errno. */
+/* Which file it is, in all processes: its number and when it was made in one word, for file systems that have
+ * an index of inodes (ext4) give the number of a file that is gone to the next one. 0 or -errno. */
 int file_get_id(int fd, uint64_t *ret_id);
 int file_find_id(int dirfd, const char *name, uint64_t *ret_id);
 

@@ -382,6 +382,18 @@ TRACE_NOT_OURS int still_stat_at(int dirfd, const char *path, struct stat *ret)
 	return r;
 }
 
+/* When it was made differs from run to run. */
+TRACE_NOT_OURS int still_identify(int dirfd, const char *path, uint64_t *ret_number,
+				  uint64_t *ret_made_ns)
+{
+	struct stat seen;
+	int r = *path ? still_stat_at(dirfd, path, &seen) : still_stat(dirfd, &seen);
+
+	*ret_number = r < 0 ? 0 : seen.st_ino;
+	*ret_made_ns = 0;
+	return r;
+}
+
 void still_let_go(void)
 {
 	for (size_t i = 0; i < kept_count; i++) {

@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/stat.h>
 
 struct still {
@@ -39,9 +40,10 @@ void still_keep(void);
 bool still_restore(void);
 void still_let_go(void);
 
-/* For os->stat and os->stat_at of all who are in the folder: a file that is kept has one name more
- * than it should, and numbers of files can be told from other words. */
+/* For os->stat, os->stat_at and os->identify of all who are in the folder: a file that is kept has one name
+ * more than it should, and numbers of files can be told from other words. */
 int still_stat(int fd, struct stat *ret);
 int still_stat_at(int dirfd, const char *path, struct stat *ret);
+int still_identify(int dirfd, const char *path, uint64_t *ret_number, uint64_t *ret_made_ns);
 
 #endif

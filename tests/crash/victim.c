@@ -91,6 +91,7 @@ static void begin_clock(void)
 	table.get_random = world_draw;
 	table.stat = still_stat;
 	table.stat_at = still_stat_at;
+	table.identify = still_identify;
 	os = &table;
 }
 

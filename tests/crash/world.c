@@ -75,6 +75,7 @@ void world_forbid_sleep(void)
 	table.now_ns = now_with_sleep;
 	table.stat = still_stat;
 	table.stat_at = still_stat_at;
+	table.identify = still_identify;
 	os = &table;
 }
 

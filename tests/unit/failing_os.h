@@ -33,6 +33,9 @@
 	     (dirfd, path, flags, mode)) \
 	CALL(int, stat, (int fd, struct stat *ret), (fd, ret)) \
 	CALL(int, stat_at, (int dirfd, const char *path, struct stat *ret), (dirfd, path, ret)) \
+	CALL(int, identify, \
+	     (int dirfd, const char *path, uint64_t *ret_number, uint64_t *ret_made_ns), \
+	     (dirfd, path, ret_number, ret_made_ns)) \
 	CALL(int, truncate, (int fd, uint64_t size), (fd, size)) \
 	CALL(int, reserve, (int fd, uint64_t offset, uint64_t size), (fd, offset, size)) \
 	CALL(int, punch, (int fd, uint64_t offset, uint64_t size), (fd, offset, size)) \
