@@ -374,14 +374,21 @@ static int begin(struct subscriber *sub, struct feed *feed, bool joining, uint64
 	return r;
 }
 
-static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct topic *topic, int dir,
-		    uint32_t index, const struct party *ours, bool joining, uint64_t history,
-		    struct floe_error *error)
+/* One file may have more names than its own. */
+static struct feed *find_feed(struct subscriber *sub, uint64_t file, uint32_t index)
 {
-	struct type_shared theirs;
-	struct feed feed;
-	struct feed *known;
+	struct feed *found = file ? subscriber_find_feed(sub, file) : NULL;
+
+	return found && found->index == index ? found : NULL;
+}
+
+/* The file of this index, the same as before or another one. *ret_new: it is one that nobody has looked into
+ * yet; 0: there is none. */
+static int look_at(struct feeds *feeds, struct subscriber *sub, const struct topic *topic, int dir,
+		   uint32_t index, uint64_t *ret_new)
+{
 	char name[PLACE_NAME_MAX];
+	struct feed *known;
 	uint64_t file;
 	int r;
 
@@ -391,11 +398,23 @@ static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct to
 		return r;
 	if (feeds->refused[index] && file != feeds->refused[index])
 		forget_refused(feeds, sub, index);
-	known = subscriber_find_feed(sub, file);
+	known = find_feed(sub, file, index);
 	if (known)
 		known->seen = look_at_known(known, topic->domain);
-	if (known || file == 0 || file == feeds->refused[index])
-		return 0;
+	*ret_new = known || file == feeds->refused[index] ? 0 : file;
+	return 0;
+}
+
+static int add_feed(struct feeds *feeds, struct subscriber *sub, const struct topic *topic, int dir,
+		    uint32_t index, uint64_t file, const struct party *ours, bool joining,
+		    uint64_t history, struct floe_error *error)
+{
+	struct type_shared theirs;
+	struct feed feed;
+	char name[PLACE_NAME_MAX];
+	int r;
+
+	place_name(name, "pub.", index);
 	r = feed_attach(&feed, topic->domain, dir, name, &theirs, error);
 	if (r < 0)
 		return refuse(feeds, sub, dir, index, file, r);
@@ -430,10 +449,34 @@ static void leave_blocks(struct subscriber *sub)
 	}
 }
 
+/* Whoever lost his name goes before others come: the cursor of an index is one word, and there are as many
+ * feeds as indexes. */
+static int let_go_gone(struct feeds *feeds, struct subscriber *sub, const struct topic *topic,
+		       int dir, const uint8_t *taken, uint64_t *ret_new)
+{
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		sub->feeds[i].seen = false;
+	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
+		int r = taken[i] ? look_at(feeds, sub, topic, dir, i, &ret_new[i]) : 0;
+
+		if (r < 0)
+			return r;
+		if (!taken[i] && feeds->refused[i])
+			forget_refused(feeds, sub, i);
+	}
+	for (uint32_t i = 0; i < sub->feed_count; i++)
+		if (!sub->feeds[i].seen)
+			subscriber_let_go(sub, &sub->feeds[i]);
+	if (sub->leaving_count)
+		subscriber_drop_feeds(sub);
+	return 0;
+}
+
 int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *topic,
 	       const struct party *ours, bool joining, uint64_t history, struct floe_error *error)
 {
 	floe_cleanup(os_close_fdp) int dir = topic_open_ours(topic);
+	uint64_t new[FLOE_PUBLISHERS_MAX] = {0};
 	uint8_t taken[FLOE_PUBLISHERS_MAX];
 	int told = 0;
 	int r;
@@ -442,20 +485,18 @@ int feeds_read(struct feeds *feeds, struct subscriber *sub, const struct topic *
 	if (dir < 0)
 		return dir;
 	r = file_list_indexes(dir, "pub.", FLOE_PUBLISHERS_MAX, taken);
+	if (r == 0)
+		r = let_go_gone(feeds, sub, topic, dir, taken, new);
 	if (r < 0)
 		return r;
-	for (uint32_t i = 0; i < sub->feed_count; i++)
-		sub->feeds[i].seen = false;
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
-		r = taken[i] ? add_feed(feeds, sub, topic, dir, i, ours, joining, history, error)
-			     : 0;
+		r = new[i] ? add_feed(feeds, sub, topic, dir, i, new[i], ours, joining, history,
+				      error)
+			   : 0;
 		if (r < 0 && r != -EPROTO && r != -EACCES)
 			return r;
 		if (r < 0)
 			told = r;
 	}
-	for (uint32_t i = 0; i < sub->feed_count; i++)
-		if (!sub->feeds[i].seen)
-			subscriber_let_go(sub, &sub->feeds[i]);
 	return told;
 }

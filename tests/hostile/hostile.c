@@ -371,33 +371,39 @@ static void a_hint_may_have_any_value(void)
 #define FAR (TEBIBYTE / 2)
 #define HEAD_SIZE 8192
 
-static void find_ring(const char *topic, char *ret_path, size_t size)
+static void find_file(const char *topic, const char *name, char *ret_path, size_t size)
 {
 	char pattern[512];
 	glob_t files;
 
-	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/pub.0", getenv("FLOE_DIR"), topic);
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/%s", getenv("FLOE_DIR"), topic,
+		       name);
 	expect_equal(glob(pattern, 0, NULL, &files), 0);
 	(void)snprintf(ret_path, size, "%s", files.gl_pathv[0]);
 	globfree(&files);
 }
 
-static int open_ring(const char *topic)
+static int open_file(const char *topic, const char *name)
 {
 	char path[512];
 	int fd;
 
-	find_ring(topic, path, sizeof(path));
+	find_file(topic, name, path, sizeof(path));
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	expect(fd >= 0);
 	return fd;
+}
+
+static int open_ring(const char *topic)
+{
+	return open_file(topic, "pub.0");
 }
 
 static void unlink_ring(const char *topic)
 {
 	char path[512];
 
-	find_ring(topic, path, sizeof(path));
+	find_file(topic, "pub.0", path, sizeof(path));
 	expect_equal(unlink(path), 0);
 }
 
@@ -410,17 +416,17 @@ static int64_t count_blocks(int fd)
 }
 
 /* Its pools fill the file, and all of their chunks have memory, as it says. */
-static struct segment_shared *inflate(int fd)
+static struct segment_shared *inflate(int fd, uint64_t size)
 {
 	struct segment_shared *segment;
 
-	expect_equal(ftruncate(fd, TEBIBYTE), 0);
+	expect_equal(ftruncate(fd, (off_t)size), 0);
 	segment = mmap(NULL, HEAD_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	expect(segment != MAP_FAILED);
-	segment->size = TEBIBYTE;
-	segment->quota = segment->flags & FLOE_ELASTIC ? TEBIBYTE : 0;
+	segment->size = size;
+	segment->quota = segment->flags & FLOE_ELASTIC ? size : 0;
 	if (!(segment->flags & FLOE_ELASTIC)) {
-		uint64_t count = (TEBIBYTE - segment->pool[0].offset) / segment->pool[0].chunk_size;
+		uint64_t count = (size - segment->pool[0].offset) / segment->pool[0].chunk_size;
 
 		segment->pool[0].chunk_count_max = count < UINT32_MAX ? count : UINT32_MAX;
 		store_relaxed(&segment->pool[0].chunk_count, segment->pool[0].chunk_count_max);
@@ -471,7 +477,7 @@ static void a_ring_of_a_tebibyte_of_nothing_costs_nothing(void)
 {
 	struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.depth = 8, .payload_max = 4096));
 	int fd = open_ring(TOPIC);
-	struct segment_shared *segment = inflate(fd);
+	struct segment_shared *segment = inflate(fd, TEBIBYTE);
 	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
 	int64_t before = count_blocks(fd);
 	struct floe_sample sample;
@@ -1055,6 +1061,121 @@ static struct port_shared *map_port(unsigned char **ret_file, size_t *ret_size)
 	return NULL;
 }
 
+/*
+ * Who comes in the place of another one, between two looks
+ */
+
+static void break_head(const char *topic)
+{
+	struct segment_shared *segment = map_head(topic);
+
+	segment->depth = 0;
+	expect_equal(munmap(segment, HEAD_SIZE), 0);
+}
+
+/* Nobody would wait for a reliable subscriber there before that has looked again. */
+static void what_was_refused_and_is_gone_is_forgotten(void)
+{
+	struct floe_subscriber *sub = subscriber(TOPIC, SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE,
+								   .holds_max = LEAST,
+								   .holds_ceiling = MOST));
+	struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.depth = 2));
+	struct floe_sample sample;
+	unsigned char *file;
+	size_t size;
+	struct port_shared *port = map_port(&file, &size);
+
+	break_head(TOPIC);
+	expect_equal(floe_take(sub, &sample), -EPROTO);
+	expect_equal(load_relaxed(&port->cursor[0]), CURSOR_NEVER);
+	expect_nothing(sub);
+	unlink_ring(TOPIC);
+	floe_publisher_close(pub);
+	/* Another one comes elsewhere: that is told of. */
+	pub = publisher(TOPIC, PUBLISHER(.depth = 2));
+	expect_nothing(sub);
+	expect_equal(load_relaxed(&port->cursor[0]), 0);
+	floe_publisher_close(pub);
+	floe_subscriber_close(sub);
+	expect_equal(munmap(file, size), 0);
+}
+
+/* All indexes are taken, and the last one is given to somebody else, who is read from his first message on, and
+ * waits for who is reliable. */
+static void replace_last(bool all_whole)
+{
+	struct floe_subscriber *sub = subscriber(TOPIC, SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE,
+								   .holds_max = LEAST,
+								   .holds_ceiling = MOST));
+	struct floe_publisher *pub[FLOE_PUBLISHERS_MAX];
+	struct floe_publisher **last = &pub[FLOE_PUBLISHERS_MAX - 1];
+	struct floe_sample sample;
+	uint64_t until = 0;
+	unsigned char *file;
+	size_t size;
+	struct port_shared *port = map_port(&file, &size);
+
+	for (size_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		pub[i] = publisher(TOPIC, PUBLISHER(.depth = 2));
+	if (!all_whole) {
+		break_head(TOPIC);
+		expect_equal(floe_take(sub, &sample), -EPROTO);
+	}
+	expect_nothing(sub);
+	expect_equal(load_relaxed(&port->cursor[FLOE_PUBLISHERS_MAX - 1]), 1);
+	floe_publisher_close(*last);
+	*last = publisher(TOPIC, PUBLISHER(.depth = 3));
+	publish(*last, 8, 2);
+	expect_equal(floe_wait(sub, 0), 1);
+	expect_equal(load_relaxed(&port->cursor[FLOE_PUBLISHERS_MAX - 1]), 1);
+	while (until < 10 && try_publish(*last, 8, 3 + until) == 1)
+		until++;
+	expect_equal(until, 2);
+	receive(sub, 8, 2);
+	for (uint64_t i = 0; i < until; i++)
+		receive(sub, 8, 3 + i);
+	expect_nothing(sub);
+	for (size_t i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		floe_publisher_close(pub[i]);
+	floe_subscriber_close(sub);
+	expect_equal(munmap(file, size), 0);
+}
+
+static void who_comes_in_the_place_of_another_is_read_and_waits(void)
+{
+	replace_last(false);
+}
+
+static void who_comes_where_there_is_no_other_place_is_read_and_waits(void)
+{
+	replace_last(true);
+}
+
+/* Its ring has a second name, in somebody's index who is not there: it is known by its own. */
+static void a_second_name_of_a_ring_keeps_nothing_there(void)
+{
+	struct floe_subscriber *sub = subscriber(
+		TOPIC, SUBSCRIBER(.holds_max = LEAST, .holds_ceiling = MOST));
+	struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.depth = 2));
+	char path[512], other[512 + 8];
+	unsigned char *file;
+	size_t size;
+	struct port_shared *port = map_port(&file, &size);
+
+	publish(pub, 8, 1);
+	receive(sub, 8, 1);
+	find_file(TOPIC, "pub.0", path, sizeof(path));
+	(void)snprintf(other, sizeof(other), "%.*s7", (int)strlen(path) - 1, path);
+	expect_equal(link(path, other), 0);
+	expect_equal(unlink(path), 0);
+	floe_publisher_close(publisher(TOPIC, PUBLISHER(.depth = 3)));
+	expect_nothing(sub);
+	expect_equal(load_relaxed(&port->cursor[0]), 0);
+	floe_publisher_close(pub);
+	floe_subscriber_close(sub);
+	expect_equal(munmap(file, size), 0);
+}
+
 static int lend_all(struct floe_publisher *pub, size_t size, struct floe_loan *loans)
 {
 	int count = 0;
@@ -1198,6 +1319,10 @@ int main(int argc, char **argv)
 		TEST(a_hint_may_have_any_value),
 		TEST(a_ring_of_a_tebibyte_of_nothing_costs_nothing),
 		TEST(nodes_of_many_tebibytes_of_nothing_keep_nobody_out),
+		TEST(what_was_refused_and_is_gone_is_forgotten),
+		TEST(who_comes_in_the_place_of_another_is_read_and_waits),
+		TEST(who_comes_where_there_is_no_other_place_is_read_and_waits),
+		TEST(a_second_name_of_a_ring_keeps_nothing_there),
 		TEST(an_elastic_ring_of_holes_costs_nothing),
 		TEST(holes_in_an_elastic_ring_that_has_memory_stay_holes),
 		TEST(holes_in_an_elastic_ring_without_a_name_stay_holes),
