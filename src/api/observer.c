@@ -159,7 +159,7 @@ static int attach_topic(struct observation *o)
 	fd = file_open(AT_FDCWD, path, O_RDONLY, NULL);
 	if (fd < 0)
 		return fd;
-	r = file_map(&o->topic.region, fd, sizeof(seen), REGION_SIZE_MAX, false, path, NULL);
+	r = file_map(&o->topic.region, fd, sizeof(seen), sizeof(seen), false, path, NULL);
 	if (r < 0)
 		return r;
 	copy_once(&seen, o->topic.region.base, sizeof(seen.identity));

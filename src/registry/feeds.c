@@ -18,6 +18,63 @@
 #define MADV_POPULATE_READ 22 /* Linux 5.14 */
 #endif
 
+/* Who made a ring of a few bytes may say that it has as many as there are addresses, and so might those who
+ * want more payloads, or larger ones, than there is memory for: a ring is what it says, as long as there are
+ * addresses. Those up to RING_LARGE are always mapped, the larger ones of all topics of this process as far
+ * as they have no more than RINGS_MAX, half of its addresses: they keep each other out, and nobody else. */
+#define RING_LARGE ((size_t)64 << 30)
+#define RINGS_MAX ((uint64_t)1 << 46)
+static _Atomic uint64_t large_rings; /* bytes of those that are mapped */
+
+static bool take_addresses(size_t size)
+{
+	uint64_t before = atomic_load_explicit(&large_rings, memory_order_relaxed);
+
+	if (size <= RING_LARGE)
+		return true;
+	do {
+		if (size > RINGS_MAX - before)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&large_rings, &before, before + size, memory_order_relaxed, memory_order_relaxed));
+	return true;
+}
+
+static void unmap(struct region *mapping)
+{
+	if (mapping->size > RING_LARGE)
+		(void)atomic_fetch_sub_explicit(&large_rings, mapping->size, memory_order_relaxed);
+	region_close(mapping);
+}
+
+static int refuse_size(const char *path, struct floe_error *error)
+{
+	return error_set(error, -EPROTO,
+			 "'%s' says it is larger than %zu GiB, and there are no addresses left for "
+			 "it: close others, or remove it",
+			 path, RING_LARGE >> 30);
+}
+
+static bool is_large(int fd)
+{
+	struct stat seen;
+
+	return os->stat(fd, &seen) == 0 && (uint64_t)seen.st_size > RING_LARGE;
+}
+
+static int map_ring(struct region *ret_mapping, int fd, const char *path, struct floe_error *error)
+{
+	int r = file_map(ret_mapping, fd, sizeof(struct record_shared), REGION_SIZE_MAX, false,
+			 path, error);
+
+	if (r == -ENOMEM && is_large(fd))
+		return refuse_size(path, error);
+	if (r < 0 || take_addresses(ret_mapping->size))
+		return r;
+	region_close(ret_mapping);
+	return refuse_size(path, error);
+}
+
 /* Memory of an elastic segment comes and goes all over its area: any chunk that a slot names has some,
  * and elsewhere it reads as zeros. So all of the file may be read. */
 static int open_area(struct feed *feed, const struct segment_shared *seen, const char *path,
@@ -96,7 +153,7 @@ static int fill(struct feed *ret_feed, const char *path, struct type_shared *ret
 static int follow_record(struct feed *feed, const struct domain *domain, const char *path,
 			 struct floe_error *error)
 {
-	floe_cleanup(region_close) struct region record = feed->mapping;
+	floe_cleanup(unmap) struct region record = feed->mapping;
 	struct record_shared seen;
 	unsigned char *memory = NULL;
 	size_t size = 0;
@@ -113,6 +170,10 @@ static int follow_record(struct feed *feed, const struct domain *domain, const c
 	r = lent_memory_attach(feed->file, &seen, path, &feed->mapping, &memory, &size, error);
 	if (r < 0)
 		return r;
+	if (!take_addresses(feed->mapping.size)) {
+		region_close(&feed->mapping);
+		return refuse_size(path, error);
+	}
 	feed->region = REGION_NULL;
 	feed->region.base = memory;
 	feed->region.size = size;
@@ -141,8 +202,7 @@ int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, con
 	r = file_get_id(fd, &feed.file);
 	if (r < 0)
 		return r;
-	r = file_map(&feed.mapping, fd, sizeof(struct record_shared), REGION_SIZE_MAX, false, name,
-		     error);
+	r = map_ring(&feed.mapping, fd, name, error);
 	if (r < 0)
 		return r;
 	copy_once(&magic, feed.mapping.base, sizeof(magic));
@@ -162,7 +222,7 @@ int feed_attach(struct feed *ret_feed, const struct domain *domain, int dir, con
 void feed_detach(struct feed *feed)
 {
 	look_away(feed);
-	region_close(&feed->mapping);
+	unmap(&feed->mapping);
 	region_close(&feed->life);
 }
 

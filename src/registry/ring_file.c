@@ -123,6 +123,7 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 {
 	floe_cleanup(os_close_fdp) int fd = -1;
 	floe_cleanup(region_close) struct region region = REGION_NULL;
+	struct segment_plan plan = options->plan;
 	struct segment_shared seen;
 	struct segment_shared *segment;
 	char name[PLACE_NAME_MAX];
@@ -131,7 +132,8 @@ static int try_adopt(struct ring_file *ret_file, const struct ring_file_options 
 	place_name(name, "pub.", index);
 	fd = file_open(dir, name, O_RDWR, NULL);
 	if (fd < 0 || !is_ours(fd) ||
-	    file_map(&region, fd, sizeof(seen), REGION_SIZE_MAX, true, name, NULL) < 0)
+	    file_map(&region, fd, sizeof(seen), segment_lay_out(&plan).size_max, true, name, NULL) <
+		    0)
 		return 0;
 	copy_once(&seen, region.base, sizeof(seen));
 	if (!is_wanted(&seen, &region, index, &options->plan))

@@ -115,6 +115,19 @@ static int check(const struct region *region, const struct seat_kind *kind, cons
 	return 0;
 }
 
+/* All of it has memory. What claims more gets no addresses, for it may claim as many as there are. */
+static int map_solid(struct region *ret_region, int fd, const struct seat_kind *kind,
+		     const char *name, struct floe_error *error)
+{
+	int64_t hole = os->seek_hole(fd, 0);
+
+	/* ENXIO: it is empty */
+	if (hole < 0 && hole != -ENXIO)
+		return error_system(error, (int)hole, "look at", name);
+	return file_map(ret_region, fd, kind->size_min, hole < 0 ? 0 : (size_t)hole, false, name,
+			error);
+}
+
 int seat_attach(struct region *ret_region, const struct seat_kind *kind, int dir, uint32_t index,
 		uint64_t topic_id, uint64_t *ret_file, struct floe_error *error)
 {
@@ -129,7 +142,7 @@ int seat_attach(struct region *ret_region, const struct seat_kind *kind, int dir
 		return fd;
 	r = file_get_id(fd, ret_file);
 	if (r == 0)
-		r = file_map(&region, fd, kind->size_min, REGION_SIZE_MAX, false, name, error);
+		r = map_solid(&region, fd, kind, name, error);
 	if (r == 0)
 		r = check(&region, kind, name, index, topic_id, error);
 	if (r == 0)
@@ -211,7 +224,7 @@ static int try_adopt(struct seat_file *ret_file, const struct seat_plan *plan,
 	place_name(name, plan->kind->prefix, index);
 	fd = file_open(dir, name, O_RDWR, NULL);
 	if (fd < 0 || !is_ours(fd) || file_get_id(fd, &ret_file->file) < 0 ||
-	    file_map(&region, fd, plan->size, REGION_SIZE_MAX, true, name, NULL) < 0 ||
+	    file_map(&region, fd, plan->size, plan->size, true, name, NULL) < 0 ||
 	    !is_wanted(plan, &region, name, index, topic))
 		return 0;
 	if (file_id_at(dir, name) != ret_file->file)

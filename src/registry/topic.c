@@ -52,8 +52,8 @@ int topic_map(struct region *ret_region, int fd, const char *path, uint64_t *ret
 {
 	struct region region = REGION_NULL;
 	struct identity_shared seen;
-	int r = file_map(&region, fd, sizeof(struct topic_shared), REGION_SIZE_MAX, true, path,
-			 error);
+	int r = file_map(&region, fd, sizeof(struct topic_shared), sizeof(struct topic_shared),
+			 true, path, error);
 
 	if (r < 0)
 		return r;

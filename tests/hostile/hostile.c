@@ -34,6 +34,7 @@
 #include "channel/relay_layout.h"
 #include "channel/segment.h"
 #include "channel/segment_layout.h"
+#include "frame/sanitized.h"
 #include "registry/feeds.h"
 
 #define TOPIC "t"
@@ -546,6 +547,158 @@ static void nodes_of_many_tebibytes_of_nothing_keep_nobody_out(void)
 	publish(pub, 4096, 6);
 	receive(sub, 4096, 6);
 	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+#define HUGE_SIZE ((uint64_t)REGION_SIZE_MAX)
+#define LEAST_SIZE ((uint64_t)1 << 22)
+#define HUGE_COUNT (4 + 23)
+
+/* Four that are together as large as all addresses of a process, and what fills the gaps. A ring of the last
+ * index is read all the same. */
+static void rings_of_many_tebibytes_of_nothing_keep_nobody_out(void)
+{
+	struct floe_publisher *huge[HUGE_COUNT], *pub;
+	struct floe_subscriber *sub, *other;
+	struct floe_publisher_info info;
+	struct floe_observer *observer;
+	struct floe_sample sample;
+	struct floe_view *view;
+	char name[16];
+	int told = 0;
+
+	for (unsigned i = 0; i < HUGE_COUNT; i++) {
+		int fd;
+
+		huge[i] = publisher(TOPIC, PUBLISHER(.depth = 8, .payload_max = 4096));
+		(void)snprintf(name, sizeof(name), "pub.%u", i);
+		fd = open_file(TOPIC, name);
+		expect_equal(
+			munmap(inflate(fd, i < 4 ? HUGE_SIZE : HUGE_SIZE >> (i - 3)), HEAD_SIZE),
+			0);
+		close(fd);
+	}
+	expect_equal(HUGE_SIZE >> (HUGE_COUNT - 1 - 3), LEAST_SIZE);
+	pub = publisher(TOPIC, PUBLISHER(.depth = 8, .payload_max = 4096));
+	for (int i = 0; i < 3; i++) {
+		sub = subscriber(TOPIC, NULL);
+		other = subscriber(TOPIC, NULL);
+		publish(pub, 4096, 5);
+		for (int r = floe_take(sub, &sample); r != 1; r = floe_take(sub, &sample)) {
+			expect_equal(r, -EPROTO);
+			told++;
+		}
+		expect_equal(told, i + 1);
+		expect(is_filled(sample.data, 4096, 5));
+		floe_release(sub, &sample);
+		expect_nothing(sub);
+		expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+		expect(floe_view_publishers(view, TOPIC, &info, sizeof(info), 1) >= 1);
+		expect_equal(floe_observer_open(&observer, view, TOPIC, NULL), 0);
+		publish(pub, 4096, 6);
+		expect_equal(floe_observer_next(observer, 0, &sample), 1);
+		receive(sub, 4096, 6);
+		floe_observer_close(observer);
+		floe_view_close(view);
+		floe_subscriber_close(other);
+		floe_subscriber_close(sub);
+	}
+	floe_publisher_close(pub);
+	for (unsigned i = 0; i < HUGE_COUNT; i++)
+		floe_publisher_close(huge[i]);
+}
+
+/* What is larger than there is a reason for is let go with who read it: the next one is mapped again. */
+static void large_rings_have_addresses_again_when_they_are_closed(void)
+{
+	struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.depth = 8, .payload_max = 4096));
+	int fd = open_ring(TOPIC);
+
+	expect_equal(munmap(inflate(fd, TEBIBYTE), HEAD_SIZE), 0);
+	for (uint64_t i = 0; i < 100; i++) {
+		struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+
+		publish(pub, 4096, i);
+		receive(sub, 4096, i);
+		floe_subscriber_close(sub);
+	}
+	floe_publisher_close(pub);
+	close(fd);
+}
+
+static void limit_addresses(rlim_t size)
+{
+	struct rlimit limit;
+
+	expect_equal(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = size;
+	expect_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+/* Others are read, and it is told of once. */
+static void a_ring_that_finds_no_addresses_is_left_out(void)
+{
+	struct floe_publisher *large = publisher(TOPIC, PUBLISHER(.depth = 8));
+	int fd = open_ring(TOPIC);
+	struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.depth = 8));
+	struct floe_subscriber *sub;
+	struct floe_sample sample;
+
+#ifdef SANITIZED
+	skip("a sanitizer takes addresses of its own");
+#endif
+	expect_equal(munmap(inflate(fd, TEBIBYTE), HEAD_SIZE), 0);
+	limit_addresses(TEBIBYTE);
+	sub = subscriber(TOPIC, NULL);
+	publish(pub, 100, 1);
+	expect_equal(floe_take(sub, &sample), -EPROTO);
+	receive(sub, 100, 1);
+	publish(pub, 100, 2);
+	receive(sub, 100, 2);
+	expect_nothing(sub);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+	floe_publisher_close(large);
+	close(fd);
+}
+
+/* Who goes on with a ring gives it the addresses that it needs, and no more. */
+static void a_ring_that_is_larger_than_it_says_has_no_heir(void)
+{
+	struct floe_subscriber *sub = subscriber(TOPIC, NULL);
+
+	for (uint64_t larger = 0; larger < 2; larger++) {
+		struct floe_publisher *pub = publisher(TOPIC, PUBLISHER(.depth = 8 + larger));
+		int fd;
+
+		publish(pub, 100, 1);
+		receive(sub, 100, 1);
+		fd = open_file(TOPIC, larger ? "pub.1" : "pub.0");
+		expect_equal(ftruncate(fd, lseek(fd, 0, SEEK_END) + (off_t)larger * HEAD_SIZE), 0);
+		close(fd);
+		floe_publisher_close(pub);
+		pub = publisher(TOPIC, PUBLISHER(.depth = 8 + larger));
+		expect_equal(publisher_counts(pub).published, 1 - larger);
+		floe_publisher_close(pub);
+	}
+	floe_subscriber_close(sub);
+}
+
+/* It is as large as a topic file is, or none. */
+static void a_topic_file_of_many_tebibytes_is_none(void)
+{
+	struct floe_publisher *pub = publisher(QUIET, NULL);
+	struct floe_observer *observer;
+	struct floe_view *view;
+	int fd = open_file(QUIET, "topic");
+
+	expect_equal(ftruncate(fd, (off_t)HUGE_SIZE), 0);
+	close(fd);
+	expect_equal(try_publisher(QUIET, NULL, "too large"), -EPROTO);
+	expect_equal(try_subscriber(QUIET, NULL, "too large"), -EPROTO);
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_observer_open(&observer, view, QUIET, NULL), -EPROTO);
+	floe_view_close(view);
 	floe_publisher_close(pub);
 }
 
@@ -1319,6 +1472,11 @@ int main(int argc, char **argv)
 		TEST(a_hint_may_have_any_value),
 		TEST(a_ring_of_a_tebibyte_of_nothing_costs_nothing),
 		TEST(nodes_of_many_tebibytes_of_nothing_keep_nobody_out),
+		TEST(rings_of_many_tebibytes_of_nothing_keep_nobody_out),
+		TEST(large_rings_have_addresses_again_when_they_are_closed),
+		TEST(a_ring_that_finds_no_addresses_is_left_out),
+		TEST(a_ring_that_is_larger_than_it_says_has_no_heir),
+		TEST(a_topic_file_of_many_tebibytes_is_none),
 		TEST(what_was_refused_and_is_gone_is_forgotten),
 		TEST(who_comes_in_the_place_of_another_is_read_and_waits),
 		TEST(who_comes_where_there_is_no_other_place_is_read_and_waits),

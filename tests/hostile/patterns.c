@@ -32,6 +32,7 @@
 #include "edge.h"
 #include "channel/accord_layout.h"
 #include "channel/segment.h"
+#include "frame/sanitized.h"
 #include "registry/domain.h"
 #include "registry/node_layout.h"
 #include "registry/terms.h"
@@ -161,6 +162,51 @@ static void a_notifier_that_writes_nonsense_hurts_nobody(void)
 	floe_notifier_close(decent);
 }
 
+/* All that it claims beyond what is there are holes: it is given no addresses, and told of once. */
+static void inflate_seat(const char *name)
+{
+	char pattern[512];
+	glob_t files;
+
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/" NAME "*/%s", getenv("FLOE_DIR"),
+		       name);
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	expect_equal(truncate(files.gl_pathv[0], (off_t)REGION_SIZE_MAX), 0);
+	globfree(&files);
+}
+
+/* As if others had taken all but these. */
+static void limit_addresses(void)
+{
+	struct rlimit limit;
+
+#ifdef SANITIZED
+	skip("a sanitizer takes addresses of its own");
+#endif
+	expect_equal(getrlimit(RLIMIT_AS, &limit), 0);
+	limit.rlim_cur = (rlim_t)1 << 40;
+	expect_equal(setrlimit(RLIMIT_AS, &limit), 0);
+}
+
+static void a_notifier_of_many_tebibytes_of_nothing_is_left_out(void)
+{
+	struct floe_listener *listener = NULL;
+	struct floe_notifier *notifier, *decent;
+	struct floe_event event;
+
+	expect_equal(floe_listener_open(&listener, NAME, NULL), 0);
+	notifier = open_notifier(IDS);
+	decent = open_notifier(IDS);
+	inflate_seat("event.0");
+	limit_addresses();
+	expect_equal(floe_listener_take(listener, &event), -EPROTO);
+	expect(floe_notify(decent, 0) >= 0);
+	expect_equal(hear_some(listener), 1);
+	floe_notifier_close(decent);
+	floe_notifier_close(notifier);
+	floe_listener_close(listener);
+}
+
 /*
  * Boards
  */
@@ -172,6 +218,25 @@ static int open_writer(struct floe_board_writer **ret, const struct floe_board_k
 
 	*ret = NULL;
 	return floe_board_writer_open(ret, NAME, &o);
+}
+
+static void a_board_of_many_tebibytes_of_nothing_is_left_out(void)
+{
+	static const struct floe_board_key one = {.name = "one", .size = 8};
+	static const struct floe_board_key two = {.name = "two", .size = 8};
+	struct floe_board_writer *writer, *decent;
+	struct floe_board_reader *reader = NULL;
+
+	expect_equal(floe_board_reader_open(&reader, NAME, NULL), 0);
+	expect_equal(open_writer(&writer, &one, 1), 0);
+	expect_equal(open_writer(&decent, &two, 1), 0);
+	inflate_seat("board.0");
+	limit_addresses();
+	expect_equal(floe_board_find(reader, "one", NULL, NULL), -ENOENT);
+	expect(floe_board_find(reader, "two", NULL, NULL) >= 0);
+	floe_board_reader_close(reader);
+	floe_board_writer_close(decent);
+	floe_board_writer_close(writer);
 }
 
 static void look_at(struct floe_board_reader *reader, const char *name)
@@ -1730,6 +1795,8 @@ int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(a_notifier_that_writes_nonsense_hurts_nobody),
+		TEST(a_notifier_of_many_tebibytes_of_nothing_is_left_out),
+		TEST(a_board_of_many_tebibytes_of_nothing_is_left_out),
 		TEST(a_boards_writer_that_writes_nonsense_hurts_nobody),
 		TEST(a_server_that_announces_nonsense_hurts_nobody),
 		TEST(a_server_that_answers_nonsense_hurts_nobody),
