@@ -244,16 +244,35 @@ bool caller_can_be_met(struct server *s)
 	return !may_pass(s, caller, r);
 }
 
+/* Until it has a ring for the responses a server says that it has taken nothing: a client must be able to tell
+ * one that cannot answer yet from one whose ring is among those that are broken (connection.c: has_taken). */
+static void say_how_far(struct server *s, struct feed *feed, bool taken)
+{
+	if (feed->broken || feed->leaving)
+		return;
+	store_seq_cst(feed->cursor, ring_reader_next(&feed->reader) - !taken);
+	if (taken)
+		(void)subscriber_wake_publisher(&s->requests->subscriber, feed);
+}
+
 int caller_meet(struct server *s, struct floe_sample *sample)
 {
+	struct feed *feed = subscriber_feed_of(&s->requests->subscriber, sample);
+	const struct caller *known = feed->user;
+	bool is_first = s->waits || !known || !known->responses;
 	struct caller *caller;
-	int r = meet(s, sample, &caller);
+	int r;
 
+	if (is_first)
+		say_how_far(s, feed, false);
+	r = meet(s, sample, &caller);
 	s->waits = may_pass(s, caller, r);
 	if (s->waits) {
 		close_straight(s);
 		return r;
 	}
+	if (is_first)
+		say_how_far(s, feed, true);
 	if (r == 0) {
 		open_straight(s, caller);
 		return 1;

@@ -367,7 +367,7 @@ bool connection_end_gone(struct client *c)
 }
 
 /* Has it taken a request of ours? It alone writes where it is in our ring. Its ring of responses has a name by
- * then, but for a request that it keeps because it cannot open that just now. */
+ * then: of a request that it keeps because it cannot open that just now it says that it has not. */
 static bool has_taken(const struct connection *k)
 {
 	const struct members *members = k->requests ? &k->requests->members : NULL;

@@ -7,8 +7,11 @@
 
 #include <fcntl.h>
 #include <glob.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "api/service.h"
+#include "channel/segment_layout.h"
 #include "registry/topic_layout.h"
 
 /*
@@ -252,6 +255,98 @@ static void who_could_not_be_answered_when_he_came_is_when_he_asks(void)
 	failing_os_end();
 }
 
+static void find_one(const char *pattern, char *ret_path, size_t size)
+{
+	char whole[256];
+	glob_t files;
+
+	(void)snprintf(whole, sizeof(whole), "%s/*/topics/%s", getenv("FLOE_DIR"), pattern);
+	expect_equal(glob(whole, 0, NULL, &files), 0);
+	expect_equal(files.gl_pathc, 1);
+	(void)snprintf(ret_path, size, "%s", files.gl_pathv[0]);
+	globfree(&files);
+}
+
+/* Who announces himself as a server says which number he has. */
+static uint64_t find_server(void)
+{
+	struct floe_subscriber_options o = {.size = sizeof(o), .history = 1};
+	struct announcement said;
+	struct floe_sample sample;
+	struct floe_subscriber *sub;
+
+	expect_equal(floe_subscriber_open(&sub, "echo@service", &o), 0);
+	expect_equal(floe_take(sub, &sample), 1);
+	expect_equal(sample.size, sizeof(said));
+	memcpy(&said, sample.data, sizeof(said));
+	floe_release(sub, &sample);
+	floe_subscriber_close(sub);
+	return said.server;
+}
+
+/* A ring on the client's topic that says it is the server's, whose slots say what no sequence can be. */
+static struct floe_publisher *forge_broken_ring(void)
+{
+	struct segment_shared *segment;
+	struct floe_publisher *pub;
+	struct slot_shared *slots;
+	char path[256];
+	size_t size;
+	int fd;
+
+	find_one("echo@client.*", path, sizeof(path));
+	expect_equal(floe_publisher_open(&pub, strrchr(path, '/') + 1, NULL), 0);
+	find_one("echo@client.*/pub.*", path, sizeof(path));
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	size = (size_t)lseek(fd, 0, SEEK_END);
+	segment = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	expect(segment != MAP_FAILED);
+	close(fd);
+	segment->sender = find_server();
+	slots = (struct slot_shared *)(void *)((char *)segment + segment->slots_offset);
+	for (uint32_t i = 0; i < segment->depth; i++)
+		store_relaxed(&slots[i].sequence, UINT64_MAX - 1);
+	expect_equal(munmap(segment, size), 0);
+	return pub;
+}
+
+/* It keeps a request, and has no ring of its own among those in its name. */
+static void a_forger_takes_no_server_that_cannot_answer_yet(void)
+{
+	struct floe_client_counts counts;
+	struct floe_response response;
+	struct floe_request request;
+	struct floe_publisher *pub;
+	struct floe_client *c;
+	struct floe_server *s;
+
+	title = __func__;
+	tried = (struct failing_plan){
+		.call = FAILING_reserve, .at = 1, .code = -ENOSPC, .stays = true};
+	failing_os_begin();
+	expect_equal(floe_server_open(&s, "echo", NULL), 0);
+	expect_equal(floe_client_open(&c, "echo", NULL), 0);
+	ask(c, 'a');
+	failing_os_plan(tried);
+	expect_equal(floe_server_take(s, &request), -ENOSPC);
+	let_all_through();
+	pub = forge_broken_ring();
+	for (int i = 0; i < 10; i++) {
+		int r = floe_client_take(c, &response);
+
+		expect(r == 0 || r == -EPROTO);
+		os->sleep_ns(1000000);
+	}
+	expect_equal(floe_client_count(c, &counts, sizeof(counts)), 0);
+	expect_equal(counts.servers, 1);
+	expect_equal(floe_server_take(s, &request), 1);
+	answer(s, &request, c, 'a');
+	floe_publisher_close(pub);
+	floe_client_close(c);
+	floe_server_close(s);
+	failing_os_end();
+}
+
 /* What the system says when it has no more of something, for the moment. */
 static void no_lack_costs_a_request(void)
 {
@@ -482,6 +577,7 @@ int main(int argc, char **argv)
 		TEST(a_hint_that_lies_lets_nobody_overtake_himself),
 		TEST(who_could_not_be_answered_when_he_came_is_when_he_asks),
 		TEST(no_lack_costs_a_request),
+		TEST(a_forger_takes_no_server_that_cannot_answer_yet),
 		TEST(a_place_that_was_left_is_cleaned),
 		TEST(without_registering_for_barriers_messages_flow),
 		TEST(without_barriers_messages_flow),
