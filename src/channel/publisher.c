@@ -346,24 +346,49 @@ void publisher_grow(struct publisher *pub, uint32_t chunk_count)
 	clear_marks(pub, last, before, chunk_count);
 }
 
-/* What is known of those that were there before stays known. A port that is somebody else's by now
- * is waited for as soon as that one begins. */
+/* What is known of those that were there before stays known. */
 static void remember(struct member *member, const struct member *before, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		if (before[i].port != member->port)
+		if (before[i].port != member->port || before[i].life != member->life)
 			continue;
+		member->before = before[i].before;
 		member->left_behind = before[i].left_behind;
 		member->blocked_ns = before[i].blocked_ns;
 		member->blocked_at = before[i].blocked_at;
 	}
 }
 
+/* Nobody is further than message 1 in a ring that has none. Where all indexes were in use ours was another
+ * publisher's, and who has not looked yet says how far he is there. */
+static void note_before(const struct publisher *pub, struct member *member)
+{
+	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
+
+	member->before = cursor > 1 && cursor <= SEQUENCE_MAX ? cursor : 0;
+}
+
+/* What a member wants next of us; 0: it has not begun. */
+static uint64_t cursor_of(const struct publisher *pub, struct member *member)
+{
+	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
+
+	if (floe_likely(!member->before))
+		return cursor;
+	if (cursor == member->before)
+		return 0;
+	member->before = 0;
+	return cursor;
+}
+
 void publisher_set_members(struct publisher *pub, struct member *members, uint32_t count)
 {
-	for (uint32_t i = 0; i < count; i++)
-		if (members[i].reliable && members[i].patience_ns)
+	for (uint32_t i = 0; i < count; i++) {
+		if (pub->ring.next == 1)
+			note_before(pub, &members[i]);
+		else if (members[i].reliable || members[i].drops)
 			remember(&members[i], pub->members, pub->member_count);
+	}
 	pub->droppers = 0;
 	for (uint32_t i = 0; i < count; i++) {
 		members[i].drops = members[i].drops && members[i].lane < pub->lanes_max;
@@ -445,11 +470,10 @@ static bool mark(struct publisher *pub, uint64_t hold)
 }
 
 /* What waits in its lane. This comes before its holds: an entry that it has taken by then is held. */
-static bool mark_lane(struct publisher *pub, const struct member *member)
+static bool mark_lane(struct publisher *pub, struct member *member)
 {
 	const struct lane *lane = &pub->lanes[member->lane];
-	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
-	uint64_t count = lane_count(lane, cursor, pub->lane_depth);
+	uint64_t count = lane_count(lane, cursor_of(pub, member), pub->lane_depth);
 	bool found = false;
 
 	for (uint64_t entry = lane->next - count; entry < lane->next; entry++) {
@@ -480,7 +504,7 @@ static bool scan_holds(struct publisher *pub)
 	if (pub->stretch)
 		begin_elastic(pub);
 	for (uint32_t i = 0; i < pub->member_count; i++) {
-		const struct member *member = &pub->members[i];
+		struct member *member = &pub->members[i];
 		const struct port_shared *port = member->port;
 
 		if (member->drops)
@@ -973,7 +997,7 @@ static void choose_lanes(struct publisher *pub, uint32_t count)
 		lane = &pub->lanes[member->lane];
 		if (member->queue_max && member->queue_max < depth)
 			depth = (uint32_t)member->queue_max;
-		cursor = load_acquire(&member->port->cursor[pub->index]);
+		cursor = cursor_of(pub, member);
 		member->queues = cursor <= SEQUENCE_MAX &&
 				 lane_count(lane, cursor, depth) + count <= depth;
 		if (!member->queues && cursor && cursor <= SEQUENCE_MAX)
@@ -1107,9 +1131,9 @@ void publisher_discard_slow(struct publisher *pub, struct lent *lent, struct flo
  * there is: he counts as waiting for message 1, until he says otherwise. One that may not or
  * cannot read us is not waited for.
  */
-static uint64_t member_limit(const struct publisher *pub, const struct member *member)
+static uint64_t member_limit(const struct publisher *pub, struct member *member)
 {
-	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
+	uint64_t cursor = cursor_of(pub, member);
 
 	/* A cursor in the future would be a lie that only hurts its author. */
 	if (cursor > SEQUENCE_MAX)
@@ -1542,8 +1566,7 @@ static int wait_any(struct publisher *pub, const struct os_wait *words, unsigned
  * membarrier stands for the fence that subscribers do not pay: either it sees the flag after
  * storing its cursor, or we see the cursor.
  */
-static int sleep_on(struct publisher *pub, const struct member *member, uint64_t last,
-		    int64_t until_ns)
+static int sleep_on(struct publisher *pub, struct member *member, uint64_t last, int64_t until_ns)
 {
 	const shared_u64 *cursor = &member->port->cursor[pub->index];
 	uint32_t omen = member->omen ? load_relaxed(member->omen) : 0;

@@ -88,6 +88,7 @@ static int read_member(struct members *members, const struct topic *topic, int d
 	ret_member->drops = ret_member->port->policy == FLOE_POLICY_DROP_NEWEST;
 	ret_member->lane = lane_of(place);
 	ret_member->queue_max = ret_member->port->depth;
+	ret_member->life = load_relaxed(&ret_member->port->life);
 	ret_member->patience_ns = ret_member->port->patience_ns;
 	ret_member->omen = peer_omen(ret_member->node);
 	return 1;

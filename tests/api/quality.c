@@ -106,6 +106,43 @@ static void the_patience_of_one_is_not_that_of_another(void)
 	floe_publisher_close(pub);
 }
 
+/* Where all indexes are in use a new publisher has one in which subscribers have been. */
+static void nobody_is_taken_for_one_who_has_begun_with_another(uint32_t policy)
+{
+	struct floe_subscriber *sub = subscriber("index", SUBSCRIBER(.policy = policy));
+	struct floe_publisher *pub[FLOE_PUBLISHERS_MAX];
+	uint64_t i;
+
+	for (i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		pub[i] = publisher("index", PUBLISHER(.depth = DEPTH, .lanes_max = 1));
+	for (i = 1; i < 100; i++) {
+		publish(pub[7], 8, i);
+		receive(sub, 8, i);
+	}
+	/* Of another kind, or it would go on with that ring. */
+	floe_publisher_close(pub[7]);
+	pub[7] = publisher("index",
+			   PUBLISHER(.depth = DEPTH, .lanes_max = 1, .payload_max = CHUNK));
+	fill_ring(pub[7], 1);
+	expect_equal(try_publish(pub[7], 8, 5), policy == FLOE_POLICY_DROP_NEWEST);
+	for (i = 1; i <= DEPTH; i++)
+		receive(sub, 8, i);
+	expect_nothing(sub);
+	for (i = 5; i < 100; i++) {
+		publish(pub[7], 8, i);
+		receive(sub, 8, i);
+	}
+	floe_subscriber_close(sub);
+	for (i = 0; i < FLOE_PUBLISHERS_MAX; i++)
+		floe_publisher_close(pub[i]);
+}
+
+static void who_has_the_index_of_another_is_waited_for_from_the_beginning(void)
+{
+	nobody_is_taken_for_one_who_has_begun_with_another(FLOE_POLICY_RELIABLE);
+	nobody_is_taken_for_one_who_has_begun_with_another(FLOE_POLICY_DROP_NEWEST);
+}
+
 /* Publishers look anew at all subscribers when somebody comes: that must not begin the wait anew. */
 static void a_newcomer_does_not_renew_the_patience_of_others(void)
 {
@@ -491,6 +528,7 @@ int main(int argc, char **argv)
 		TEST(one_who_is_slow_is_waited_for_as_long_as_it_asked),
 		TEST(one_that_takes_in_time_loses_nothing),
 		TEST(the_patience_of_one_is_not_that_of_another),
+		TEST(who_has_the_index_of_another_is_waited_for_from_the_beginning),
 		TEST(a_newcomer_does_not_renew_the_patience_of_others),
 		TEST(one_who_wants_to_know_is_disconnected_when_it_was_too_slow),
 		TEST(wishes_that_do_not_fit_together_are_refused),
