@@ -217,8 +217,8 @@ FLOE_PUBLIC const void *floe_observer_header(struct floe_observer *observer,
  * it travelled in its slot, in the observer's own). Nobody keeps it there. Who has used the bytes
  * asks floe_observer_left whether they were the message's all the while; if it says 0, they were
  * not, and the message counts as lost. The address is good until the next call that reads this
- * observer, and beyond that for as long as the publisher's file is there; then reading it may
- * fault, so leave that to system calls, which say -EFAULT.
+ * observer, and beyond that for as long as the publisher's file is there, or floe_observer_keep says so;
+ * then reading it may fault, so leave that to system calls, which say -EFAULT.
  * `ret->ticket % FLOE_PUBLISHERS_MAX` is the publisher's index. What lay in the ring of one that had the same index
  * before is not taken for this one's, wherever it lies.
  */
@@ -239,6 +239,16 @@ FLOE_PUBLIC int floe_observer_borrow_many(struct floe_observer *observer, struct
  */
 FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer,
 				   const struct floe_sample *sample);
+
+/*
+ * The ring that a borrowed sample lies in stays mapped from now on when its publisher has gone, also when the topic is
+ * made again, until the same is said with wanted 0 and this or another sample of that ring, or the observer is
+ * closed. Once is enough for a ring: who has several samples of it counts them. It keeps no message from
+ * being overwritten. 1 it does; 0 wanted was 0, or there is none: the payload is the observer's own, or lies in
+ * a block of this process, or the ring has gone. -ENOMEM; -EINVAL; -EPROTO: see floe_observer_left
+ */
+FLOE_PUBLIC int floe_observer_keep(struct floe_observer *observer, const struct floe_sample *sample,
+				   int wanted);
 
 /*
  * Is a borrowed sample still there? 1; 0 it has been overwritten, or is being so: as floe_observer_left, but

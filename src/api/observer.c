@@ -56,16 +56,24 @@ struct run {
 	const struct slot_shared *end;
 };
 
+/* Somebody still looks at what lies in this ring: it stays mapped when its feed is let go. */
+struct kept {
+	struct kept *next;
+	uint64_t ticket;
+	bool has_gone;
+	struct feed feed; /* then */
+};
+
 struct observation {
 	struct subscriber subscriber;
 	struct domain domain;
 	struct topic topic;
 	struct feeds feeds;
 	uint64_t rings[FLOE_PUBLISHERS_MAX]; /* that were met at this index, ever */
-	struct origins *origins;             /* NULL until something relayed was met */
+	struct kept *kept;
+	struct origins *origins; /* NULL until something relayed was met */
 	struct port_shared *port;
 	void *tables;
-	uint64_t file; /* the topic's */
 	uint64_t history;
 	bool joining;
 	int64_t looked_ns;
@@ -103,6 +111,11 @@ static void number_new(struct observation *o, struct subscriber *sub)
 	}
 }
 
+static void topic_path(const struct observation *o, char ret_path[DOMAIN_NAME_MAX + 16])
+{
+	(void)snprintf(ret_path, DOMAIN_NAME_MAX + 16, "%s/topic", o->topic.path);
+}
+
 static int refresh(void *user, struct subscriber *sub)
 {
 	struct observation *o = user;
@@ -122,9 +135,28 @@ static int look_again(void *user, struct feed *feed)
 	return feed_look_again(feed, o->topic.path);
 }
 
+static struct kept *find_kept(const struct observation *o, uint64_t ticket)
+{
+	struct kept *kept = o->kept;
+
+	while (kept && kept->ticket != ticket)
+		kept = kept->next;
+	return kept;
+}
+
+/* Nothing more is taken from it, and whether its publisher lives does not matter. */
 static void detach(void *user, struct feed *feed)
 {
-	(void)user;
+	const struct observation *o = user;
+	struct kept *kept = find_kept(o, ticket_of(feed));
+
+	if (kept) {
+		kept->has_gone = true;
+		kept->feed = *feed;
+		kept->feed.within = 0;
+		region_close(&kept->feed.life);
+		feed->mapping = feed->life = REGION_NULL;
+	}
 	feed_detach(feed);
 }
 
@@ -155,7 +187,7 @@ static int attach_topic(struct observation *o)
 	struct topic_shared seen;
 	int r;
 
-	(void)snprintf(path, sizeof(path), "%s/topic", o->topic.path);
+	topic_path(o, path);
 	fd = file_open(AT_FDCWD, path, O_RDONLY, NULL);
 	if (fd < 0)
 		return fd;
@@ -169,7 +201,9 @@ static int attach_topic(struct observation *o)
 		return r;
 	}
 	o->topic.hints = &((struct topic_shared *)(void *)o->topic.region.base)->hints;
-	o->file = file_id(fd);
+	/* What is in the folder of the next topic of this name is found with that topic's hints. No other file gets
+	 * this number while it is mapped. */
+	o->topic.file = file_id(fd);
 	return 0;
 }
 
@@ -202,11 +236,25 @@ static void end(struct observation *o)
 	subscriber_deinit(&o->subscriber);
 	origins_close(o->origins);
 	region_close(&o->topic.region);
+	o->topic.file = 0;
+}
+
+static void drop_kept(struct kept *kept)
+{
+	if (kept->has_gone)
+		feed_detach(&kept->feed);
+	free(kept);
 }
 
 static void drop(struct observation *o)
 {
 	end(o);
+	while (o->kept) {
+		struct kept *next = o->kept->next;
+
+		drop_kept(o->kept);
+		o->kept = next;
+	}
 	free(o->port);
 	free(o->tables);
 	free(o->copy);
@@ -268,22 +316,19 @@ FLOE_PUBLIC void floe_observer_close(struct floe_observer *observer)
 		drop(o);
 }
 
-/* The topic may have been removed and made again: then everything starts anew. */
-static void follow_topic(struct observation *o)
+/* The topic may have been removed and made again: then everything starts anew, but for what is kept. */
+static bool follow_topic(struct observation *o)
 {
 	char path[DOMAIN_NAME_MAX + 16];
-	int64_t now = os->now_ns();
 	uint64_t file;
 
-	if (now - o->looked_ns < LOOK_NS)
-		return;
-	o->looked_ns = now;
-	(void)snprintf(path, sizeof(path), "%s/topic", o->topic.path);
+	topic_path(o, path);
 	file = file_id_at(AT_FDCWD, path);
-	if (file == o->file || file == 0)
-		return;
+	if (file == 0 || file == o->topic.file)
+		return false;
 	end(o);
 	(void)begin(o);
+	return true;
 }
 
 static bool make_room(struct observation *o, size_t size)
@@ -485,11 +530,16 @@ static int take_copy(struct observation *o, int peek, struct floe_sample *ret)
 	return r <= 0 ? r : copy_taken(o, peek, &taken, ret);
 }
 
-/* When the topic itself was not there, or has nothing: it may be another one by now. */
-static int look_for_topic(struct observation *o)
+/* The topic itself was not there, or has nothing, or (-ENOENT) has gone with all that it had: it may be another one
+ * by now. */
+static int look_for_topic(struct observation *o, int r)
 {
-	follow_topic(o);
-	return 0;
+	int64_t now = os->now_ns();
+
+	if (r == 0 && now - o->looked_ns < LOOK_NS)
+		return 0;
+	o->looked_ns = now;
+	return follow_topic(o) ? 0 : r;
 }
 
 /* A handle that is not found as usual. 1: it is sound after all, again; -EPROTO the topic's hints are
@@ -532,11 +582,11 @@ FLOE_PUBLIC int floe_observer_next(struct floe_observer *observer, int peek,
 	o->read = NULL;
 	o->run.count = 0;
 	if (!o->topic.region.base)
-		return look_for_topic(o);
+		return look_for_topic(o, 0);
 	for (int i = 0; i < 8 && r == -EAGAIN; i++)
 		r = take_copy(o, peek, ret);
-	if (r == 0)
-		return look_for_topic(o);
+	if (r == 0 || r == -ENOENT)
+		return look_for_topic(o, r);
 	return r == -EAGAIN ? 0 : r;
 }
 
@@ -746,11 +796,11 @@ FLOE_PUBLIC int floe_observer_borrow_many(struct floe_observer *observer, struct
 	o->read = NULL;
 	o->run.count = 0;
 	if (!o->topic.region.base)
-		return look_for_topic(o);
+		return look_for_topic(o, 0);
 	for (int i = 0; i < 8 && r == -EAGAIN; i++)
 		r = borrow(o, ret, most);
-	if (r == 0)
-		return look_for_topic(o);
+	if (r == 0 || r == -ENOENT)
+		return look_for_topic(o, r);
 	return r == -EAGAIN ? 0 : r;
 }
 
@@ -759,19 +809,23 @@ FLOE_PUBLIC int floe_observer_borrow(struct floe_observer *observer, struct floe
 	return floe_observer_borrow_many(observer, ret, 1);
 }
 
+static bool lies_in(const struct feed *feed, const void *data)
+{
+	return (uintptr_t)data - (uintptr_t)feed->base < feed->reserved;
+}
+
 /* The publisher of a payload that lies in its memory; NULL: it has gone. */
 static struct feed *find_feed(struct observation *o, const struct floe_sample *sample)
 {
-	uintptr_t at = (uintptr_t)sample->data;
+	struct kept *kept = find_kept(o, sample->ticket);
 
 	for (uint32_t i = 0; i < o->subscriber.feed_count; i++) {
 		struct feed *feed = &o->subscriber.feeds[i];
 
-		if (ticket_of(feed) == sample->ticket &&
-		    at - (uintptr_t)feed->base < feed->reserved)
+		if (ticket_of(feed) == sample->ticket && lies_in(feed, sample->data))
 			return feed;
 	}
-	return NULL;
+	return kept && kept->has_gone && lies_in(&kept->feed, sample->data) ? &kept->feed : NULL;
 }
 
 static bool is_own(const struct observation *o, const void *data)
@@ -819,6 +873,54 @@ FLOE_PUBLIC int floe_observer_left(struct floe_observer *observer, const struct 
 	if (left == 0)
 		leave_rest(o, feed, sample->sequence);
 	return left;
+}
+
+/* 1; 0: there is nothing to be kept. A block of this process is its owner's, whoever looks at it. */
+static int keep(struct observation *o, const struct floe_sample *sample)
+{
+	const struct feed *feed = find_feed(o, sample);
+	struct kept *kept;
+
+	if (!feed || feed->lent)
+		return 0;
+	if (find_kept(o, sample->ticket))
+		return 1;
+	kept = calloc(1, sizeof(*kept));
+	if (!kept)
+		return -ENOMEM;
+	kept->ticket = sample->ticket;
+	kept->next = o->kept;
+	o->kept = kept;
+	return 1;
+}
+
+static void let_go(struct observation *o, uint64_t ticket)
+{
+	struct kept **at = &o->kept;
+	struct kept *kept = find_kept(o, ticket);
+
+	if (!kept)
+		return;
+	while (*at != kept)
+		at = &(*at)->next;
+	*at = kept->next;
+	drop_kept(kept);
+}
+
+FLOE_PUBLIC int floe_observer_keep(struct floe_observer *observer, const struct floe_sample *sample,
+				   int wanted)
+{
+	struct observation *o = handle_find(observer, HANDLE_OBSERVER);
+
+	if (!o || !sample) {
+		int r = sample ? refuse(observer) : -EINVAL;
+
+		return r < 0 ? r : floe_observer_keep(observer, sample, wanted);
+	}
+	if (wanted)
+		return keep(o, sample);
+	let_go(o, sample->ticket);
+	return 0;
 }
 
 /* How many of these, from the first on, are of those that were borrowed last and lie in their slots still. Each slot

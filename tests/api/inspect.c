@@ -903,6 +903,117 @@ static void what_is_borrowed_is_not_taken_for_what_comes_in_its_place(void)
 	floe_publisher_close(other);
 }
 
+/* A publisher stays on the topic, or the topic goes with the one that ends, and is made again. */
+static void borrow_from_one_that_ends(bool is_alone)
+{
+	struct floe_publisher *other = is_alone ? NULL : publisher("t", NULL);
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.depth = 4));
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample kept;
+	struct floe_sample sample;
+
+	publish(pub, CHUNK, 7);
+	expect_equal(floe_observer_borrow(o, &kept), 1);
+	expect_equal(floe_observer_keep(o, &kept, 1), 1);
+	expect_equal(floe_observer_keep(o, &kept, 1), 1);
+	floe_publisher_close(pub);
+	expect_equal(floe_observer_borrow(o, &sample), is_alone ? -ENOENT : 0);
+	for (uint64_t i = 0; i < 3; i++) {
+		pub = publisher("t", PUBLISHER(.depth = 4));
+		publish(pub, CHUNK, i);
+		while (floe_observer_borrow(o, &sample) != 1)
+			usleep(1000);
+		expect(sample.ticket != kept.ticket);
+		expect_equal(sample.sequence, 1);
+		expect(is_filled(sample.data, CHUNK, i));
+		expect(is_filled(kept.data, CHUNK, 7));
+		expect_equal(floe_observer_left(o, &kept), 4);
+		expect_equal(floe_observer_has(o, &kept), 1);
+		floe_publisher_close(pub);
+		expect_equal(floe_observer_borrow(o, &sample), is_alone ? -ENOENT : 0);
+	}
+	expect_equal(floe_observer_keep(o, &kept, 0), 0);
+	expect_equal(floe_observer_left(o, &kept), 0);
+	expect_equal(floe_observer_keep(o, &kept, 1), 0);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(other);
+}
+
+static void a_ring_that_is_kept_stays_when_its_publisher_goes(void)
+{
+	borrow_from_one_that_ends(false);
+}
+
+static void a_ring_that_is_kept_stays_when_its_topic_goes(void)
+{
+	borrow_from_one_that_ends(true);
+}
+
+/* One is let go of before its publisher ends, the other by the end of the observer. */
+static void what_is_kept_is_let_go_of_in_the_end(void)
+{
+	struct floe_publisher *pub[2] = {publisher("t", NULL), publisher("t", NULL)};
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	struct floe_sample samples[2];
+	struct floe_sample inline_one;
+
+	for (unsigned i = 0; i < 2; i++) {
+		publish(pub[i], CHUNK, i);
+		expect_equal(floe_observer_borrow(o, &samples[i]), 1);
+		expect_equal(floe_observer_keep(o, &samples[i], 1), 1);
+	}
+	publish(pub[0], 8, 2);
+	expect_equal(floe_observer_borrow(o, &inline_one), 1);
+	expect_equal(floe_observer_keep(o, &inline_one, 1), 0);
+	expect_equal(floe_observer_keep(o, &samples[0], 0), 0);
+	expect(floe_observer_left(o, &samples[0]) > 0);
+	floe_publisher_close(pub[0]);
+	expect_equal(floe_observer_borrow(o, &inline_one), 0);
+	expect_equal(floe_observer_left(o, &samples[0]), 0);
+	floe_publisher_close(pub[1]);
+	expect_equal(floe_observer_borrow(o, &inline_one), -ENOENT);
+	expect(floe_observer_left(o, &samples[1]) > 0);
+	expect_equal(floe_observer_keep(NULL, &samples[1], 1), -EINVAL);
+	expect_equal(floe_observer_keep(o, NULL, 1), -EINVAL);
+	floe_observer_close(o);
+	floe_view_close(v);
+}
+
+/* Between two looks of the observer. What was there before is read to its end, and what comes after once. */
+static void a_topic_that_is_made_again_is_read_once(void)
+{
+	struct floe_publisher *pub = publisher("t", NULL);
+	struct floe_view *v = view();
+	struct floe_observer *o = observer(v, 0);
+	uint64_t wanted = 2;
+
+	publish(pub, CHUNK, 1);
+	observe(o, CHUNK, 1, 1);
+	publish(pub, CHUNK, 2);
+	floe_publisher_close(pub);
+	pub = publisher("t", NULL);
+	publish(pub, CHUNK, 3);
+	publish(pub, CHUNK, 4);
+	for (unsigned i = 0; i < 100; i++) {
+		struct floe_sample sample;
+
+		if (floe_observer_next(o, 0, &sample) == 1) {
+			expect_equal(sample.lost, 0);
+			expect(is_filled(sample.data, CHUNK, wanted++));
+		}
+		usleep(1000);
+	}
+	expect_equal(wanted, 5);
+	publish(pub, CHUNK, 5);
+	observe(o, CHUNK, 5, 3);
+	floe_observer_close(o);
+	floe_view_close(v);
+	floe_publisher_close(pub);
+}
+
 /* The block may be unmapped by then, and is, so that a look at it would be a signal. */
 static void what_is_borrowed_is_gone_with_its_block(void)
 {
@@ -1302,6 +1413,10 @@ int main(int argc, char **argv)
 		TEST(what_is_borrowed_from_a_slot_stays),
 		TEST(what_is_borrowed_is_gone_with_its_publisher),
 		TEST(what_is_borrowed_is_not_taken_for_what_comes_in_its_place),
+		TEST(a_ring_that_is_kept_stays_when_its_publisher_goes),
+		TEST(a_ring_that_is_kept_stays_when_its_topic_goes),
+		TEST(what_is_kept_is_let_go_of_in_the_end),
+		TEST(a_topic_that_is_made_again_is_read_once),
 		TEST(what_is_borrowed_is_gone_with_its_block),
 		TEST(several_are_borrowed_together),
 		TEST(no_more_are_borrowed_than_are_there_and_were_asked_for),
