@@ -52,6 +52,7 @@ struct catalog_chunk {
 	uint32_t parts_count;
 	uint8_t compression;
 	bool is_loose;
+	bool is_referred; /* its payload was written from where it lay */
 };
 
 /* Messages of one channel in one chunk. */

@@ -66,11 +66,18 @@ size_t chunk_memory(const struct chunk *chunk)
 	return sizeof(*chunk) + chunk->size_max + chunk->count_max * sizeof(*chunk->entries);
 }
 
-static int make_room(struct chunk *chunk, uint32_t count)
+uint64_t chunk_payloads(const struct chunk *chunk)
+{
+	return chunk->size - (uint64_t)chunk->count * MCAP_MESSAGE_HEAD + chunk->payload_size;
+}
+
+int chunk_make_room(struct chunk *chunk, uint32_t count)
 {
 	uint32_t wanted = chunk->count_max ? 2 * chunk->count_max : ENTRIES_FIRST;
 	struct chunk_entry *larger;
 
+	if (chunk->count_max - chunk->count >= count)
+		return 0;
 	if (wanted < chunk->count + count)
 		wanted = chunk->count + count;
 	larger = realloc(chunk->entries, wanted * sizeof(*larger));
@@ -119,7 +126,7 @@ int chunk_add_many(struct chunk *chunk, const struct chunk_message *messages, ui
 {
 	uint32_t n;
 
-	if (chunk->count_max - chunk->count < count && make_room(chunk, count) < 0)
+	if (chunk_make_room(chunk, count) < 0)
 		return -ENOMEM;
 	if (chunk->has_crc && chunk->size - chunk->crc_size >= CRC_STEP)
 		count_crc(chunk);

@@ -63,6 +63,9 @@ void chunk_close(struct chunk *chunk); /* NULL is fine */
 /* Empty again. */
 void chunk_reset(struct chunk *chunk);
 
+/* Bytes of the payloads of its messages. */
+uint64_t chunk_payloads(const struct chunk *chunk);
+
 /* Memory that it takes. */
 size_t chunk_memory(const struct chunk *chunk);
 
@@ -81,6 +84,9 @@ static inline bool chunk_has_room(const struct chunk *chunk, size_t payload)
 	return chunk->room == 0 || chunk->count == 0 ||
 	       size + (chunk->count + 1) * (size_t)MCAP_PLACE_SIZE <= chunk->room;
 }
+
+/* Places for `count` more messages, of which chunk_add_many then allocates none. 0, -ENOMEM */
+int chunk_make_room(struct chunk *chunk, uint32_t count);
 
 /* Copies the message. Those before it are counted into the CRC, if there is one, some KiB at a time: so
  * that they are still in the cache. There must be room. 0, -ENOMEM */

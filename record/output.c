@@ -25,6 +25,9 @@
  * odd blocks of the disk, and what begins at a multiple of 64 KiB in the file did not there. */
 #define ALLOCATE_STEP (128u << 20)
 
+/* Of the same zeros: 4 MiB are written together. */
+#define ZERO_PIECES 64u
+
 /* struct statx of Linux 6.1, of which glibc 2.36 does not know the end. */
 struct status {
 	unsigned char before[0x98];
@@ -176,14 +179,19 @@ static int add_gap(struct output *output, uint64_t begin, uint64_t end)
 	return 0;
 }
 
-/* As write_some, for the first bytes of a piece whose memory is gone. */
+/* As write_some, for the first bytes of a piece whose memory is gone; one call for what pieces commonly are. */
 static ssize_t write_zeros(struct output *output, size_t size, uint64_t offset)
 {
 	static _Alignas(OUTPUT_ALIGN_MAX) unsigned char zeros[OUTPUT_BATCH_ALIGN];
-	const struct iovec piece = {zeros, size < sizeof(zeros) ? size : sizeof(zeros)};
-	ssize_t written = write_some(output->fd, &piece, 1, offset);
-	int r = written > 0 ? add_gap(output, offset, offset + (uint64_t)written) : 0;
+	struct iovec pieces[ZERO_PIECES];
+	int count = 0;
+	ssize_t written;
+	int r;
 
+	for (; size && count < (int)ZERO_PIECES; size -= pieces[count++].iov_len)
+		pieces[count] = (struct iovec){zeros, size < sizeof(zeros) ? size : sizeof(zeros)};
+	written = write_some(output->fd, pieces, count, offset);
+	r = written > 0 ? add_gap(output, offset, offset + (uint64_t)written) : 0;
 	return r < 0 ? r : written;
 }
 

@@ -59,6 +59,9 @@ struct tape {
 	unsigned number;
 	int64_t file_ns; /* when it was begun */
 	uint64_t finished;
+	/* What was given up of files that are ended, or could not be begun. */
+	uint64_t over_bytes;
+	uint64_t over_direct;
 
 	/* Of both, with the lock. */
 	pthread_mutex_t lock;
@@ -78,7 +81,9 @@ struct tape {
 	bool is_ending;
 	int error;
 	char sentence[sizeof(((struct tape_error *)0)->text)];
-	struct tape_counts counts;
+	struct tape_counts counts; /* bytes, direct: with what was given up */
+	uint64_t lost_bytes;
+	uint64_t lost_direct;
 
 	/* Of both. */
 	_Atomic uint64_t backlog;
@@ -141,6 +146,10 @@ static void forget_first(struct tape *tape)
 	tape->first = chunk->next;
 	if (!tape->first)
 		tape->last = &tape->first;
+	tape->counts.messages -= chunk->count;
+	tape->counts.bytes -= chunk_payloads(chunk);
+	for (uint32_t i = 0; tape->plan.forget && i < chunk->count; i++)
+		tape->plan.forget(tape->plan.user, chunk->entries[i].channel, 1);
 	(void)atomic_fetch_sub(&tape->backlog, chunk->size);
 	give_back(tape, chunk);
 }
@@ -322,6 +331,8 @@ static void count_written(struct tape *tape)
 		tape->counts.flights_error = tape->writer.output.flights_error;
 	}
 	tape->counts.written = tape->finished + (tape->has_file ? writer_size(&tape->writer) : 0);
+	tape->lost_bytes = tape->over_bytes + (tape->has_file ? tape->writer.lost_bytes : 0);
+	tape->lost_direct = tape->over_direct + (tape->has_file ? tape->writer.lost_referred : 0);
 	(void)pthread_mutex_unlock(&tape->lock);
 }
 
@@ -346,7 +357,6 @@ static void list(void *user, struct buffer *map)
 
 static void end_file(struct tape *tape)
 {
-	uint64_t size;
 	bool is_whole;
 	int r;
 
@@ -354,11 +364,12 @@ static void end_file(struct tape *tape)
 		return;
 	/* What comes of its batches is known by then. */
 	flush(tape);
-	size = writer_size(&tape->writer);
 	r = writer_end(&tape->writer, "floe.losses", tape->plan.list_losses ? list : NULL,
 		       &is_whole);
 	tape->has_file = false;
-	tape->finished += size;
+	tape->finished += tape->writer.end_size;
+	tape->over_bytes += tape->writer.lost_bytes;
+	tape->over_direct += tape->writer.lost_referred;
 	count_written(tape);
 	if (r < 0)
 		fail(tape, r, NULL);
@@ -415,6 +426,9 @@ static void write_one(struct tape *tape, struct chunk *chunk)
 			fail(tape, r, NULL);
 		for (uint32_t i = 0; i < chunk->count; i++)
 			lose(tape, chunk->entries[i].channel, 1);
+		tape->over_bytes += chunk_payloads(chunk);
+		tape->over_direct += chunk->payload != NULL;
+		count_written(tape);
 		release(tape, chunk);
 		return;
 	}
@@ -630,13 +644,16 @@ static int add_some(void *user)
 static int add(struct tape *tape, const struct chunk_message *messages, unsigned count)
 {
 	struct addition what = {tape->open, messages, count};
-	uint32_t count_before = what.chunk->count;
-	size_t size_before = what.chunk->size;
-	int r = touch_run(add_some, &what);
+	const struct chunk before = *tape->open;
+	int r = chunk_make_room(tape->open, count);
 
+	if (r == 0)
+		r = touch_run(add_some, &what);
 	if (r == -EFAULT) {
-		what.chunk->count = count_before;
-		what.chunk->size = size_before;
+		tape->open->count = before.count;
+		tape->open->size = before.size;
+		tape->open->start = before.start;
+		tape->open->end = before.end;
 	}
 	return r;
 }
@@ -823,6 +840,8 @@ void tape_count(struct tape *tape, struct tape_counts *ret)
 	(void)pthread_mutex_lock(&tape->lock);
 	*ret = tape->counts;
 	ret->memory = tape->memory;
+	ret->bytes -= tape->lost_bytes;
+	ret->direct -= tape->lost_direct;
 	(void)pthread_mutex_unlock(&tape->lock);
 	ret->backlog = atomic_load(&tape->backlog);
 }

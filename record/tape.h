@@ -45,18 +45,21 @@ struct tape_plan {
 	void (*let_go)(void *user, const struct chunk *chunk);
 	/* So many messages of this channel got lost on their way to the file; from its thread. */
 	void (*lose)(void *user, uint16_t channel, uint32_t count);
+	/* So many messages of this channel fell out of a snapshot's window; from the thread that adds, within
+	 * tape_add, tape_tick and the like. */
+	void (*forget)(void *user, uint16_t channel, uint32_t count);
 	/* Builds the losses that are written into a file; from its thread. */
 	void (*list_losses)(void *user, struct buffer *map);
 	void *user;
 };
 
 struct tape_counts {
-	uint64_t messages; /* given to it */
-	uint64_t bytes;    /* of their payloads */
+	uint64_t messages; /* given to it, but for what fell out of a snapshot's window */
+	uint64_t bytes;    /* of the payloads of those that are not lost */
 	uint64_t written;  /* bytes in files */
 	uint64_t backlog;  /* bytes that wait */
-	uint64_t direct;   /* messages written from where they lay */
-	uint64_t lost;     /* of these, and what a full disk did not take */
+	uint64_t direct;   /* messages written from where they lay and not lost */
+	uint64_t lost;     /* that were not whole there, and what a full disk did not take */
 	uint64_t files;
 	uint64_t memory;
 	bool is_direct;    /* around the page cache */

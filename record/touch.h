@@ -16,7 +16,7 @@
 int touch_install(void);
 
 /* What the work says; -EFAULT: some of what it read is gone, and it has ended there and then. So it holds no
- * lock while it reads, and who called it undoes what it changed. */
+ * lock while it reads and allocates nothing, and who called it undoes what it changed. */
 int touch_run(int (*work)(void *user), void *user);
 
 /* 0, -EFAULT: what was copied is anything */

@@ -401,6 +401,7 @@ static int write_chunk(struct writer *writer, struct chunk *chunk)
 		.end = chunk->end,
 		.expanded = chunk->size + chunk->payload_size,
 		.compressed = chunk->size + chunk->payload_size,
+		.is_referred = chunk->payload,
 	};
 	int count = list_parts(writer, chunk);
 	int r = count;
@@ -418,6 +419,13 @@ static int write_chunk(struct writer *writer, struct chunk *chunk)
 	chunk->after = writer->output.position;
 	return r < 0 ? r
 		     : catalog_add_chunk(&writer->catalog, &entry, writer->parts, (size_t)count);
+}
+
+static void count_lost(struct writer *writer, uint64_t messages, uint64_t bytes, bool are_referred)
+{
+	writer->lost += messages;
+	writer->lost_bytes += bytes;
+	writer->lost_referred += are_referred ? messages : 0;
 }
 
 /* The chunk and its indexes become one record that all skip. */
@@ -439,7 +447,7 @@ static int make_void(struct writer *writer, const struct chunk *chunk)
 	if (r < 0)
 		return r;
 	catalog_remove_chunk(catalog, chunk->offset);
-	writer->lost++;
+	count_lost(writer, 1, chunk_payloads(chunk), chunk->payload);
 	if (writer->lose)
 		writer->lose(writer->user, chunk->entries[0].channel, 1);
 	return 0;
@@ -583,7 +591,7 @@ int writer_fill(struct writer *writer)
 
 static void lose_chunk(struct writer *writer, const struct chunk *chunk)
 {
-	writer->lost += chunk->count;
+	count_lost(writer, chunk->count, chunk_payloads(chunk), chunk->payload);
 	for (uint32_t i = 0; writer->lose && i < chunk->count; i++)
 		writer->lose(writer->user, chunk->entries[i].channel, 1);
 }
@@ -649,10 +657,11 @@ static void lose_last(struct writer *writer)
 	struct catalog *catalog = &writer->catalog;
 	const struct catalog_chunk *last = &catalog->chunks[catalog->chunks_count - 1];
 
+	count_lost(writer, last->count, last->expanded - (uint64_t)last->count * MCAP_MESSAGE_HEAD,
+		   last->is_referred);
 	for (uint32_t i = 0; i < last->parts_count; i++) {
 		const struct catalog_part *part = &catalog->parts[last->parts + i];
 
-		writer->lost += part->count;
 		if (writer->lose)
 			writer->lose(writer->user, part->channel, part->count);
 	}
@@ -748,6 +757,7 @@ int writer_end(struct writer *writer, const char *name,
 	if (r < 0)
 		r = end_with_less(writer, &end);
 	*ret_whole = r == 0;
+	writer->end_size = writer->output.written;
 	writer_close(writer);
 	return first;
 }

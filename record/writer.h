@@ -64,7 +64,10 @@ struct writer {
 	uint64_t veils_lifted; /* of those that left, as output.changed */
 	unsigned char *bare;   /* what a veil becomes, for output_send_patch */
 	uint64_t lost; /* messages that were not whole when they were written, or had no room */
-	int error;     /* the first failure of a write: from then on the file can only be ended */
+	uint64_t lost_bytes;    /* of their payloads */
+	uint64_t lost_referred; /* of these messages, those that lay elsewhere */
+	uint64_t end_size;      /* of the file, once it was ended */
+	int error; /* the first failure of a write: from then on the file can only be ended */
 	void (*release)(void *user, struct chunk *chunk);
 	/* This many messages of a channel did not get into the file. May be NULL. */
 	void (*lose)(void *user, uint16_t channel, uint32_t count);

@@ -16,6 +16,7 @@
 
 #define PROGRESS_NS (WAIT_SECOND / 2)
 #define LOOK_NS (WAIT_SECOND / 5)
+#define REST_NS (WAIT_SECOND / 2000)
 
 #define MEMORY_DEFAULT (UINT64_C(256) << 20)
 #define MEMORY_MIN (UINT64_C(8) << 20)
@@ -180,6 +181,7 @@ static int make_plan(const struct frame *frame, struct tape_plan *plan)
 		.is_whole = recorder_is_whole,
 		.let_go = recorder_let_go,
 		.lose = recorder_lose,
+		.forget = recorder_forget,
 		.list_losses = recorder_list_losses,
 	};
 	if (plan->memory_max < MEMORY_MIN || plan->chunk_size > plan->memory_max / 4)
@@ -282,6 +284,27 @@ static bool is_complete(const struct record *record)
 	return tape_is_settled(record->tape) && count_left(record) == 0;
 }
 
+/* What was published before the end is recorded, however much comes after it. */
+static int record_rest(struct record *record)
+{
+	struct tape_error error;
+
+	if (wish.all)
+		(void)recorder_add_all(record->recorder, wish.history);
+	recorder_begin_end(record->recorder);
+	while (count_left(record) && tape_check(record->tape, &error) == 0) {
+		int r = recorder_step(record->recorder, count_left(record));
+
+		if (r < 0)
+			return FRAME_FAILED;
+		if (r == 0 && !recorder_has_waiting(record->recorder))
+			break;
+		if (r == 0)
+			tape_wait(record->tape, wait_now_ns() + REST_NS);
+	}
+	return FRAME_DONE;
+}
+
 static int record_all(struct record *record)
 {
 	struct wait_pace pace = {0};
@@ -300,7 +323,7 @@ static int record_all(struct record *record)
 		if (r == 0 && !recorder_wait(record->recorder))
 			nap(record, &pace);
 	}
-	return FRAME_DONE;
+	return record_rest(record);
 }
 
 /*
@@ -442,7 +465,8 @@ const struct command record_command = {
 	.options = options,
 	.text = "It looks on from outside, takes no subscriber's place, and nobody waits for it.\n"
 		"Topics may come later. What was overwritten before it was written is lost, and\n"
-		"counted for each publisher in the file's metadata 'floe.losses'.\n"
+		"counted for each publisher in the file's metadata 'floe.losses'. At the end what\n"
+		"had been published by then is still recorded; a second Ctrl-C does without.\n"
 		"\n"
 		"A recorder that was killed leaves a file that 'floe bag repair' makes whole, up\n"
 		"to the last half second, or, where it has no pause, the last 64 MiB and one\n"

@@ -50,6 +50,13 @@ struct channel {
 	_Atomic uint64_t lost;
 };
 
+/* A ring in which the tape looks at messages where they lie. */
+struct ring {
+	struct ring *next;
+	struct floe_sample sample; /* one of them */
+	_Atomic uint64_t referred; /* how many; the tape's thread counts them down */
+};
+
 struct subject {
 	char name[FLOE_TOPIC_NAME_MAX + 1];
 	struct watch watch;
@@ -64,8 +71,12 @@ struct subject {
 	unsigned waiting_count;
 	int64_t waiting_ns; /* when they were taken */
 	int64_t nap_ns;     /* so long they can wait */
-	/* Messages that the tape looks at where they lie. */
-	_Atomic uint64_t referred;
+	struct ring *rings;
+	/* While it ends: what each publisher had sent when that began, how many there were, and how often in a
+	 * row what was taken came after that. */
+	uint64_t sent[FLOE_PUBLISHERS_MAX];
+	uint64_t senders;
+	uint64_t beyond;
 	uint64_t taken;       /* since we asked whether to hurry */
 	uint64_t depth_least; /* of its rings; UINT64_MAX: none is known */
 	struct channel *channels[FLOE_PUBLISHERS_MAX];
@@ -77,6 +88,7 @@ struct recorder {
 	struct subject **subjects;
 	size_t subjects_count;
 	bool has_looked; /* for all topics */
+	bool is_ending;
 	struct channel *by_id[CHANNELS_MAX + 1];
 	_Atomic uint16_t channels_count; /* the tape's thread looks at them */
 	uint16_t schemas_count;
@@ -370,16 +382,53 @@ static int copy(struct recorder *recorder, struct subject *subject,
 	return 0;
 }
 
+/* The ring of this message, that stays although its publisher may go; NULL: it cannot. */
+static struct ring *keep_ring(struct subject *subject, const struct floe_sample *sample)
+{
+	struct ring *ring = subject->rings;
+
+	while (ring && ring->sample.ticket != sample->ticket)
+		ring = ring->next;
+	if (ring || floe_observer_keep(subject->watch.observer, sample, 1) != 1)
+		return ring;
+	ring = frame_alloc(1, sizeof(*ring));
+	ring->sample = *sample;
+	ring->next = subject->rings;
+	subject->rings = ring;
+	return ring;
+}
+
+/* Of those at which the tape does not look any more. */
+static void let_go_of_rings(struct subject *subject)
+{
+	struct ring **at = &subject->rings;
+
+	while (*at) {
+		struct ring *ring = *at;
+
+		if (atomic_load(&ring->referred)) {
+			at = &ring->next;
+			continue;
+		}
+		(void)floe_observer_keep(subject->watch.observer, &ring->sample, 0);
+		*at = ring->next;
+		free(ring);
+	}
+}
+
 /* As tape_refer, which may have let go of it when it returns. */
 static int refer(struct recorder *recorder, struct subject *subject,
 		 const struct chunk_message *message, const struct floe_sample *sample)
 {
+	struct ring *ring = keep_ring(subject, sample);
 	int r;
 
-	(void)atomic_fetch_add(&subject->referred, 1);
-	r = tape_refer(recorder->tape, message, sample->ticket, sample->sequence);
+	if (!ring)
+		return 0;
+	(void)atomic_fetch_add(&ring->referred, 1);
+	r = tape_refer(recorder->tape, message, (uint64_t)(uintptr_t)ring, sample->sequence);
 	if (r != 1)
-		(void)atomic_fetch_sub(&subject->referred, 1);
+		(void)atomic_fetch_sub(&ring->referred, 1);
 	return r;
 }
 
@@ -485,20 +534,41 @@ static bool has_waiting(const struct subject *subject)
 	return subject->stored < subject->waiting_count;
 }
 
+/* Publishers have their turns: who has met none but such messages so often has seen each publisher once. */
+static bool has_all_that_was_sent(const struct subject *subject)
+{
+	return subject->beyond > subject->senders;
+}
+
+static void note_taken(struct subject *subject)
+{
+	const struct floe_sample *first = subject->waiting;
+
+	if (first->sequence > subject->sent[first->ticket % FLOE_PUBLISHERS_MAX])
+		subject->beyond++;
+	else
+		subject->beyond = 0;
+}
+
 /* 1 there are some that wait; 0; <0 */
-static int take(struct subject *subject, uint64_t count_max)
+static int take(struct subject *subject, bool is_ending, uint64_t count_max)
 {
 	int r;
 
 	if (has_waiting(subject))
 		return 1;
-	subject->watch.is_kept = atomic_load(&subject->referred) > 0;
+	if (is_ending && has_all_that_was_sent(subject))
+		return 0;
+	let_go_of_rings(subject);
+	subject->watch.is_kept = subject->rings;
 	r = watch_borrow(&subject->watch, subject->waiting,
 			 count_max < TOGETHER ? (size_t)count_max : TOGETHER);
 	subject->stored = 0;
 	subject->waiting_count = r > 0 ? (unsigned)r : 0;
 	if (r > 0)
 		subject->waiting_ns = realtime_ns();
+	if (r > 0 && is_ending)
+		note_taken(subject);
 	return r > 0 ? 1 : r;
 }
 
@@ -508,7 +578,7 @@ static int take_turn(struct recorder *recorder, struct subject *subject, uint64_
 	unsigned taken = 0;
 
 	while (taken < count_max && taken < TURN) {
-		int r = take(subject, count_max - taken);
+		int r = take(subject, recorder->is_ending, count_max - taken);
 
 		if (r < 0) {
 			(void)frame_fail(recorder->frame, "'%s': %s", subject->name,
@@ -565,6 +635,35 @@ static int64_t find_nap(const struct recorder *recorder)
 	return nap_ns && nap_ns < SHORT_NAP_NS ? SHORT_NAP_NS : nap_ns;
 }
 
+static void note_sent(const struct recorder *recorder, struct subject *subject)
+{
+	struct look_topic topic = {0};
+
+	(void)snprintf(topic.info.name, sizeof(topic.info.name), "%s", subject->name);
+	(void)look_inside(&topic, recorder->frame->view);
+	for (size_t i = 0; i < topic.publishers_count; i++)
+		subject->sent[topic.publishers[i].index] = topic.publishers[i].sequence;
+	subject->senders = topic.publishers_count;
+	look_topic_end(&topic);
+}
+
+void recorder_begin_end(struct recorder *recorder)
+{
+	recorder->is_ending = true;
+	for (size_t i = 0; i < recorder->subjects_count; i++) {
+		note_sent(recorder, recorder->subjects[i]);
+		recorder->subjects[i]->watch.retry_ns = 0;
+	}
+}
+
+bool recorder_has_waiting(const struct recorder *recorder)
+{
+	for (size_t i = 0; i < recorder->subjects_count; i++)
+		if (has_waiting(recorder->subjects[i]))
+			return true;
+	return false;
+}
+
 uint64_t recorder_recorded(const struct recorder *recorder)
 {
 	return recorder->stored - atomic_load_explicit(&recorder->given_up, memory_order_relaxed);
@@ -604,21 +703,26 @@ bool recorder_is_hurried(struct recorder *recorder)
  * For the tape
  */
 
+static struct ring *ring_of(const struct chunk *chunk)
+{
+	return (struct ring *)(uintptr_t)chunk->ticket;
+}
+
 bool recorder_is_whole(void *recorder, struct chunk *chunk)
 {
 	const struct recorder *r = recorder;
 	const struct channel *channel = r->by_id[chunk->entries[0].channel];
-	const struct floe_sample sample = {
-		.data = chunk->payload, .sequence = chunk->sequence, .ticket = chunk->ticket};
+	const struct floe_sample sample = {.data = chunk->payload,
+					   .sequence = chunk->sequence,
+					   .ticket = ring_of(chunk)->sample.ticket};
 
 	return find_left(channel->subject, channel, &sample) > 0;
 }
 
 void recorder_let_go(void *recorder, const struct chunk *chunk)
 {
-	const struct recorder *r = recorder;
-
-	(void)atomic_fetch_sub(&r->by_id[chunk->entries[0].channel]->subject->referred, 1);
+	(void)recorder;
+	(void)atomic_fetch_sub(&ring_of(chunk)->referred, 1);
 }
 
 void recorder_lose(void *recorder, uint16_t channel, uint32_t count)
@@ -628,6 +732,13 @@ void recorder_lose(void *recorder, uint16_t channel, uint32_t count)
 	add_lost(r->by_id[channel], count);
 	(void)atomic_fetch_add_explicit(&r->by_id[channel]->given_up, count, memory_order_relaxed);
 	(void)atomic_fetch_add_explicit(&r->given_up, count, memory_order_relaxed);
+}
+
+void recorder_forget(void *recorder, uint16_t channel, uint32_t count)
+{
+	const struct recorder *r = recorder;
+
+	r->by_id[channel]->messages -= count;
 }
 
 static void list_one(void *user, const char *topic, uint32_t publisher, uint64_t messages,
@@ -675,6 +786,7 @@ void recorder_each(const struct recorder *recorder,
 void recorder_close(struct recorder *recorder)
 {
 	for (size_t i = 0; i < recorder->subjects_count; i++) {
+		let_go_of_rings(recorder->subjects[i]);
 		watch_end(&recorder->subjects[i]->watch);
 		free(recorder->subjects[i]);
 	}

@@ -45,6 +45,15 @@ int recorder_add_all(struct recorder *recorder, uint64_t history);
  * only while the back-log is full. */
 int recorder_step(struct recorder *recorder, uint64_t count_max);
 
+/*
+ * From now on what was there when this was called is taken, and little of what comes meanwhile: a recorder_step then
+ * takes nothing any more, and nothing waits. Topics are looked for once more.
+ */
+void recorder_begin_end(struct recorder *recorder);
+
+/* Is there something that was taken from a ring, and waits for the tape? */
+bool recorder_has_waiting(const struct recorder *recorder);
+
 /* Messages that the tape has, but for those that it gave up; more may be given up until tape_is_settled. */
 uint64_t recorder_recorded(const struct recorder *recorder);
 
@@ -63,11 +72,12 @@ bool recorder_is_hurried(struct recorder *recorder);
 bool recorder_is_whole(void *recorder, struct chunk *chunk);
 void recorder_let_go(void *recorder, const struct chunk *chunk);
 void recorder_lose(void *recorder, uint16_t channel, uint32_t count);
+void recorder_forget(void *recorder, uint16_t channel, uint32_t count);
 void recorder_list_losses(void *recorder, struct buffer *map);
 
 void recorder_count(const struct recorder *recorder, struct recorder_counts *ret);
 
-/* Calls `each` for every channel; messages: as recorder_recorded. */
+/* Calls `each` for every channel; messages: as recorder_recorded, but for what a snapshot's window lost. */
 void recorder_each(const struct recorder *recorder,
 		   void (*each)(void *user, const char *topic, uint32_t publisher,
 				uint64_t messages, uint64_t lost),

@@ -71,23 +71,21 @@ static void leave(struct watch *watch)
 /* What the observer said: the same, or 0 where it was told and one goes on. */
 static int conclude(struct watch *watch, int r)
 {
+	watch->has_gone = r == -ENOENT;
 	if (r == -EACCES || r == -EPROTO) {
 		tell_unreadable(watch);
 		return 0;
 	}
-	if (r != -ENOENT)
+	if (!watch->has_gone)
 		return r;
-	watch->has_gone = true;
 	leave(watch);
 	return 0;
 }
 
-/* 1 there is an observer, 0 not yet, or not any more. */
+/* 1 there is an observer, which may be waiting for its topic to be made again; 0 not yet. */
 static int find_observer(struct watch *watch)
 {
 	leave(watch);
-	if (watch->has_gone)
-		return 0;
 	return watch->observer ? 1 : find_topic(watch);
 }
 

@@ -18,7 +18,7 @@ struct watch {
 	struct floe_observer *observer; /* NULL: there is no such topic yet */
 	int64_t retry_ns;               /* when to look for it again */
 	bool has_gone;                  /* it has, and all it had was seen */
-	bool is_kept; /* by who still looks at what was borrowed: what has gone stays until then */
+	bool is_kept; /* by who still looks at what was borrowed: the observer stays until then */
 };
 
 /* frame: its view is open. */

@@ -60,6 +60,16 @@ static uint64_t find_listed(int fd)
 	return listed;
 }
 
+/* Bytes of the payloads of these. */
+static uint64_t sum_sizes(uint64_t first, uint64_t behind)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t i = first; i < behind; i++)
+		sum += payload_size(SIZE, i);
+	return sum;
+}
+
 /* Chunks of ten messages until one does not fit any more. */
 static void fill_up(int fd, uint64_t size, enum output_mode mode, unsigned flush_each)
 {
@@ -86,6 +96,9 @@ static void fill_up(int fd, uint64_t size, enum output_mode mode, unsigned flush
 		expect_equal(count_faults(other, NULL), 0);
 		expect_equal(read_back(other, SIZE) + lost_messages, at);
 		expect_equal(find_listed(other), lost_messages);
+		expect_equal(writer.lost, lost_messages);
+		expect_equal(writer.lost_bytes, sum_sizes(at - lost_messages, at));
+		expect_equal(writer.end_size, size_of(other));
 	} else {
 		expect(size < 20000);
 	}

@@ -31,6 +31,7 @@ struct ring {
 	uint64_t asked;
 	uint64_t lost;
 	uint64_t listed; /* as lost, in the file */
+	uint64_t forgotten;
 };
 
 static bool is_whole(void *user, struct chunk *chunk)
@@ -58,6 +59,14 @@ static void lose(void *user, uint16_t channel, uint32_t count)
 	ring->lost += count;
 }
 
+static void forget(void *user, uint16_t channel, uint32_t count)
+{
+	struct ring *ring = user;
+
+	expect_equal(channel, 1);
+	ring->forgotten += count;
+}
+
 static struct tape *open_tape(const char *path, struct ring *ring, int64_t snapshot_ns)
 {
 	const struct tape_plan plan = {
@@ -68,6 +77,7 @@ static struct tape *open_tape(const char *path, struct ring *ring, int64_t snaps
 		.snapshot_ns = snapshot_ns,
 		.is_whole = is_whole,
 		.lose = lose,
+		.forget = forget,
 		.list_losses = list_losses,
 		.user = ring,
 	};
@@ -106,6 +116,15 @@ static void give(struct tape *tape, struct ring *ring, uint64_t number)
 	expect_equal(r, 1);
 }
 
+static uint64_t sum_sizes(void)
+{
+	uint64_t sum = 0;
+
+	for (uint64_t i = 0; i < COUNT; i++)
+		sum += i % 8 ? SMALL : LARGE;
+	return sum;
+}
+
 /* As a recorder does it. Messages that were referred to and found overwritten are lost. */
 static uint64_t record(const char *path, struct ring *ring)
 {
@@ -124,7 +143,8 @@ static uint64_t record(const char *path, struct ring *ring)
 	}
 	expect_equal(tape_close(tape, &counts, &error), 0);
 	expect_equal(counts.messages, COUNT);
-	expect_equal(ring->asked, counts.direct);
+	expect_equal(counts.direct, ring->whole);
+	expect_equal(counts.bytes + counts.lost * LARGE, sum_sizes());
 	expect_equal(counts.lost, ring->asked - ring->whole);
 	expect_equal(ring->listed, counts.lost);
 	return COUNT - counts.lost;
@@ -200,8 +220,34 @@ static void what_is_found_torn_at_the_end_is_listed(void)
 	tape_unlock(tape);
 	expect_equal(tape_close(tape, &counts, &error), 0);
 	expect_equal(counts.lost, 1);
+	expect_equal(counts.bytes, 0);
+	expect_equal(counts.direct, 0);
 	expect_equal(ring.listed, 1);
 	(void)unlink("torn-000.mcap");
+	free(ring.payloads);
+}
+
+static void what_falls_out_of_a_window_is_not_counted(void)
+{
+	struct ring ring = {.payloads = aligned_alloc(4096, DEPTH * (size_t)LARGE)};
+	struct tape *tape = open_tape("window.mcap", &ring, 100);
+	struct tape_counts counts;
+	struct tape_error error;
+
+	expect(ring.payloads);
+	memset(ring.payloads, 7, DEPTH * (size_t)LARGE);
+	for (uint64_t i = 0; i < COUNT; i++) {
+		give(tape, &ring, 8 * i + 1);
+		tape_tick(tape, 0);
+	}
+	tape_count(tape, &counts);
+	expect(counts.messages < COUNT / 2);
+	expect_equal(counts.messages + ring.forgotten, COUNT);
+	expect_equal(counts.bytes, counts.messages * SMALL);
+	expect_equal(tape_close(tape, &counts, &error), 0);
+	expect_equal(read_ahead("window-000.mcap"), counts.messages);
+	expect_equal(counts.lost, 0);
+	(void)unlink("window-000.mcap");
 	free(ring.payloads);
 }
 
@@ -211,6 +257,7 @@ int main(int argc, char **argv)
 		TEST(what_a_tape_wrote_is_read_while_it_is_read_ahead),
 		TEST(so_is_what_it_wrote_to_large_pages),
 		TEST(what_is_found_torn_at_the_end_is_listed),
+		TEST(what_falls_out_of_a_window_is_not_counted),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,6 +47,19 @@ static void unmap(void)
 static void shorten(size_t pages)
 {
 	expect_equal(ftruncate(owner, (off_t)(pages * PAGE)), 0);
+}
+
+static unsigned refused; /* writes, for the memory of what is written is gone */
+
+__attribute__((visibility("default"))) ssize_t pwritev(int fd, const struct iovec *pieces,
+						       int count, off_t offset);
+
+ssize_t pwritev(int fd, const struct iovec *pieces, int count, off_t offset)
+{
+	ssize_t r = syscall(SYS_pwritev, fd, pieces, count, (long)offset, 0L);
+
+	refused += r < 0 && errno == EFAULT;
+	return r;
 }
 
 static bool is_whole(void *user, struct chunk *chunk)
@@ -249,7 +264,10 @@ static void lose_the_middle_one(const char *path, enum writer_crc crc, size_t pa
 	}
 	tape_unlock(tape);
 	expect_equal(tape_close(tape, &counts, &error), 0);
+	expect_equal(counts.messages, 3);
 	expect_equal(counts.lost, 1);
+	expect_equal(counts.bytes, 2 * LARGE);
+	expect_equal(counts.direct, 2);
 	expect_recorded(path, 2);
 	unmap();
 }
@@ -279,6 +297,58 @@ static void so_it_is_around_the_page_cache(void)
 	lose_them_all_ways(path);
 }
 
+/* By the next one that can be read. */
+static void what_is_gone_leaves_no_time(void)
+{
+	struct tape *tape = open_tape("touch.mcap", WRITER_CRC_COPIED);
+	struct chunk_message messages[2];
+	struct tape_counts counts;
+	struct tape_error error;
+	struct fault fault = {0};
+	struct reader reader;
+
+	expect_equal(touch_install(), 0);
+	map();
+	messages[0] = message(0, 300);
+	messages[1] = message(30, 300);
+	shorten(8);
+	expect_equal(tape_add(tape, &messages[0]), 1);
+	messages[0].log_time = 1000;
+	expect_equal(tape_add_many(tape, messages, 2), 0);
+	expect_equal(tape_close(tape, &counts, &error), 0);
+	expect_equal(reader_open(&reader, open("touch.mcap", O_RDONLY | O_CLOEXEC),
+				 READER_MEMORY_MAX, &fault),
+		     0);
+	expect_equal(reader.catalog.chunks_count, 1);
+	expect_equal(reader.catalog.chunks[0].start, 1);
+	expect_equal(reader.catalog.chunks[0].end, 1);
+	reader_close(&reader);
+	expect_recorded("touch.mcap", 1);
+	unmap();
+}
+
+/* All pieces together, what is behind the first, and the piece itself are refused. */
+static void what_is_gone_is_written_as_zeros_at_once(void)
+{
+	struct tape *tape = open_tape("touch.mcap", WRITER_CRC_NONE);
+	struct chunk_message gone;
+	struct tape_counts counts;
+	struct tape_error error;
+
+	expect_equal(touch_install(), 0);
+	map();
+	gone = message(1, (PAGES - 1) * PAGE);
+	shorten(1);
+	refused = 0;
+	expect_equal(tape_refer(tape, &gone, 0, 0), 1);
+	tape_unlock(tape);
+	expect_equal(tape_close(tape, &counts, &error), 0);
+	expect_equal(counts.lost, 1);
+	expect(refused > 0 && refused <= 3);
+	expect_recorded("touch.mcap", 0);
+	unmap();
+}
+
 int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
@@ -288,6 +358,8 @@ int main(int argc, char **argv)
 		TEST(what_is_gone_is_left_out_of_what_is_copied),
 		TEST(what_is_gone_before_it_is_written_is_lost),
 		TEST(so_it_is_around_the_page_cache),
+		TEST(what_is_gone_leaves_no_time),
+		TEST(what_is_gone_is_written_as_zeros_at_once),
 	};
 
 	return frame_run(argc, argv, tests, TEST_COUNT(tests));
