@@ -35,7 +35,7 @@ struct party {
 	struct type_shared type;
 	const struct accord_shared *accord; /* NULL: nothing */
 	bool wants;                         /* a subscriber */
-	uint32_t lanes; /* of a publisher: how many it has; of a subscriber: in which it must be, from 1 */
+	uint32_t lanes; /* of a publisher: how many; of a subscriber: which one it is for, from 1 */
 };
 
 /* Does it say anything that others could disagree with? */

@@ -127,9 +127,9 @@ struct publisher {
 
 	uint64_t first_end; /* offsets below it are chunks of the first pool, or CHUNK_NONE */
 	struct manager manager;
-	struct stretch *stretch;      /* elastic: instead of pools */
-	struct relays *relays;        /* chunks of others; NULL: none are sent */
-	struct lane *lanes;           /* [lanes_max] */
+	struct stretch *stretch; /* elastic: instead of pools */
+	struct relays *relays;   /* chunks of others; NULL: none are sent */
+	struct lane *lanes;      /* [lanes_max] */
 	uint32_t lanes_max;
 	uint32_t lane_depth;
 	uint32_t droppers;            /* members with a lane: then limit stays 0 */
@@ -189,7 +189,7 @@ struct publisher_plan {
 	struct lane *lanes;      /* [lanes_max], to be filled in; as the segment was made with */
 	uint32_t lanes_max;
 	uint32_t lane_depth;
-	bool spill;              /* when the best pool is exhausted, a larger one does */
+	bool spill;           /* when the best pool is exhausted, a larger one does */
 	uint32_t loans_limit; /* so many may be out at first, or more, as it was before; 0: all */
 	uint64_t quota_limit; /* the same for the memory of a stretch */
 	uint32_t member_max;

@@ -76,7 +76,7 @@ struct feed {
 	struct lane_reader lane; /* if queued; its `slots` only while early */
 	uint64_t due;            /* not early: what comes next if nothing is dropped */
 	uint64_t origin;         /* not early: which message was looked at last, as was read once */
-	struct region region;  /* its segment, mapped read-only */
+	struct region region;    /* its segment, mapped read-only */
 	struct region mapping; /* what is to be closed with it; more than the segment, or nothing */
 	uint64_t owner;        /* the node of its publisher, when that was looked at last */
 	struct region life;    /* that node's file, or nothing */
