@@ -82,6 +82,9 @@ struct floe_publisher_info {
 	uint64_t attributes;    /* how many: floe_view_attributes */
 	uint64_t loans_ceiling; /* up to where loans_max may be raised */
 	uint64_t quota_ceiling; /* the same of quota */
+	uint64_t lanes_max;     /* queues for subscribers that drop the newest */
+	uint64_t lane_depth;    /* messages in each */
+	uint64_t lanes_dropped; /* for one of them, in the life of the ring; parts count each */
 };
 
 struct floe_subscriber_info {
@@ -102,6 +105,8 @@ struct floe_subscriber_info {
 	uint64_t header_size;   /* of the header that it wants; 0: none */
 	uint64_t attributes;    /* how many it wants */
 	uint64_t holds_ceiling; /* up to where holds_max may be raised */
+	uint64_t queue_max;     /* of one that drops the newest: how many of each publisher wait for
+				 * it at most, as it asked for; 0: lane_depth */
 };
 
 /* Who has the file of a notifier, or of a board's writer. */

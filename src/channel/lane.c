@@ -101,6 +101,18 @@ uint64_t lane_what(const struct lane *lane, uint32_t depth, uint64_t sequence)
 		       : SLOT_INLINE;
 }
 
+uint64_t lanes_dropped(const void *lanes, uint32_t lanes_max, uint32_t depth)
+{
+	uint64_t dropped = 0;
+
+	for (uint32_t n = 0; n < lanes_max; n++) {
+		const char *lane = (const char *)lanes + n * lane_size(depth);
+
+		dropped += load_relaxed(&((const struct lane_shared *)(const void *)lane)->dropped);
+	}
+	return dropped;
+}
+
 void lane_reader_init(struct lane_reader *r, const struct ring_reader *ring, size_t lanes_offset,
 		      uint32_t n, uint32_t depth)
 {

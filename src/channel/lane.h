@@ -64,6 +64,9 @@ static inline void lane_advance(struct lane *lane, uint32_t count)
 /* The payload of entry `sequence`, as its slot says; SLOT_INLINE: it needs no chunk */
 uint64_t lane_what(const struct lane *lane, uint32_t depth, uint64_t sequence);
 
+/* Messages that were dropped, in all of these lanes. */
+uint64_t lanes_dropped(const void *lanes, uint32_t lanes_max, uint32_t depth);
+
 struct lane_reader {
 	struct ring_reader slots; /* of the lane, in its sequences */
 	struct ring_reader ring;  /* of the segment: has the message been sent? */

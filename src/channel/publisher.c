@@ -1000,7 +1000,7 @@ static void choose_lanes(struct publisher *pub, uint32_t count)
 		cursor = cursor_of(pub, member);
 		member->queues = cursor <= SEQUENCE_MAX &&
 				 lane_count(lane, cursor, depth) + count <= depth;
-		if (!member->queues && cursor && cursor <= SEQUENCE_MAX)
+		if (!member->queues && cursor <= SEQUENCE_MAX)
 			bump(&lane->shared->dropped, count);
 	}
 }

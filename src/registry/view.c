@@ -198,6 +198,8 @@ static void describe_segment(const struct segment_shared *segment, struct floe_p
 	info->quota = smaller(load_relaxed(&segment->quota_limit), segment->quota);
 	info->loans_ceiling = segment->loans_max;
 	info->quota_ceiling = segment->quota;
+	info->lanes_max = segment->lanes_max;
+	info->lane_depth = segment->lane_depth;
 	for (uint32_t i = 0; i < FLOE_POOLS_MAX; i++)
 		info->chunks += load_relaxed(&segment->pool[i].chunk_count);
 	copy_text(info->type, sizeof(info->type), segment->type.name);
@@ -248,9 +250,9 @@ static void note_type(struct list *list, const struct type_shared *type)
 	list->type.name[sizeof(list->type.name) - 1] = 0;
 }
 
-/* Few offer anything: their files are read once more. */
-static void describe_offer(const struct list *list, const char *name,
-			   struct floe_publisher_info *info)
+/* Few offer anything or have lanes: their files are read once more. */
+static void describe_rest(const struct list *list, const char *name,
+			  struct floe_publisher_info *info)
 {
 	struct accord_shared accord;
 	struct type_shared type;
@@ -263,6 +265,8 @@ static void describe_offer(const struct list *list, const char *name,
 		info->attributes = accord.count;
 		memcpy(info->header, accord.header.name, sizeof(info->header));
 	}
+	info->lanes_dropped = lanes_dropped((const char *)feed.reader.segment + feed.lanes_offset,
+					    feed.lanes_max, feed.lane_depth);
 	feed_detach(&feed);
 }
 
@@ -294,8 +298,8 @@ static int add_publisher(void *user, const char *name)
 	}
 	describe_segment(&segment, info);
 	describe_owner(list->domain, info);
-	if (segment.accord_size)
-		describe_offer(list, name, info);
+	if (segment.accord_size || segment.lanes_max)
+		describe_rest(list, name, info);
 	note_type(list, &segment.type);
 	return 0;
 }
@@ -392,50 +396,59 @@ static void describe_port(const struct port_shared *port, uint32_t holds_max,
 		info->held += load_relaxed(&port->hold[i]) != HOLD_NONE;
 	info->holds_max = smaller(load_relaxed(&port->holds_limit), holds_max);
 	info->holds_ceiling = holds_max;
+	info->queue_max = port->policy == FLOE_POLICY_DROP_NEWEST ? port->depth : 0;
 	copy_text(info->type, sizeof(info->type), port->type.name);
 }
 
-/* The last entry of this port's lane. Where there is none it is read as nothing. */
-static uint64_t find_lane_head(const struct list *list, const char *name,
-			       const struct port_shared *port)
+/* What this port's lane has from `cursor` on. Where there is none it is read as nothing. */
+static uint64_t count_in_lane(const struct list *list, const char *name,
+			      const struct port_shared *port, uint64_t cursor)
 {
 	uint32_t lane = lane_of(port->index);
 	struct lane_reader reader;
 	struct type_shared type;
 	struct feed feed;
-	uint64_t head = 0;
+	uint64_t next = 0;
 
 	if (feed_attach(&feed, list->domain, list->dir, name, &type, NULL) < 0)
 		return 0;
 	if (lane < feed.lanes_max) {
 		lane_reader_init(&reader, &feed.reader, feed.lanes_offset, lane, feed.lane_depth);
-		head = lane_reader_start(&reader) - 1;
+		next = lane_reader_start(&reader);
 	}
 	feed_detach(&feed);
-	return head;
+	return next > cursor ? smaller(next - cursor, feed.lane_depth) : 0;
 }
 
-/* What this port has not yet taken, of all publishers that it has begun with, and if it is reliable of
- * the others too: they wait for it as for one that wants message 1. */
+/* The same of the ring. */
+static uint64_t count_in_ring(const struct list *list, const char *name, uint64_t cursor)
+{
+	struct segment_shared segment;
+	uint64_t head;
+
+	if (peek(list->domain, list->dir, name, &segment) < 0)
+		return 0;
+	head = load_relaxed(&segment.head);
+	return head >= cursor ? head + 1 - cursor : 0;
+}
+
+/* What this port has not yet taken, of all publishers that it has begun with, and if it does not keep the
+ * last of the others too: they wait for it, or fill its lane, as for one that wants message 1. */
 static uint64_t count_behind(const struct list *list, const struct port_shared *port)
 {
+	bool drops = port->policy == FLOE_POLICY_DROP_NEWEST;
 	uint64_t behind = 0;
 
 	for (uint32_t i = 0; i < FLOE_PUBLISHERS_MAX; i++) {
 		uint64_t cursor = load_relaxed(&port->cursor[i]);
-		struct segment_shared segment;
 		char name[PLACE_NAME_MAX];
-		uint64_t head;
 
-		if (cursor == 0 && port->policy == FLOE_POLICY_RELIABLE)
+		if (cursor == 0 && port->policy != FLOE_POLICY_KEEP_LAST)
 			cursor = 1;
 		place_name(name, "pub.", i);
-		if (cursor == 0 || cursor > SEQUENCE_MAX ||
-		    peek(list->domain, list->dir, name, &segment) < 0)
-			continue;
-		head = port->policy == FLOE_POLICY_DROP_NEWEST ? find_lane_head(list, name, port)
-							       : load_relaxed(&segment.head);
-		behind += head >= cursor ? head + 1 - cursor : 0;
+		if (cursor > 0 && cursor <= SEQUENCE_MAX)
+			behind += drops ? count_in_lane(list, name, port, cursor)
+					: count_in_ring(list, name, cursor);
 	}
 	return behind;
 }

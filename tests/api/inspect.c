@@ -254,6 +254,83 @@ static void a_subscriber_is_seen_as_it_is(void)
 	floe_publisher_close(pub);
 }
 
+static void who_drops_the_newest_is_seen_with_its_lane(void)
+{
+	const struct floe_publisher_options *options = PUBLISHER(.depth = 4, .payload_max = CHUNK,
+								 .lanes_max = 2, .lane_depth = 3);
+	struct floe_publisher *pub = publisher("t", options);
+	struct floe_subscriber *sub = subscriber("t",
+						 SUBSCRIBER(.policy = FLOE_POLICY_DROP_NEWEST));
+	struct floe_view *v = view();
+	struct floe_subscriber_info infos[2];
+	struct floe_subscriber *few;
+
+	expect_equal(publisher_info(v, "t").lanes_max, 2);
+	expect_equal(publisher_info(v, "t").lane_depth, 3);
+	expect_equal(publisher_info(v, "t").lanes_dropped, 0);
+	for (uint64_t i = 1; i <= 10; i++)
+		publish(pub, CHUNK, i);
+	expect_equal(subscriber_info(v, "t").policy, FLOE_POLICY_DROP_NEWEST);
+	expect_equal(subscriber_info(v, "t").behind, 3);
+	expect_equal(subscriber_info(v, "t").queue_max, 0);
+	expect_equal(publisher_info(v, "t").lanes_dropped, 7);
+	take(sub, CHUNK, 1);
+	expect_equal(subscriber_info(v, "t").received, 1);
+	expect_equal(subscriber_info(v, "t").held, 1);
+	expect_equal(subscriber_info(v, "t").behind, 2);
+	publish(pub, CHUNK, 11);
+	for (uint64_t i = 2; i <= 3; i++)
+		(void)receive(sub, CHUNK, i);
+	expect_equal(subscriber_info(v, "t").lost, 0);
+	(void)receive(sub, CHUNK, 11);
+	expect_equal(subscriber_info(v, "t").lost, 7);
+	expect_equal(subscriber_info(v, "t").behind, 0);
+
+	few = subscriber("t", SUBSCRIBER(.policy = FLOE_POLICY_DROP_NEWEST, .depth = 2));
+	for (uint64_t i = 12; i <= 20; i++)
+		publish(pub, CHUNK, i);
+	expect_equal(floe_view_subscribers(v, "t", infos, sizeof(infos[0]), 2), 2);
+	for (size_t i = 0; i < 2; i++)
+		expect_equal(infos[i].behind, infos[i].queue_max ? infos[i].queue_max : 3);
+	expect_equal(infos[0].queue_max + infos[1].queue_max, 2);
+	expect_equal(publisher_info(v, "t").lanes_dropped, 7 + 6 + 7);
+
+	/* They are the ring's, as its sequence is. */
+	floe_publisher_close(pub);
+	pub = publisher("t", options);
+	expect_equal(publisher_info(v, "t").generation, 2);
+	expect_equal(publisher_info(v, "t").lanes_dropped, 7 + 6 + 7);
+
+	floe_view_close(v);
+	floe_subscriber_close(few);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+/* Its cursor says nothing yet of a publisher that it has not looked for. */
+static void a_lane_is_seen_before_its_subscriber_looks(void)
+{
+	struct floe_subscriber *sub = subscriber("t",
+						 SUBSCRIBER(.policy = FLOE_POLICY_DROP_NEWEST));
+	struct floe_publisher *pub = publisher("t", PUBLISHER(.lanes_max = 1, .lane_depth = 3));
+	struct floe_view *v = view();
+
+	publish(pub, 8, 1);
+	expect_equal(subscriber_info(v, "t").behind, 1);
+	for (uint64_t i = 2; i <= 5; i++)
+		publish(pub, 8, i);
+	expect_equal(subscriber_info(v, "t").behind, 3);
+	expect_equal(publisher_info(v, "t").lanes_dropped, 2);
+
+	/* Whoever comes next has none of that. */
+	floe_subscriber_close(sub);
+	sub = subscriber("t", SUBSCRIBER(.policy = FLOE_POLICY_DROP_NEWEST));
+	expect_equal(subscriber_info(v, "t").behind, 0);
+	floe_view_close(v);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
 static void a_node_is_seen_as_it_is(void)
 {
 	struct floe_subscriber *one = subscriber("a", NULL), *two = subscriber("b", NULL);
@@ -1386,6 +1463,8 @@ int main(int argc, char **argv)
 		TEST(loans_are_seen_until_they_are_sent_or_discarded),
 		TEST(what_came_from_those_who_left_stays_counted),
 		TEST(a_subscriber_is_seen_as_it_is),
+		TEST(who_drops_the_newest_is_seen_with_its_lane),
+		TEST(a_lane_is_seen_before_its_subscriber_looks),
 		TEST(a_node_is_seen_as_it_is),
 		TEST(a_topic_is_seen_as_it_is),
 		TEST(a_list_fills_no_more_than_it_is_given),
