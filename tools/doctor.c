@@ -339,18 +339,42 @@ static void check_publisher(struct doctor *doctor, const struct look_topic *look
 		     publisher->index, topic, process.text, publisher->pid, publisher->pid);
 }
 
-/* The least that a living publisher's ring holds; 0: there is none. */
-static uint64_t find_depth(const struct look_topic *topic)
+/* The least that a living publisher's ring holds for this subscriber; 0: there is none. */
+static uint64_t find_depth(const struct look_topic *topic,
+			   const struct floe_subscriber_info *subscriber)
 {
-	uint64_t depth = 0;
+	bool drops = subscriber->policy == FLOE_POLICY_DROP_NEWEST;
+	uint64_t least = subscriber->queue_max;
 
 	for (size_t i = 0; i < topic->publishers_count; i++) {
 		const struct floe_publisher_info *publisher = &topic->publishers[i];
+		uint64_t depth = drops ? publisher->lane_depth : publisher->depth;
 
-		if (publisher->state == FLOE_STATE_ALIVE && (!depth || publisher->depth < depth))
-			depth = publisher->depth;
+		if (publisher->state == FLOE_STATE_ALIVE && (!least || depth < least))
+			least = depth;
 	}
-	return depth;
+	return least;
+}
+
+/* No publisher waits for one that drops the newest, so nobody else would tell. */
+static void check_lane(struct doctor *doctor, const char *topic, uint64_t depth,
+		       const struct floe_subscriber_info *subscriber)
+{
+	struct text_name process = text_name(subscriber->process);
+
+	if (subscriber->policy != FLOE_POLICY_DROP_NEWEST)
+		return;
+	if (subscriber->state == FLOE_STATE_DEAD)
+		tell(doctor, DOCTOR_NOTE,
+		     "Subscriber %u of '%s', which dropped the newest, is dead: its lanes keep %llu "
+		     "messages until somebody joins the topic.",
+		     subscriber->index, topic, (unsigned long long)subscriber->behind);
+	else if (subscriber->state == FLOE_STATE_ALIVE && depth && subscriber->behind >= depth)
+		tell(doctor, DOCTOR_NOTE,
+		     "Subscriber %u of '%s' (%s, process %d) drops the newest, and %llu messages wait "
+		     "for it: what comes while its lane is full is dropped.",
+		     subscriber->index, topic, process.text, subscriber->pid,
+		     (unsigned long long)subscriber->behind);
 }
 
 /* depth: see find_depth */
@@ -366,6 +390,7 @@ static void check_subscriber(struct doctor *doctor, const char *topic, uint64_t 
 	else if (subscriber->state == FLOE_STATE_HIDDEN)
 		tell(doctor, DOCTOR_NOTE, "Subscriber %u of '%s' does not let this user look.",
 		     subscriber->index, topic);
+	check_lane(doctor, topic, depth, subscriber);
 	if (subscriber->state != FLOE_STATE_ALIVE)
 		return;
 
@@ -410,7 +435,8 @@ static void check_participants(struct doctor *doctor)
 		for (size_t k = 0; k < topic->publishers_count; k++)
 			check_publisher(doctor, topic, &topic->publishers[k]);
 		for (size_t k = 0; k < topic->subscribers_count; k++)
-			check_subscriber(doctor, name.text, find_depth(topic),
+			check_subscriber(doctor, name.text,
+					 find_depth(topic, &topic->subscribers[k]),
 					 &topic->subscribers[k]);
 	}
 	if (r < 0)

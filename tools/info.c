@@ -161,6 +161,17 @@ static void add_header(struct table *table, const struct floe_publisher_info *pu
 		table_add(table, "no");
 }
 
+static void add_lanes(struct table *table, const struct floe_publisher_info *publisher)
+{
+	if (publisher->lanes_max)
+		table_add(table, "%llu of %llu, %llu dropped",
+			  (unsigned long long)publisher->lanes_max,
+			  (unsigned long long)publisher->lane_depth,
+			  (unsigned long long)publisher->lanes_dropped);
+	else
+		table_add(table, "no");
+}
+
 static void print_publishers(const struct look_topic *topic)
 {
 	static const struct table_column columns[] = {
@@ -169,7 +180,7 @@ static void print_publishers(const struct look_topic *topic)
 		{"PAYLOAD MAX", true}, {"CHUNKS", true},   {"LOANS", true},
 		{"WOULD BLOCK", true}, {"WAKES", true},    {"MODE", true},
 		{"TIMES", false},      {"SPILLED", true},  {"ELASTIC", true},
-		{"HEADER", false},     {"MEMORY", true},
+		{"HEADER", false},     {"LANES", false},   {"MEMORY", true},
 	};
 	struct table table;
 
@@ -194,6 +205,7 @@ static void print_publishers(const struct look_topic *topic)
 		table_add_number(&table, publisher->spilled);
 		add_elastic(&table, publisher);
 		add_header(&table, publisher);
+		add_lanes(&table, publisher);
 		table_add(&table, "%s", text_bytes(publisher->memory).text);
 	}
 	if (topic->publishers_count) {

@@ -144,6 +144,9 @@ json_t *object_publisher(const struct floe_publisher_info *publisher)
 	set_text(object, "type", publisher->type);
 	set(object, "header_size", publisher->header_size);
 	set_text(object, "header", publisher->header);
+	set(object, "lanes_max", publisher->lanes_max);
+	set(object, "lane_depth", publisher->lane_depth);
+	set(object, "lanes_dropped", publisher->lanes_dropped);
 	return object;
 }
 
@@ -168,6 +171,7 @@ json_t *object_subscriber(const struct floe_subscriber_info *subscriber)
 	set_text(object, "type", subscriber->type);
 	set(object, "header_size_wanted", subscriber->header_size);
 	set(object, "attributes_wanted", subscriber->attributes);
+	set(object, "queue_max", subscriber->queue_max);
 	return object;
 }
 

@@ -30,6 +30,7 @@ static struct {
 	struct frame_list remap;
 	int64_t start_ns;
 	int64_t end_ns;
+	uint64_t lanes;
 	uint64_t wait_for;
 	int64_t keep_alive_ns;
 	bool realtime;
@@ -46,6 +47,8 @@ static const struct frame_option options[] = {
 		    "publish a topic under another name; may be given several times"),
 	OPTION_SECONDS("start", 's', &wish.start_ns, "SECONDS", "begin so far into the recording"),
 	OPTION_SECONDS("end", 'e', &wish.end_ns, "SECONDS", "end so far into the recording"),
+	OPTION_COUNT("lanes", 0, &wish.lanes, "N",
+		     "subscribers of a topic that drop the newest, at the same time"),
 	OPTION_COUNT("wait-for", 'w', &wish.wait_for, "N",
 		     "send nothing before each topic has this many subscribers"),
 	OPTION_SECONDS("keep-alive", 'k', &wish.keep_alive_ns, "SECONDS",
@@ -272,7 +275,7 @@ static int play_run(struct frame *frame)
 	if (status != FRAME_DONE)
 		return status;
 	stats_open(&play.late, LATE_WINDOW);
-	play.player = player_open(frame, &play.reader, &wish.topics, &wish.remap);
+	play.player = player_open(frame, &play.reader, &wish.topics, &wish.remap, wish.lanes);
 	status = play.player ? run(&play) : FRAME_USAGE;
 	if (play.player)
 		player_close(play.player);

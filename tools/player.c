@@ -36,6 +36,7 @@ struct player {
 	struct reader *reader;
 	const struct frame_list *topics;
 	const struct frame_list *remap;
+	size_t lanes;
 	struct voice **voices; /* [CHANNELS] by id; NULL: not played, or not yet */
 	struct player_counts counts;
 };
@@ -138,14 +139,15 @@ static bool check_remap(const struct player *player)
 }
 
 struct player *player_open(struct frame *frame, struct reader *reader,
-			   const struct frame_list *topics, const struct frame_list *remap)
+			   const struct frame_list *topics, const struct frame_list *remap,
+			   size_t lanes)
 {
 	struct player *player = frame_alloc(1, sizeof(*player));
 
 	/* Who may write the files of our topics may make them shorter. */
 	(void)floe_guard_install();
 	*player = (struct player){
-		.frame = frame, .reader = reader, .topics = topics, .remap = remap};
+		.frame = frame, .reader = reader, .topics = topics, .remap = remap, .lanes = lanes};
 	player->voices = frame_alloc(CHANNELS, sizeof(struct voice *));
 	if (check_remap(player))
 		return player;
@@ -182,6 +184,7 @@ static int open_publisher(struct player *player, struct voice *voice)
 		.loans_max = 1,
 		.payload_max = voice->payload_max,
 		.holds_max = 1,
+		.lanes_max = player->lanes,
 		.type = voice->type ? &type : NULL,
 		.flags = (uint32_t)voice->flags,
 		.dir = player->frame->dir,

@@ -23,9 +23,11 @@ struct player_counts {
 	uint64_t dropped;  /* while a reliable subscriber was behind, or time to stop */
 };
 
-/* topics: which ones, all when there are none; remap: OLD=NEW each; both are kept. NULL: told */
+/* topics: which ones, all when there are none; remap: OLD=NEW each; both are kept. lanes: of each publisher.
+ * NULL: told */
 struct player *player_open(struct frame *frame, struct reader *reader,
-			   const struct frame_list *topics, const struct frame_list *remap);
+			   const struct frame_list *topics, const struct frame_list *remap,
+			   size_t lanes);
 
 /* Publishers of all channels that are played and say how they were made. FRAME_... */
 int player_begin(struct player *player);

@@ -45,6 +45,8 @@ static struct {
 	bool drop;
 	uint64_t depth;
 	uint64_t payload_max;
+	uint64_t lanes;
+	uint64_t lane_depth;
 	bool timestamps;
 	uint64_t wait_for;
 	char *type;
@@ -70,6 +72,10 @@ static const struct frame_option options[] = {
 		     "messages that stay readable (default: what 16 MiB hold, 4 to 1024)"),
 	OPTION_SIZE("payload-max", 0, &wish.payload_max, "BYTES",
 		    "bytes of the largest message (default: the frame size, 4K for lines)"),
+	OPTION_COUNT("lanes", 0, &wish.lanes, "N",
+		     "subscribers that drop the newest, at the same time (default: none)"),
+	OPTION_COUNT("lane-depth", 0, &wish.lane_depth, "N",
+		     "messages that wait for each of them (default: the depth)"),
 	OPTION_FLAG("timestamps", 't', &wish.timestamps,
 		    "messages carry the time of their publication"),
 	OPTION_COUNT("wait-for", 'w', &wish.wait_for, "N",
@@ -183,6 +189,8 @@ static int open_publisher(struct pub *pub)
 		.loans_max = 1,
 		.payload_max = pub->payload_max,
 		.holds_max = 1, /* the pool grows with the subscribers that come */
+		.lanes_max = wish.lanes,
+		.lane_depth = wish.lane_depth,
 		.type = wish.type ? &type : NULL,
 		.flags = wish.timestamps ? FLOE_TIMESTAMPS : 0,
 		.dir = pub->frame->dir,

@@ -78,6 +78,8 @@ const char *text_policy(uint32_t policy)
 		return "keep-last";
 	case FLOE_POLICY_RELIABLE:
 		return "reliable";
+	case FLOE_POLICY_DROP_NEWEST:
+		return "drop-newest";
 	default:
 		return "unknown";
 	}

@@ -2,7 +2,7 @@
 /*
  * A subscriber that does what it is told, line by line, for the scripts here:
  *
- *	actor [keep-last | reliable] TOPIC [HOLDS_MAX]
+ *	actor [keep-last | reliable | drop-newest] TOPIC [HOLDS_MAX]
  *	actor answer SERVICE
  *	actor lend TOPIC LOANS_MAX
  *	actor offer TOPIC
@@ -226,6 +226,8 @@ int main(int argc, char **argv)
 		return forbid(argv[2], argv + 3);
 	if (!strcmp(argv[1], "reliable"))
 		options.policy = FLOE_POLICY_RELIABLE;
+	if (!strcmp(argv[1], "drop-newest"))
+		options.policy = FLOE_POLICY_DROP_NEWEST;
 	if (argc > 3)
 		options.holds_max = (size_t)atoi(argv[3]);
 	if (floe_subscriber_open(&subscriber, argv[2], &options) < 0) {
