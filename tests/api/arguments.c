@@ -359,6 +359,10 @@ static void publisher_options_beyond_their_limits_are_refused(void)
 	refuse_publisher_options(PUBLISHER(.payload_max = FLOE_PAYLOAD_MAX + 1));
 	refuse_publisher_options(PUBLISHER(.payload_max = SIZE_MAX));
 	refuse_publisher_options(PUBLISHER(.holds_max = SIZE_MAX));
+	refuse_publisher_options(PUBLISHER(.lanes_max = FLOE_LANES_MAX + 1));
+	refuse_publisher_options(PUBLISHER(.lanes_max = SIZE_MAX));
+	refuse_publisher_options(PUBLISHER(.lanes_max = 1, .lane_depth = FLOE_DEPTH_MAX + 1));
+	refuse_publisher_options(PUBLISHER(.lane_depth = 1));
 	refuse_publisher_options(PUBLISHER(.flags = 1u << 31));
 	refuse_publisher_options(PUBLISHER(.flags = FLOE_SPILL));
 	refuse_publisher_options(PUBLISHER(.quota = 1 << 20));

@@ -159,6 +159,16 @@ static void the_calculated_size_is_exact_with_a_type_and_times(void)
 	expect_exact(PUBLISHER(.type = &type, .payload_max = 2000, .flags = FLOE_TIMESTAMPS));
 }
 
+static void the_calculated_size_is_exact_with_lanes(void)
+{
+	static const size_t lanes[] = {1, 2, FLOE_LANES_MAX}, depths[] = {0, 1, 3, 9};
+
+	for (size_t l = 0; l < COUNT(lanes); l++)
+		for (size_t d = 0; d < COUNT(depths); d++)
+			expect_exact(PUBLISHER(.depth = 3, .payload_max = 2000,
+					       .lanes_max = lanes[l], .lane_depth = depths[d]));
+}
+
 static void messages_go_through_a_callers_block(void)
 {
 	const struct floe_publisher_options *options = PUBLISHER(.payload_max = CHUNK, .depth = 4);
@@ -593,6 +603,7 @@ int main(int argc, char **argv)
 		TEST(the_calculated_size_is_exact),
 		TEST(the_calculated_size_is_exact_with_pools),
 		TEST(the_calculated_size_is_exact_with_a_type_and_times),
+		TEST(the_calculated_size_is_exact_with_lanes),
 		TEST(messages_go_through_a_callers_block),
 		TEST(a_larger_block_is_used_as_far_as_needed),
 		TEST(the_block_is_the_callers_again_after_close),

@@ -26,6 +26,7 @@
 
 #define ROUNDS 10000
 #define CHUNK 1000
+#define LANE_DEPTH 4
 
 static size_t allocations;
 
@@ -134,6 +135,24 @@ static void hold_and_lose(struct handles *h)
 	floe_release(h->sub[1], &sample);
 }
 
+/* Both have what their lanes have room for, and what comes then is dropped. */
+static void keep_the_first(struct handles *h)
+{
+	struct floe_sample sample;
+	struct floe_loan loan;
+
+	for (int i = 0; i < 40; i++) {
+		expect_equal(floe_loan(h->pub, i % 2 ? 8 : CHUNK, &loan), 1);
+		expect_equal(floe_publish(h->pub, &loan), 1);
+	}
+	for (size_t i = 0; i < 2 * LANE_DEPTH; i++) {
+		expect_equal(floe_take(h->sub[i % 2], &sample), 1);
+		floe_release(h->sub[i % 2], &sample);
+	}
+	for (size_t i = 0; i < COUNT(h->sub); i++)
+		expect_equal(floe_take(h->sub[i], &sample), 0);
+}
+
 static void lend_and_discard(struct handles *h)
 {
 	struct floe_loan loans[4], more;
@@ -197,7 +216,7 @@ static void run_between_marks(const struct measured *what)
 {
 	struct floe_subscriber_options *options = SUBSCRIBER(.policy = what->policy);
 	struct handles h = {
-		publisher("quiet", NULL),
+		publisher("quiet", PUBLISHER(.lanes_max = 2, .lane_depth = LANE_DEPTH)),
 		{subscriber("quiet", options), subscriber("quiet", options)},
 	};
 	size_t allocations_before;
@@ -304,6 +323,13 @@ static void reliable_chunks_are_quiet(void)
 	expect_quiet(hop_chunk, FLOE_POLICY_RELIABLE);
 }
 
+static void dropping_the_newest_is_quiet(void)
+{
+	expect_quiet(hop_inline, FLOE_POLICY_DROP_NEWEST);
+	expect_quiet(hop_chunk, FLOE_POLICY_DROP_NEWEST);
+	expect_quiet(keep_the_first, FLOE_POLICY_DROP_NEWEST);
+}
+
 static void holding_and_losing_is_quiet(void)
 {
 	expect_quiet(hold_and_lose, FLOE_POLICY_KEEP_LAST);
@@ -379,6 +405,7 @@ int main(int argc, char **argv)
 		TEST(chunks_are_quiet),
 		TEST(reliable_messages_are_quiet),
 		TEST(reliable_chunks_are_quiet),
+		TEST(dropping_the_newest_is_quiet),
 		TEST(holding_and_losing_is_quiet),
 		TEST(lending_and_discarding_is_quiet),
 		TEST(waiting_for_what_is_there_is_quiet),

@@ -25,7 +25,8 @@ static struct floe_subscriber *sub;
 
 static void begin(uint32_t policy)
 {
-	pub = publisher("safe", PUBLISHER(.depth = 2, .loans_max = 2, .flags = FLOE_THREAD_SAFE));
+	pub = publisher("safe", PUBLISHER(.depth = 2, .loans_max = 2, .lanes_max = 1,
+					  .flags = FLOE_THREAD_SAFE));
 	sub = subscriber("safe", SUBSCRIBER(.policy = policy, .flags = FLOE_THREAD_SAFE));
 }
 
@@ -121,12 +122,12 @@ static void every_call_of_a_publisher_works(void)
 	end();
 }
 
-static void every_call_of_a_subscriber_works(void)
+static void call_a_subscriber(uint32_t policy)
 {
 	struct floe_shared_sample *shared;
 	struct floe_sample sample[2];
 
-	begin(FLOE_POLICY_KEEP_LAST);
+	begin(policy);
 	expect_nothing(sub);
 	expect_equal(floe_wait(sub, now_ns()), 0);
 	publish(pub, CHUNK, 1);
@@ -147,6 +148,12 @@ static void every_call_of_a_subscriber_works(void)
 	publish(pub, CHUNK, 3);
 	receive(sub, CHUNK, 3);
 	end();
+}
+
+static void every_call_of_a_subscriber_works(void)
+{
+	call_a_subscriber(FLOE_POLICY_KEEP_LAST);
+	call_a_subscriber(FLOE_POLICY_DROP_NEWEST);
 }
 
 static void its_descriptor_works(void)
@@ -193,7 +200,7 @@ static void it_adopts_and_is_adopted_as_any_other(void)
 		publish(pub, CHUNK, (uint64_t)i);
 		expect_equal(receive(sub, CHUNK, (uint64_t)i), i);
 		floe_publisher_close(pub);
-		pub = publisher("safe", PUBLISHER(.depth = 2, .loans_max = 2,
+		pub = publisher("safe", PUBLISHER(.depth = 2, .loans_max = 2, .lanes_max = 1,
 						  .flags = i % 2 ? 0 : FLOE_THREAD_SAFE));
 	}
 	end();

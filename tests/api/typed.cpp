@@ -445,6 +445,31 @@ void limits_are_raised()
 	expect_equal(pub.limit_memory(1 << 20), -EINVAL);
 }
 
+void the_newest_are_dropped_for_who_wants_that()
+{
+	floe::publisher<picture> pub;
+	floe::subscriber<picture> sub;
+	floe_publisher_options has = {};
+	floe_subscriber_options wants = {};
+
+	has.lanes_max = 1;
+	has.lane_depth = 2;
+	wants.policy = FLOE_POLICY_DROP_NEWEST;
+	expect_equal(pub.open("first", has), 0);
+	expect_equal(sub.open("first", wants), 0);
+	for (unsigned char i = 1; i <= 30; i++)
+		expect_equal(pub.send(picture{{i}}), 1);
+	expect_equal(sub.take()->pixels[0], 1);
+	expect_equal(sub.take()->pixels[0], 2);
+	expect(!sub.take());
+	expect_equal(pub.send(picture{{31}}), 1);
+
+	auto sample = sub.take();
+
+	expect_equal(sample->pixels[0], 31);
+	expect_equal(sample.lost(), 28);
+}
+
 void what_is_closed_refuses()
 {
 	floe::publisher<pose> pub;
@@ -534,6 +559,7 @@ int main(int argc, char **argv)
 		TEST(parts_that_cut_an_element_are_refused),
 		TEST(attributes_are_set_at_once),
 		TEST(limits_are_raised),
+		TEST(the_newest_are_dropped_for_who_wants_that),
 		TEST(what_is_closed_refuses),
 		TEST(waits_end_at_their_deadline),
 		TEST(a_heap_serves_containers),

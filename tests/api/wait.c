@@ -118,7 +118,7 @@ static void wait_and_take_one(int wire, void *argument)
 static void expect_woken_by_a_message(const struct floe_subscriber_options *options)
 {
 	struct peer peer = peer_start(wait_and_take_one, (void *)(uintptr_t)options);
-	struct floe_publisher *pub = publisher("wait", NULL);
+	struct floe_publisher *pub = publisher("wait", PUBLISHER(.lanes_max = 1));
 
 	hear(peer.wire);
 	until_asleep(peer.pid);
@@ -134,6 +134,7 @@ static void a_message_wakes_another_process(void)
 	expect_woken_by_a_message(NULL);
 	expect_woken_by_a_message(SLEEPY);
 	expect_woken_by_a_message(SUBSCRIBER(.policy = FLOE_POLICY_RELIABLE));
+	expect_woken_by_a_message(SUBSCRIBER(.policy = FLOE_POLICY_DROP_NEWEST));
 }
 
 static void a_new_publisher_wakes_who_waited_for_none(void)
