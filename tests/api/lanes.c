@@ -348,6 +348,61 @@ static void what_waits_is_there_after_its_publisher_was_killed(void)
 	floe_publisher_close(heir);
 }
 
+static void take_two_until_killed(int wire, void *argument)
+{
+	struct floe_subscriber *sub = subscriber("dead", DROPPER(.holds_max = 2));
+	struct floe_sample held;
+
+	(void)argument;
+	tell(wire, 1);
+	(void)hear(wire);
+	receive_after(sub, LARGE, 1, 0);
+	held = take(sub, LARGE, 2);
+	tell(wire, held.sequence);
+	(void)hear(wire);
+}
+
+/* As many messages as there are chunks, and all of them can be lent. */
+static void expect_all_chunks(struct floe_publisher *pub, uint64_t first)
+{
+	struct floe_publisher_counts counts = publisher_counts(pub);
+	struct floe_loan loan[FLOE_LOANS_MAX];
+	size_t lent = 0;
+
+	publish_all(pub, LARGE, first, first + counts.chunks);
+	while (lent < FLOE_LOANS_MAX && floe_loan(pub, LARGE, &loan[lent]) == 1)
+		lent++;
+	expect_equal(lent, counts.chunks - DEPTH);
+	while (lent > 0)
+		floe_discard(pub, &loan[--lent]);
+}
+
+static void what_waited_for_the_dead_is_given_back(void)
+{
+	static const struct floe_pool pool = {LARGE, DEPTH + 2 + 2 * QUEUE + 1};
+	struct peer peer = peer_start(take_two_until_killed, NULL);
+	struct floe_subscriber *next;
+	struct floe_publisher *pub;
+
+	expect_equal(hear(peer.wire), 1);
+	pub = publisher("dead", WITH_LANES(.pools = &pool, .pools_count = 1, .loans_max = 32));
+	publish_all(pub, LARGE, 1, 20);
+	expect_equal(ask(peer.wire, 1), 2);
+	publish_all(pub, LARGE, 21, 40);
+	peer_kill(&peer);
+	/* Nobody waits for it, dead or alive. */
+	publish_all(pub, LARGE, 41, 60);
+	next = subscriber("dead", DROPPER());
+	expect_nothing(next);
+	floe_subscriber_close(next);
+	expect_all_chunks(pub, 61);
+	next = subscriber("dead", DROPPER());
+	publish_all(pub, LARGE, 101, 120);
+	expect_equal(floe_take(next, &(struct floe_sample){0}), 1);
+	floe_subscriber_close(next);
+	floe_publisher_close(pub);
+}
+
 static void a_block_of_the_program_has_room_for_lanes(void)
 {
 	static _Alignas(64) unsigned char block[1 << 20];
@@ -386,6 +441,7 @@ int main(int argc, char **argv)
 		TEST(what_is_republished_is_queued_too),
 		TEST(it_sleeps_and_is_woken_like_others),
 		TEST(what_waits_is_there_after_its_publisher_was_killed),
+		TEST(what_waited_for_the_dead_is_given_back),
 		TEST(a_block_of_the_program_has_room_for_lanes),
 	};
 
