@@ -16,7 +16,7 @@
 #include "base/compiler.h"
 
 /* Goes up by one with every change of a shared structure. */
-#define IDENTITY_FORMAT 8u
+#define IDENTITY_FORMAT 9u
 
 struct identity_shared {
 	uint64_t magic;
