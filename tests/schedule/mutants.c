@@ -30,6 +30,12 @@ const char *const mutant_names[MUTANTS] = {
 	[MARK_AFTER_SLOT] = "MARK_AFTER_SLOT",
 	[RELAY_WITHOUT_LIFE] = "RELAY_WITHOUT_LIFE",
 	[RELAY_WITHOUT_FENCE] = "RELAY_WITHOUT_FENCE",
+	[LANE_AFTER_SLOT] = "LANE_AFTER_SLOT",
+	[LANE_UNASKED] = "LANE_UNASKED",
+	[LANE_NOT_TAKEN_BACK] = "LANE_NOT_TAKEN_BACK",
+	[LANE_NOT_MARKED] = "LANE_NOT_MARKED",
+	[LANE_MARKED_LATE] = "LANE_MARKED_LATE",
+	[HOLD_AFTER_CURSOR] = "HOLD_AFTER_CURSOR",
 };
 
 enum mutant mutant;
@@ -51,7 +57,12 @@ static struct {
 	unsigned late_count;
 	uint64_t sequence; /* that it loaded last */
 	bool holds;        /* its last store was a hold */
+	bool asks;         /* its last load was which message an entry is */
+	uint64_t held;     /* the hold that was stored last before what it does now */
+	bool by_lane;      /* it has looked into one */
+	bool marks;        /* it has looked at a cursor for a lane */
 } doing[ACTORS_MAX];
+static uint64_t held; /* what was stored as a hold last, by anybody */
 static bool catching_up;
 
 void mutant_begin(void)
@@ -59,6 +70,7 @@ void mutant_begin(void)
 	mutating = mutant || weakened.site || mutant_collect;
 	if (mutating)
 		memset(doing, 0, sizeof(doing));
+	held = HOLD_NONE;
 	catching_up = false;
 }
 
@@ -139,9 +151,33 @@ enum order mutant_order(enum access access, const struct word_name *name, enum o
 	return name ? pattern_order(access, name, order) : order;
 }
 
+/* As if the one hold that there is had been looked at before the cursor. */
+static bool load_held(const struct word_name *name, const struct site *site, uint64_t *ret)
+{
+	unsigned i = schedule_number();
+	bool found = name->word == WORD_HOLD && doing[i].marks;
+
+	if (!is_writer())
+		return false;
+	*ret = doing[i].held;
+	doing[i].marks = name->word == WORD_CURSOR ? is_in(site, "mark_lane")
+						   : doing[i].marks && !found;
+	if (!doing[i].marks)
+		doing[i].held = held;
+	return found;
+}
+
 bool mutant_load(const struct word_name *name, const struct site *site, uint64_t *ret)
 {
 	switch (mutant) {
+	case LANE_UNASKED:
+		*ret = UINT64_MAX;
+		return name->word == WORD_SEQUENCE && doing[schedule_number()].asks;
+	case LANE_NOT_MARKED:
+		*ret = CURSOR_NEVER;
+		return name->word == WORD_CURSOR && is_in(site, "mark_lane");
+	case LANE_MARKED_LATE:
+		return load_held(name, site, ret);
 	case TAKE_WITHOUT_REVALIDATION:
 		*ret = doing[schedule_number()].sequence;
 		if (name->word != WORD_SEQUENCE || !doing[schedule_number()].holds)
@@ -196,6 +232,8 @@ static void catch_up(void)
 
 void mutant_loaded(const struct word_name *name, uint64_t value)
 {
+	doing[schedule_number()].asks = name->word == WORD_ORIGIN;
+	doing[schedule_number()].by_lane |= name->word == WORD_ORIGIN;
 	if (name->word != WORD_SEQUENCE && name->word != WORD_DONE)
 		return;
 	doing[schedule_number()].sequence = value;
@@ -210,6 +248,10 @@ static bool is_put_off(const struct word_name *name, uint64_t value, const struc
 		return is_in(site, "ring_commit_part");
 	case HOLD_AFTER_VALIDATION:
 		return name->word == WORD_HOLD && value;
+	case HOLD_AFTER_CURSOR:
+		return name->word == WORD_HOLD && value && doing[schedule_number()].by_lane;
+	case LANE_AFTER_SLOT:
+		return name->word == WORD_LANE && value % 2 == 0 && is_in(site, "lane_put");
 	case HEAD_FIRST:
 		return name->word == WORD_SEQUENCE && value % 2 == 0;
 	case SLOT_BEFORE_PAYLOAD:
@@ -235,6 +277,8 @@ bool mutant_store(const struct word_name *name, void *word, unsigned size, uint6
 	if (mutant == JOIN_DOES_NOT_CLEAN && name->word == WORD_HOLD &&
 	    is_in(site, "subscriber_deinit"))
 		return true;
+	if (mutant == LANE_NOT_TAKEN_BACK && is_in(site, "settle_slot"))
+		return true;
 	if (mutant == PARTS_UNTOLD && is_in(site, "begin_parts"))
 		return true;
 	if (!is_put_off(name, value, site))
@@ -248,14 +292,18 @@ void mutant_stored(const struct word_name *name, uint64_t value)
 {
 	unsigned i = schedule_number();
 
-	if (name->word == WORD_HOLD)
+	if (name->word == WORD_HOLD) {
 		doing[i].holds = value != 0;
+		held = value;
+	}
 	if (catching_up || doing[i].late_count == 0)
 		return;
 	if ((mutant == VALUE_BEFORE_BYTES && name->word == WORD_DONE) ||
 	    (mutant == TOTAL_BEFORE_COUNT && name->word == WORD_TOTAL) ||
 	    (mutant == HEAD_FIRST && name->word == WORD_HEAD) ||
 	    (mutant == FIRST_PART_FIRST && name->word == WORD_HEAD) ||
+	    (mutant == LANE_AFTER_SLOT && name->word == WORD_HEAD) ||
+	    (mutant == HOLD_AFTER_CURSOR && name->word == WORD_CURSOR) ||
 	    (mutant == MARK_AFTER_SLOT && name->word == WORD_SEQUENCE && value % 2 == 0) ||
 	    (mutant == SLOT_BEFORE_PAYLOAD && name->word == WORD_SEQUENCE && value % 2 == 0))
 		catch_up();

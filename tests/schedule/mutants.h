@@ -35,6 +35,12 @@ enum mutant {
 	MARK_AFTER_SLOT,          /* the message is sent, then it gets its mark */
 	RELAY_WITHOUT_LIFE,  /* who holds a relay does not look whether its port was withdrawn */
 	RELAY_WITHOUT_FENCE, /* hold and that look are ordered by release and acquire only */
+	LANE_AFTER_SLOT,     /* the message is sent, then its entry is there */
+	LANE_UNASKED,        /* the entry is there, whether its message is or not */
+	LANE_NOT_TAKEN_BACK, /* the successor leaves the entry of what was not sent */
+	LANE_NOT_MARKED,     /* what waits in a lane is lent again */
+	LANE_MARKED_LATE,    /* holds are looked at first, then the lane */
+	HOLD_AFTER_CURSOR,   /* who takes from a lane says so before he says what he holds */
 	MUTANTS,
 };
 

@@ -13,6 +13,7 @@
 #define READER(...) (&(struct reader_options){__VA_ARGS__})
 
 #define ALIVE_NS 2000000
+#define UNFIT_MAX 32
 
 static struct world *world;
 
@@ -36,6 +37,9 @@ static bool *writer_died;
 static bool *writer_stopped;
 static bool *reader_stopped; /* [READERS_MAX] */
 static uint32_t at_once;     /* parts of each message that the first publisher sends in its turns */
+static uint32_t heir_at_once; /* of the first one of each successor */
+static bool *unfit;           /* [UNFIT_MAX]: by sequence, what no lane has room for */
+static bool has_room;         /* lanes are never full until the end */
 const uint64_t *schedule_head;
 
 /*
@@ -72,16 +76,37 @@ static struct word_name name_slot(const struct writer *writer, size_t offset)
 	return name;
 }
 
+static struct word_name name_lane(const struct writer *writer, size_t offset)
+{
+	uint32_t depth = writer->plan.lane_depth;
+	size_t in = offset % lane_size(depth);
+	size_t slots = offsetof(struct lane_shared, slot);
+	size_t origins = slots + depth * sizeof(struct slot_shared);
+	struct word_name name = {.word = WORD_OTHER};
+
+	if (in >= origins)
+		name.word = WORD_ORIGIN;
+	else if (in >= slots && (in - slots) % sizeof(struct slot_shared) == 0)
+		name.word = WORD_LANE;
+	(void)snprintf(name.text, sizeof(name.text), "lane %zu +%zu", offset / lane_size(depth),
+		       in);
+	return name;
+}
+
 static struct word_name name_segment(const struct writer *writer, size_t offset)
 {
 	const struct segment_shared *segment = (const void *)writer->memory;
 	size_t chunks = writer->plan.pool[0].offset;
+	size_t lanes = segment_lanes_offset(segment);
 	struct word_name name = {.word = WORD_OTHER};
 
 	if (offset >= chunks) {
 		name.word = WORD_PAYLOAD;
 		(void)snprintf(name.text, sizeof(name.text), "chunk %zu +%zu",
 			       (offset - chunks) / CHUNK_SIZE, (offset - chunks) % CHUNK_SIZE);
+	} else if (offset >= lanes &&
+		   offset < lanes + lanes_size(segment->lanes_max, segment->lane_depth)) {
+		return name_lane(writer, offset - lanes);
 	} else if (offset >= segment->slots_offset) {
 		return name_slot(writer, offset - segment->slots_offset);
 	} else {
@@ -103,10 +128,11 @@ static struct word_name name_port(size_t offset)
 		(void)snprintf(name.text, sizeof(name.text), "hold %zu", (offset - hold) / 8);
 	} else if (offset == offsetof(struct port_shared, life)) {
 		name = (struct word_name){WORD_LIFE, "life"};
+	} else if (offset >= offsetof(struct port_shared, cursor)) {
+		name = (struct word_name){WORD_CURSOR, "cursor"};
 	} else {
 		(void)snprintf(name.text, sizeof(name.text), "%s",
 			       offset == offsetof(struct port_shared, sleeping) ? "sleeping"
-			       : offset >= offsetof(struct port_shared, cursor) ? "cursor"
 										: "port");
 	}
 	return name;
@@ -170,7 +196,7 @@ static void take_over(struct writer *writer)
 
 	expect_equal(writer_adopt(writer), 0);
 	expect(writer->sent == before || writer->sent == before + 1 ||
-	       writer->sent == before + at_once);
+	       writer->sent == before + at_once || writer->sent == before + heir_at_once);
 }
 
 static void play_successor(void *user)
@@ -178,6 +204,11 @@ static void play_successor(void *user)
 	const struct duty *duty = user;
 
 	take_over(duty->writer);
+	if (duty->writer->plan.lanes_max && heir_at_once > duty->writer->plan.lane_depth)
+		for (uint64_t i = 1; i <= heir_at_once; i++)
+			unfit[(duty->writer->sent + i) % UNFIT_MAX] = true;
+	if (duty->writer->sent < duty->goal)
+		send_until(duty->writer, duty->writer->sent + 1, heir_at_once);
 	send_until(duty->writer, duty->goal, 1);
 }
 
@@ -197,12 +228,34 @@ static void writer_stops(void *user)
  * Readers
  */
 
+static bool is_dropper(const struct reader *reader)
+{
+	return reader->port->policy == FLOE_POLICY_DROP_NEWEST;
+}
+
+/* Nobody gets by his lane what was not sent, or sent as something else. */
+static void expect_sent(const struct reader *reader)
+{
+	const struct writer *writer = &world->writer[0];
+	const struct segment_shared *segment = (const void *)writer->memory;
+	const struct slot_shared *slots = (const void *)(writer->memory + segment->slots_offset);
+	uint64_t last = reader->account[0].last;
+	uint64_t sequence;
+
+	memcpy(&sequence, (const void *)&slots[last % writer->plan.depth].sequence,
+	       sizeof(sequence));
+	expect(sequence >= 2 * last);
+	expect(!unfit[last % UNFIT_MAX] || reader->account[0].part.count > 1);
+}
+
 /* Takes, looks, gives back. */
 static int take_one(struct reader *reader)
 {
 	int r = reader_take(reader);
 
 	expect(r >= 0);
+	if (r == 1 && is_dropper(reader))
+		expect_sent(reader);
 	reader_release_all(reader);
 	return r;
 }
@@ -238,6 +291,15 @@ static void play_holder(void *user)
 		expect(reader_take(reader) >= 0);
 	}
 	reader_release_all(reader);
+}
+
+/* Has what it took until the end. */
+static void play_keeper(void *user)
+{
+	const struct duty *duty = user;
+
+	for (uint32_t i = 0; i < duty->takes; i++)
+		expect(reader_take(duty->reader) >= 0);
 }
 
 static void play_waiter(void *user)
@@ -344,7 +406,9 @@ static const struct actor *add(const char *name, enum role role, void (*play)(vo
 
 static void begin(const struct writer_options *options)
 {
-	at_once = 1;
+	at_once = heir_at_once = 1;
+	has_room = false;
+	unfit = schedule_allocate(UNFIT_MAX * sizeof(*unfit));
 	schedule_name = name_word;
 	world = schedule_allocate(sizeof(*world));
 	locks = schedule_allocate(READERS_MAX * sizeof(*locks));
@@ -453,6 +517,8 @@ static void end_reader(const struct reader *reader, const struct writer *writer)
 	if (*writer_stopped)
 		return;
 	expect_exact(reader, writer);
+	if (has_room && is_dropper(reader))
+		expect_equal(reader->account[0].lost, 0);
 	expect_equal(load_relaxed(&reader->port->lost), reader->account[0].lost);
 }
 
@@ -689,6 +755,88 @@ static void begin_reliable_until_death(void)
 	add("cleaner", ROLE_OTHER, play_cleaner, nobody_cares, duty, dead);
 }
 
+/* A queue that is soon full, beside a ring that is soon over. */
+static void begin_lane(void)
+{
+	begin(WRITER(.depth = 1, .holds = 1, .lanes = 1, .lane_depth = 2, .kinds = KIND_CHUNK));
+	join(0, READER(.policy = FLOE_POLICY_DROP_NEWEST, .holds_max = 1));
+	send_before(1);
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 6), NULL);
+	add("reader", ROLE_READER, play_holder, NULL, DUTY(.reader = &world->reader[0], .takes = 3),
+	    NULL);
+}
+
+/* What it has taken from there is not lent again. */
+static void begin_lane_and_hold(void)
+{
+	begin(WRITER(.depth = 1, .holds = 1, .lanes = 1, .lane_depth = 2, .kinds = KIND_CHUNK));
+	join(0, READER(.policy = FLOE_POLICY_DROP_NEWEST, .holds_max = 1));
+	send_before(2);
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 9), NULL);
+	add("keeper", ROLE_READER, play_keeper, NULL, DUTY(.reader = &world->reader[0], .takes = 1),
+	    NULL);
+}
+
+/* Whatever is sent is in the queue, whoever dies. */
+static void begin_lane_of_the_dead(void)
+{
+	begin(WRITER(.depth = 1, .holds = 1, .lanes = 1, .lane_depth = 8, .kinds = KIND_BOTH));
+	join(0, READER(.policy = FLOE_POLICY_DROP_NEWEST, .holds_max = 1));
+	has_room = true;
+	send_before(1);
+	add_dynasty(4);
+	add("reader", ROLE_READER, play_reader, NULL, DUTY(.reader = &world->reader[0], .takes = 2),
+	    NULL);
+}
+
+static void begin_lane_of_parts(void)
+{
+	begin(WRITER(.depth = 3, .loans_max = 2, .holds = 2, .lanes = 1, .lane_depth = 10,
+		     .kinds = KIND_BOTH));
+	join(0, READER(.policy = FLOE_POLICY_DROP_NEWEST, .holds_max = 2));
+	has_room = true;
+	send_before(2);
+	at_once = 2;
+	add_dynasty(6);
+	add("reader", ROLE_READER, play_whole_reader, NULL,
+	    DUTY(.reader = &world->reader[0], .takes = 2), NULL);
+}
+
+/* What the dead one had put there has another message's number when it is sent: the first one of the
+ * successor never fits. */
+static void begin_lane_of_one(void)
+{
+	begin(WRITER(.depth = 3, .loans_max = 2, .holds = 1, .lanes = 1, .lane_depth = 1,
+		     .kinds = KIND_CHUNK));
+	join(0, READER(.policy = FLOE_POLICY_DROP_NEWEST, .holds_max = 1));
+	heir_at_once = 2;
+	add_dynasty(4);
+	add("reader", ROLE_READER, play_reader, NULL, DUTY(.reader = &world->reader[0], .takes = 3),
+	    NULL);
+}
+
+static void begin_lane_joining(void)
+{
+	begin(WRITER(.depth = 2, .holds = 2, .lanes = 1, .lane_depth = 2, .kinds = KIND_CHUNK));
+	send_before(2);
+	add("writer", ROLE_WRITER, play_writer, NULL, DUTY(&world->writer[0], .goal = 6), NULL);
+	add("guest", ROLE_READER, play_guest, NULL,
+	    DUTY(.reader = &world->reader[0],
+		 .options = {.policy = FLOE_POLICY_DROP_NEWEST, .holds_max = 2, .history = 2},
+		 .takes = 1),
+	    NULL);
+}
+
+static void begin_lane_waiting(void)
+{
+	begin(WRITER(.depth = 1, .holds = 1, .lanes = 1, .lane_depth = 4, .kinds = KIND_CHUNK));
+	join(0, READER(.policy = FLOE_POLICY_DROP_NEWEST, .holds_max = 1));
+	has_room = true;
+	add_dynasty(2);
+	add("waiter", ROLE_READER, play_waiter, NULL, DUTY(.reader = &world->reader[0], .goal = 2),
+	    NULL);
+}
+
 const struct scene scenes[] = {
 	{"lap", begin_lap, end},
 	{"two readers", begin_two_readers, end},
@@ -707,6 +855,13 @@ const struct scene scenes[] = {
 	{"waiting for the dead", begin_waiting_for_the_dead, end},
 	{"reliable", begin_reliable, end},
 	{"reliable until death", begin_reliable_until_death, end},
+	{"lane", begin_lane, end},
+	{"lane and hold", begin_lane_and_hold, end},
+	{"lane of the dead", begin_lane_of_the_dead, end},
+	{"lane of parts", begin_lane_of_parts, end},
+	{"lane of one", begin_lane_of_one, end},
+	{"lane joining", begin_lane_joining, end},
+	{"lane waiting", begin_lane_waiting, end},
 	{"board", scene_begin_board, scene_end_board},
 	{"board of the dead", scene_begin_board_of_the_dead, scene_end_board},
 	{"event", scene_begin_event, scene_end_event},

@@ -18,6 +18,8 @@
  *     living hold what they were given and nothing else
  *   - nobody sleeps while there is something for him to do
  *   - what was relayed is whole while it is held, also when who relayed it died and was cleaned away
+ *   - who drops the newest gets what was sent and nothing else, and all of it while his lane has room,
+ *     whoever dies
  *   - a mark is that of its message, and each request of a client is answered once, with its mark
  *   - a value of a board is whole, never older than the one before, and there after a death; a
  *     notification is told once

@@ -107,8 +107,11 @@ enum word {
 	WORD_WHAT,   /* of a slot */
 	WORD_INLINE, /* payload in a slot */
 	WORD_HEAD,
-	WORD_MARK, /* beside a chunk */
-	WORD_LIFE, /* of a port */
+	WORD_LANE,   /* sequence of an entry there */
+	WORD_ORIGIN, /* of an entry */
+	WORD_CURSOR, /* of a port */
+	WORD_MARK,   /* beside a chunk */
+	WORD_LIFE,   /* of a port */
 	WORD_PAYLOAD,
 	WORD_BEGUN, /* of a board's value */
 	WORD_DONE,

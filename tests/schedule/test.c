@@ -2,7 +2,7 @@
 
 /*
  * The channel, in every order of its accesses to shared words that small bounds allow, with deaths,
- * on three kinds of memory; and twenty-one mistakes, each of which must be found by one of these methods.
+ * on three kinds of memory; and twenty-seven mistakes, each of which must be found by one of these methods.
  *
  * The scenes are in scenes.c and pattern_scenes.c, what must hold in scenes.h, what is left out in README.md.
  */

@@ -74,6 +74,9 @@ static int refresh_members(void *user, struct publisher *pub)
 				.node = reader,
 				.holds_max = reader->port->holds_max,
 				.reliable = reader->port->policy == FLOE_POLICY_RELIABLE,
+				.drops = reader->port->policy == FLOE_POLICY_DROP_NEWEST,
+				.lane = lane_of(reader->port->index),
+				.queue_max = reader->port->depth,
 			};
 	}
 	publisher_set_members(pub, members, count);
@@ -118,6 +121,9 @@ int writer_adopt(struct writer *writer)
 		.segment = segment,
 		.hints = &writer->world->hints,
 		.member_max = READERS_MAX,
+		.lanes = writer->lanes,
+		.lanes_max = writer->plan.lanes_max,
+		.lane_depth = writer->plan.lane_depth,
 		.calls = &publisher_calls,
 		.user = writer,
 	};
@@ -146,7 +152,8 @@ struct writer *writer_begin(struct world *w, uint32_t i, const struct writer_opt
 	struct writer *writer = &w->writer[i];
 	uint32_t depth = options->depth ? options->depth : 4;
 	uint32_t loans_max = options->loans_max ? options->loans_max : 1;
-	uint32_t chunks = depth + loans_max + options->holds + options->spare;
+	uint32_t chunks = depth + loans_max + options->holds + options->spare +
+			  options->lanes * options->lane_depth;
 	struct segment_sizes sizes;
 
 	*writer = (struct writer){
@@ -161,6 +168,8 @@ struct writer *writer_begin(struct world *w, uint32_t i, const struct writer_opt
 				.flags = options->flags,
 				.index = i,
 				.relays_max = options->relays,
+				.lanes_max = options->lanes,
+				.lane_depth = options->lane_depth,
 				.payload_max = CHUNK_SIZE,
 				.pool_count = 1,
 				.pool[0] =
@@ -323,6 +332,9 @@ static void add_feed(struct reader *reader, const struct writer *writer)
 	feed.relays = (const void *)(writer->memory + segment_relays_offset(segment->slots_offset,
 									    segment->depth,
 									    segment->loans_max));
+	feed.lanes_offset = segment_lanes_offset(segment);
+	feed.lanes_max = segment->lanes_max;
+	feed.lane_depth = segment->lane_depth;
 	ring_reader_init(&feed.reader, segment, segment->slots_offset, segment->depth);
 	expect_equal(
 		subscriber_add_feed(&reader->subscriber, &feed, reader->joining, reader->history),
@@ -410,7 +422,8 @@ struct reader *reader_join(struct world *w, uint32_t i, const struct reader_opti
 		       (options->dirty ? offsetof(struct port_shared, hold) : reader->port->size) -
 			       offsetof(struct port_shared, policy));
 	reader->port->size = port_size(holds_max);
-	reader->port->index = i;
+	/* Who drops the newest has the last places, which say the lane. */
+	reader->port->index = options->policy == FLOE_POLICY_DROP_NEWEST ? lane_of(i) : i;
 	reader->port->holds_max = holds_max;
 	store_relaxed(&reader->port->holds_limit, holds_max);
 	reader->port->policy = options->policy;

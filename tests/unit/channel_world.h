@@ -19,6 +19,7 @@
 
 #define WRITERS_MAX 3
 #define READERS_MAX 4
+#define LANES_MAX 2
 #define HELD_MAX 16
 #define CHUNK_SIZE 128
 
@@ -40,6 +41,7 @@ struct writer {
 	struct tables tables; /* the manager's come first */
 	struct publisher publisher;
 	struct relays relays;
+	struct lane lanes[LANES_MAX];
 	uint64_t sent;  /* that are known to be sent */
 	bool named;     /* subscribers can find it */
 	uint64_t file;  /* which one it is for them */
@@ -95,6 +97,8 @@ struct writer_options {
 	uint32_t spare;
 	uint32_t later; /* more chunks, for publisher_grow */
 	uint32_t relays;
+	uint32_t lanes; /* the i-th reader's is the i-th */
+	uint32_t lane_depth;
 	uint32_t flags;
 	uint32_t kinds; /* KIND_BOTH */
 };
@@ -102,7 +106,7 @@ struct writer_options {
 void world_begin(struct world *w);
 void world_end(struct world *w);
 
-/* A fresh ring of index `i` with depth + loans_max + holds chunks. */
+/* A fresh ring of index `i` with depth + loans_max + holds + lanes * lane_depth chunks. */
 struct writer *writer_begin(struct world *w, uint32_t i, const struct writer_options *options);
 /* A successor: all private state is new. What publisher_init says. */
 int writer_adopt(struct writer *writer);
