@@ -98,6 +98,8 @@ static bool open_world(const struct script *script)
 {
 	*stage = (struct stage){.stamped = script->ring == RING_STAMPED,
 				.headed = script->ring == RING_HEADED,
+				.queued = script->queued,
+				.roomy = script->roomy,
 				.loans_least = WORLD_LOANS,
 				.loans_most = WORLD_LOANS,
 				.relayed = script->ring == RING_RELAY,
@@ -239,10 +241,10 @@ static bool is_blocked_by(const struct script *script)
 	return !strcmp(script->name, "reliable");
 }
 
-/* Who reads reliably gets its turn after each message. */
+/* Who reads reliably, or drops the newest, gets its turn after each message. */
 static bool visitor_sends(const struct point *point, int command, int64_t count)
 {
-	bool waits = point->round->script->survivor_policy == FLOE_POLICY_RELIABLE;
+	bool waits = point->round->script->survivor_policy != FLOE_POLICY_KEEP_LAST;
 
 	if (command == VISITOR_PUBLISH && !waits)
 		return tell(&visitor, command, count);

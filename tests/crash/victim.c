@@ -220,6 +220,16 @@ static void use_up_chunks(void)
 	}
 }
 
+/* So many that a lane is full with them, and no more. */
+static void use_up_lane(void)
+{
+	for (uint32_t i = 0; i < WORLD_LANE; i++) {
+		loan_chunk();
+		fill();
+		publish();
+	}
+}
+
 /* Until somebody reliable would lose one. */
 static void fill_ring(void)
 {
@@ -278,6 +288,11 @@ static void open_subscriber(void)
 static void open_reliable(void)
 {
 	open_subscriber_as(FLOE_POLICY_RELIABLE);
+}
+
+static void open_dropper(void)
+{
+	open_subscriber_as(FLOE_POLICY_DROP_NEWEST);
 }
 
 /* All that it reads has the header and the attribute. */
@@ -834,6 +849,152 @@ const struct script scripts[] = {
 			{"release", release},
 			{NULL, take_all},
 			{"close", close_subscriber},
+		},
+	},
+	{
+		.name = "lane",
+		.survivor_policy = FLOE_POLICY_DROP_NEWEST,
+		.queued = true,
+		.roomy = true,
+		.steps = {
+			{"open", open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish-chunk", publish},
+			{"loan-inline", loan_inline},
+			{NULL, fill},
+			{"publish-inline", publish, SURVIVOR_HOLD},
+			{NULL, use_up_lane, SURVIVOR_TAKE},
+			{"loan-reclaim", loan_chunk, SURVIVOR_TAKE},
+			{NULL, fill},
+			{"publish-wake", publish, SURVIVOR_NAP},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "lane-full",
+		.survivor_policy = FLOE_POLICY_DROP_NEWEST,
+		.queued = true,
+		.steps = {
+			{NULL, open_publisher},
+			{NULL, use_up_lane},
+			{"loan", loan_chunk},
+			{NULL, fill},
+			{"publish-chunk", publish},
+			{NULL, loan_inline},
+			{NULL, fill},
+			{"publish-inline", publish},
+			{NULL, fill_ring},
+			{"loan-reclaim", loan_chunk},
+			{NULL, fill},
+			{NULL, publish},
+			{NULL, fill_ring},
+			{NULL, loan_chunk, SURVIVOR_HOLD},
+			{NULL, fill},
+			{"publish-gap", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "lane-parts",
+		.survivor_policy = FLOE_POLICY_DROP_NEWEST,
+		.queued = true,
+		.roomy = true,
+		.at_once = WORLD_PARTS,
+		.steps = {
+			{NULL, open_publisher},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{NULL, publish},
+			{NULL, loan_parts, SURVIVOR_HOLD},
+			{NULL, fill_parts},
+			{"publish", publish_parts},
+			{NULL, loan_parts, SURVIVOR_TAKE},
+			{NULL, fill_parts},
+			{"publish-wake", publish_parts, SURVIVOR_NAP},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "lane-relay",
+		.ring = RING_RELAY,
+		.survivor_policy = FLOE_POLICY_DROP_NEWEST,
+		.queued = true,
+		.roomy = true,
+		.steps = {
+			{NULL, open_source},
+			{NULL, open_inlet},
+			{NULL, open_publisher},
+			{NULL, supply},
+			{"republish-first", republish},
+			{NULL, supply},
+			{"republish", republish},
+			{"close-inlet", close_inlet},
+			{"close-source", close_source},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "lane-heir",
+		.survivor_policy = FLOE_POLICY_DROP_NEWEST,
+		.queued = true,
+		.roomy = true,
+		.predecessors = {{"lane", "publish-chunk"}},
+		.steps = {
+			{"adopt", open_publisher},
+			{"loan", loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "lane-parts-heir",
+		.survivor_policy = FLOE_POLICY_DROP_NEWEST,
+		.queued = true,
+		.roomy = true,
+		.predecessors = {{"lane-parts", "publish"}},
+		.steps = {
+			{"adopt", open_publisher, SURVIVOR_TAKE},
+			{NULL, loan_chunk},
+			{NULL, fill},
+			{"publish", publish},
+			{"close", close_publisher},
+		},
+	},
+	{
+		.name = "dropper",
+		.queued = true,
+		.steps = {
+			{"open", open_dropper, SURVIVOR_PUBLISH, WORLD_DEPTH},
+			{"take-early", take},
+			{NULL, look},
+			{"release-early", release},
+			{NULL, take_all},
+			{"take-nothing", take_nothing},
+			{NULL, release_all},
+			{"take-first", take, SURVIVOR_PUBLISH, 2 * WORLD_LANE},
+			{"take-inline", take},
+			{NULL, look},
+			{"release-inline", release},
+			{"release-first", release},
+			{NULL, take_all},
+			{"wait-ready", wait_ready, SURVIVOR_PUBLISH, 1},
+			{"take-gap", take},
+			{NULL, take_all},
+			{"wait-asleep", wait_asleep},
+			{NULL, take, SURVIVOR_PUBLISH, 3 * WORLD_LANE},
+			{"close", close_subscriber},
+		},
+	},
+	{
+		.name = "lane-cleaner",
+		.survivor_policy = FLOE_POLICY_DROP_NEWEST,
+		.queued = true,
+		.roomy = true,
+		.predecessors = {{"lane", "publish-chunk"}, {"dropper", "take-first"}},
+		.steps = {
+			{"clean", clean},
 		},
 	},
 	{

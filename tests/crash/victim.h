@@ -37,6 +37,8 @@ struct script {
 	struct step steps[STEPS_MAX];
 	enum ring_kind ring;           /* of its publisher */
 	uint32_t survivor_policy;      /* of the survivor's subscriber */
+	bool queued;                   /* publishers have lanes */
+	bool roomy;                    /* none of which is ever full */
 	bool alone;                    /* there is no survivor */
 	uint32_t at_once;              /* messages that one step may send; 0: 1 */
 	bool needs_root;               /* others map memory of its process */

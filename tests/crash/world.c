@@ -97,6 +97,10 @@ int world_open_as(struct floe_publisher **ret, const struct floe_publisher_optio
 		with.attributes = &world_attribute;
 		with.attributes_count = 1;
 	}
+	if (stage && stage->queued) {
+		with.lanes_max = WORLD_LANES;
+		with.lane_depth = WORLD_LANE;
+	}
 	return floe_publisher_open(ret, WORLD_TOPIC, &with);
 }
 

@@ -21,6 +21,8 @@
 #define WORLD_DEPTH 3
 #define WORLD_HOLDS 2
 #define WORLD_PARTS 2 /* of messages that have some */
+#define WORLD_LANES 2 /* of rings that have some: the survivor's, and the victim's */
+#define WORLD_LANE 3  /* messages that wait in one */
 #define WORLD_RELAYS 6
 #define WORLD_LOANS 4        /* of rings that grow, at first */
 #define WORLD_LOANS_RAISED 6 /* and at most */
@@ -47,6 +49,8 @@ struct stage {
 	_Atomic uint32_t met;    /* others have stepped in: its steps may end differently */
 	_Atomic uint32_t stands; /* it is stopped somewhere just now */
 	bool stamped;            /* messages of its ring have a time */
+	bool queued;             /* all publishers have lanes */
+	bool roomy;              /* and none of them is ever full */
 	bool headed;             /* all publishers have a header and an attribute */
 
 	/* Of a script that is about another pattern than messages; NULL: it is about messages. */
