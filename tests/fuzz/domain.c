@@ -149,6 +149,15 @@ static struct floe_publisher_options offering(void)
 	return o;
 }
 
+static struct floe_publisher_options queueing(void)
+{
+	struct floe_publisher_options o = plan();
+
+	o.lanes_max = 2;
+	o.lane_depth = DEPTH - 1;
+	return o;
+}
+
 static void publish(struct floe_publisher *pub, size_t size)
 {
 	struct floe_loan loan;
@@ -241,6 +250,25 @@ static void make_offer_and_wish(void)
 	floe_subscriber_close(sub);
 }
 
+/* After both. The lane is full, and not of what the ring has. */
+static void make_lanes(void)
+{
+	struct floe_publisher_options o = queueing();
+	struct floe_subscriber_options s = {.size = sizeof(s), .policy = FLOE_POLICY_DROP_NEWEST};
+	struct floe_publisher *pub;
+	struct floe_subscriber *sub;
+	char path[160];
+
+	must(floe_publisher_open(&pub, "t", &o) == 0, "open a publisher with lanes");
+	must(floe_subscriber_open(&sub, "t", &s) == 0, "open a subscriber that has one");
+	for (size_t i = 0; i < 2 * DEPTH; i++)
+		publish(pub, i % 2 ? 8 : PAYLOAD);
+	make_path(path, sizeof(path), "topics/t/pub.0");
+	read_template(&templates[DOMAIN_LANES], path);
+	floe_publisher_close(pub);
+	floe_subscriber_close(sub);
+}
+
 static void make_templates(void)
 {
 	struct floe_publisher_options o = plan();
@@ -280,6 +308,7 @@ static void make_templates(void)
 	floe_publisher_close(pub);
 	make_offer_and_wish();
 	floe_subscriber_close(sub);
+	make_lanes();
 	make_terms();
 	/* Of 16 MiB only this part says anything. */
 	templates[DOMAIN_NODE].size = 4096;
@@ -360,6 +389,8 @@ static void lay_out(const struct template *now, enum domain_file file, bool aliv
 	write_file("topics/t/topic", &now[DOMAIN_TOPIC], NULL);
 	if (with_more)
 		write_file("topics/t/pub.1", &now[DOMAIN_OFFER], NULL);
+	else if (file == DOMAIN_LANES)
+		write_file("topics/t/pub.0", &now[DOMAIN_LANES], NULL);
 	else
 		write_file("topics/t/pub.0", &now[as_record ? DOMAIN_RECORD : DOMAIN_RING], NULL);
 	write_file("topics/t/event.0", &now[DOMAIN_EVENT], NULL);
@@ -499,10 +530,13 @@ static void take_all(struct floe_subscriber *sub)
 	(void)floe_wait(sub, 0);
 }
 
-static void take_part(bool with_more)
+static void take_part(enum domain_file file)
 {
+	bool with_more = file == DOMAIN_OFFER || file == DOMAIN_WISH;
 	struct floe_type type = {.name = "n", .size = 8};
-	struct floe_publisher_options o = with_more ? offering() : plan();
+	struct floe_publisher_options o = with_more              ? offering()
+					  : file == DOMAIN_LANES ? queueing()
+								 : plan();
 	struct floe_subscriber_options s = {
 		.size = sizeof(s), .history = DEPTH, .type = &type, .spin_ns = 1};
 	struct floe_publisher *pub = NULL;
@@ -513,6 +547,8 @@ static void take_part(bool with_more)
 		s.attributes = &attribute;
 		s.attributes_count = 1;
 	}
+	if (file == DOMAIN_LANES)
+		s.policy = FLOE_POLICY_DROP_NEWEST;
 	(void)floe_subscriber_open(&sub, "t", &s);
 	if (sub)
 		take_all(sub);
@@ -553,10 +589,9 @@ void domain_play(enum domain_file file, const uint8_t *changes, size_t size)
 	apply(&now[file], changes + 1, size - 1);
 	lay_out(now, file, changes[0] & OWNER_LIVES);
 	look(false);
-	if (file == DOMAIN_OFFER || file == DOMAIN_WISH)
-		take_part(true);
-	else if (file <= DOMAIN_RECORD || file == DOMAIN_TERMS || file == DOMAIN_QUOTAS)
-		take_part(false);
+	if (file <= DOMAIN_RECORD || file == DOMAIN_TERMS || file == DOMAIN_QUOTAS ||
+	    file >= DOMAIN_OFFER)
+		take_part(file);
 	else
 		play_patterns(now, file);
 	look(changes[0] & CLEAN_REALLY);

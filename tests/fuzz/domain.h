@@ -26,6 +26,7 @@ enum domain_file {
 	DOMAIN_ANSWER, /* topics/s@client.<id>/pub.0, its responses */
 	DOMAIN_OFFER,  /* topics/t/pub.1, with headers and attributes */
 	DOMAIN_WISH,   /* nodes/<id> and topics/t/sub.1, who wants these */
+	DOMAIN_LANES,  /* topics/t/pub.0, with queues of who drops the newest */
 	DOMAIN_FILES
 };
 
