@@ -14,7 +14,9 @@
 
 #include "api/peer.h"
 #include "api/steps.h"
+#include "channel/lane.h"
 #include "channel/relay_layout.h"
+#include "channel/segment.h"
 #include "channel/segment_layout.h"
 #include "frame/frame.h"
 #include "registry/node_layout.h"
@@ -179,6 +181,29 @@ static void forge_message(void)
 	store_release(&segment->head, next);
 }
 
+/* The next entry of a lane, or one beside it: of the message that is sent now, of one beside it, or of any. */
+static void forge_entry(void)
+{
+	const struct segment_shared *kept = (const struct segment_shared *)(const void *)
+						    ground.kept;
+	struct segment_shared *segment = (struct segment_shared *)(void *)ground.at;
+	uint32_t depth = kept->lane_depth;
+	size_t at = segment_lanes_offset(kept) + dice(ATTACK_LANES_MAX) * lane_size(depth);
+	struct lane_shared *lane = (struct lane_shared *)(void *)(ground.at + at);
+	shared_u64 *origins = (shared_u64 *)(void *)&lane->slot[depth];
+	uint64_t next = load_relaxed(&lane->head) + 1 + dice(3) * dice(2);
+	uint64_t origin = load_relaxed(&segment->head) + dice(3);
+	struct slot_shared *slot = &lane->slot[next % depth];
+
+	store_relaxed(&slot->what, dice(4) ? SLOT_INLINE | dice(70) : make_value(slot->what));
+	store_relaxed(&slot->word[SLOT_CHUNK_SIZE], dice(2) ? dice(PAYLOAD * 2) : make_border());
+	store_relaxed(&origins[next % depth], dice(4) ? origin : make_value(origin));
+	store_release(&slot->sequence, 2 * next - dice(8) / 7);
+	store_release(&lane->head, dice(16) ? next : make_value(next));
+	if (dice(2))
+		forge_message();
+}
+
 /* One word of a relay is nearly right, and a message leads there. */
 static void forge_relay(void)
 {
@@ -254,6 +279,16 @@ static void forge_port(void)
 	store_relaxed(&port->cursor[dice(3)], dice(2) ? dice(1000) : make_border());
 }
 
+/* Back and forth, in the future, or none. */
+static void forge_cursor(void)
+{
+	struct node_shared *node = (struct node_shared *)(void *)ground.at;
+	struct port_shared *port = (struct port_shared *)(void *)node->ports;
+	shared_u64 *cursor = &port->cursor[dice(3)];
+
+	store_relaxed(cursor, make_value(load_relaxed(cursor)));
+}
+
 /* Looks right and closed for a moment, in which somebody may adopt it. */
 static void lure(void)
 {
@@ -283,10 +318,14 @@ _Noreturn static void attack_for_ever(enum attack_target target)
 
 		if (target == ATTACK_LEFT)
 			lure();
+		else if (target == ATTACK_DROPPER)
+			forge_cursor();
 		else if (choice == 0)
 			put_back();
 		else if (choice < 50 && is_ring(target))
 			forge_message();
+		else if (choice < 70 && target == ATTACK_LANES)
+			forge_entry();
 		else if (choice < 90 && target == ATTACK_RELAY)
 			forge_relay();
 		else if (choice < 50 && target == ATTACK_NODE)
@@ -304,8 +343,10 @@ _Noreturn static void attack_for_ever(enum attack_target target)
 
 static void join_as_publisher(const struct attack *attack)
 {
-	struct floe_publisher *pub = publisher(attack->topic,
-					       PUBLISHER(.depth = DEPTH, .payload_max = PAYLOAD));
+	struct floe_publisher *pub = publisher(
+		attack->topic,
+		PUBLISHER(.depth = DEPTH, .payload_max = PAYLOAD,
+			  .lanes_max = attack->target == ATTACK_LANES ? ATTACK_LANES_MAX : 0));
 	const struct segment_shared *segment;
 
 	for (uint64_t i = 0; i < DEPTH; i++)
@@ -340,6 +381,13 @@ static void join_as_subscriber(const struct attack *attack)
 	(void)subscriber(attack->topic, SUBSCRIBER(.policy = dice(2) ? FLOE_POLICY_RELIABLE
 								     : FLOE_POLICY_KEEP_LAST));
 	(void)subscriber(attack->topic, NULL);
+	ground.at = find_mapping("nodes/*");
+	ground.size = load_relaxed(&((struct node_shared *)(void *)ground.at)->used);
+}
+
+static void join_as_dropper(const struct attack *attack)
+{
+	(void)subscriber(attack->topic, SUBSCRIBER(.policy = FLOE_POLICY_DROP_NEWEST));
 	ground.at = find_mapping("nodes/*");
 	ground.size = load_relaxed(&((struct node_shared *)(void *)ground.at)->used);
 }
@@ -455,6 +503,7 @@ void attack_life(int wire, void *argument)
 {
 	static void (*const join[])(const struct attack *attack) = {
 		[ATTACK_SEGMENT] = join_as_publisher,  [ATTACK_LEFT] = join_as_publisher,
+		[ATTACK_LANES] = join_as_publisher,    [ATTACK_DROPPER] = join_as_dropper,
 		[ATTACK_RELAY] = join_as_relay,        [ATTACK_NODE] = join_as_subscriber,
 		[ATTACK_HINTS] = join_as_anybody,      [ATTACK_EVENT] = join_as_notifier,
 		[ATTACK_BOARD] = join_as_board_writer, [ATTACK_SERVICE] = join_as_server,

@@ -21,8 +21,10 @@
 enum attack_target {
 	ATTACK_SEGMENT,  /* as a publisher, its ring */
 	ATTACK_LEFT,     /* the same, after it said that it left, so that it is adopted */
+	ATTACK_LANES,    /* as a publisher with lanes, its ring and what waits in it */
 	ATTACK_RELAY,    /* as a republisher, its ring and the relays in it */
 	ATTACK_NODE,     /* as a subscriber, its port and all of its node */
+	ATTACK_DROPPER,  /* as a subscriber that drops the newest, its cursors */
 	ATTACK_HINTS,    /* the line that all may write */
 	ATTACK_EVENT,    /* as a notifier, its counters */
 	ATTACK_BOARD,    /* as a board's writer, its keys and values */
@@ -30,6 +32,8 @@ enum attack_target {
 	ATTACK_ANSWERS,  /* the same, its responses to the first client that asks */
 	ATTACK_REQUESTS, /* as a client, its requests to the first server */
 };
+
+#define ATTACK_LANES_MAX 4
 
 struct attack {
 	const char *topic;

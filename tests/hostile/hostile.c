@@ -40,7 +40,12 @@
 #define TOPIC "t"
 #define QUIET "quiet" /* where nobody attacks */
 #define WORDS 40
+#define LANE 256 /* more than there is slack */
 #define MILLISECONDS ((int64_t)1000000)
+
+/* What is played now, in all processes: publishers have lanes; a loan is to be had at any time. */
+static uint32_t lanes;
+static bool lent_always;
 
 static int64_t get_end(void)
 {
@@ -68,7 +73,8 @@ static void expect_known(int r, const char *call)
 static void publish_numbers(int wire, void *topic)
 {
 	struct floe_publisher *pub = publisher(
-		topic, PUBLISHER(.depth = 64, .payload_max = WORDS * sizeof(uint64_t)));
+		topic, PUBLISHER(.depth = 64, .payload_max = WORDS * sizeof(uint64_t),
+				 .lanes_max = lanes, .lane_depth = lanes ? LANE : 0));
 	uint64_t sent = 0;
 
 	tell(wire, 1);
@@ -77,6 +83,7 @@ static void publish_numbers(int wire, void *topic)
 		int r = floe_loan(pub, sizeof(uint64_t) * (sent % 2 ? WORDS : 1), &loan);
 
 		expect_known(r, "floe_loan");
+		expect(r == 1 || !lent_always);
 		if (r != 1)
 			continue;
 		for (size_t i = 0; i < loan.size / sizeof(uint64_t); i++)
@@ -163,6 +170,8 @@ static void take_numbers(int wire, void *argument)
 	tell(wire, 1);
 	for (uint64_t sent = hear(wire), i = 0; given->exact && l.last < sent && i < 100000; i++)
 		(void)listen_once(&l);
+	if (given->policy == FLOE_POLICY_RELIABLE)
+		expect_equal(l.lost, 0);
 	tell(wire, l.taken + l.lost);
 	floe_subscriber_close(l.sub);
 }
@@ -248,13 +257,16 @@ static void join_and_leave(void)
 	struct floe_type type = {.name = "n", .size = 8, .schema = "n"};
 	struct floe_publisher *pub = NULL;
 	struct floe_subscriber *sub = NULL;
-	int r = floe_subscriber_open(&sub, TOPIC,
-				     SUBSCRIBER(.history = 8, .type = &type, .error = &error));
+	int r = floe_subscriber_open(
+		&sub, TOPIC,
+		SUBSCRIBER(.history = 8, .type = &type, .error = &error,
+			   .policy = lanes ? FLOE_POLICY_DROP_NEWEST : FLOE_POLICY_KEEP_LAST));
 
 	expect_known(r, "floe_subscriber_open");
 	/* The plan of who attacks, so that his ring is adopted when he seems to be gone. */
-	r = floe_publisher_open(&pub, TOPIC,
-				PUBLISHER(.depth = 8, .payload_max = 512, .error = &error));
+	r = floe_publisher_open(
+		&pub, TOPIC,
+		PUBLISHER(.depth = 8, .payload_max = 512, .lanes_max = lanes, .error = &error));
 	expect_known(r, "floe_publisher_open");
 	for (uint64_t i = 0; pub && i < 20; i++)
 		(void)try_publish(pub, i % 2 ? 500 : 8, i);
@@ -296,6 +308,11 @@ static void attack(enum attack_target target)
 	struct pair pairs[2];
 	struct peer visitor, attacker;
 
+	lanes = target == ATTACK_LANES || target == ATTACK_DROPPER ? ATTACK_LANES_MAX : 0;
+	lent_always = target == ATTACK_DROPPER;
+	loud.policy = target == ATTACK_LANES     ? FLOE_POLICY_DROP_NEWEST
+		      : target == ATTACK_DROPPER ? FLOE_POLICY_RELIABLE
+						 : FLOE_POLICY_KEEP_LAST;
 	/* Who sets a hint back can make that what others hold is written: wrong bytes, no more. */
 	loud.exact = target != ATTACK_HINTS;
 	pairs[0] = start_pair(&loud); /* its publisher is number 0 */
@@ -330,6 +347,16 @@ static void a_republisher_that_writes_nonsense_hurts_nobody(void)
 static void a_subscriber_that_writes_nonsense_hurts_nobody(void)
 {
 	attack(ATTACK_NODE);
+}
+
+static void lanes_full_of_nonsense_hurt_nobody(void)
+{
+	attack(ATTACK_LANES);
+}
+
+static void a_cursor_that_lies_about_a_lane_hurts_its_author_alone(void)
+{
+	attack(ATTACK_DROPPER);
 }
 
 static void nonsense_in_the_hints_ends_nobody(void)
@@ -1468,6 +1495,8 @@ int main(int argc, char **argv)
 		TEST(who_says_that_he_left_and_writes_on_hurts_nobody),
 		TEST(a_republisher_that_writes_nonsense_hurts_nobody),
 		TEST(a_subscriber_that_writes_nonsense_hurts_nobody),
+		TEST(lanes_full_of_nonsense_hurt_nobody),
+		TEST(a_cursor_that_lies_about_a_lane_hurts_its_author_alone),
 		TEST(nonsense_in_the_hints_ends_nobody),
 		TEST(a_hint_may_have_any_value),
 		TEST(a_ring_of_a_tebibyte_of_nothing_costs_nothing),
