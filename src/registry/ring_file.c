@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "channel/lane.h"
 #include "os/os.h"
 #include "registry/cleanup.h"
 #include "registry/file.h"
@@ -175,6 +176,19 @@ static int list_names(int dir, uint8_t *ret_taken)
 	return again < 0 ? again : file_list_indexes(again, "pub.", FLOE_PUBLISHERS_MAX, ret_taken);
 }
 
+/* Where this member is at its end: that of the ring, or of its lane, whose sequences its cursor counts. What
+ * cannot be read has none. */
+static uint64_t find_end(int fd, const struct segment_shared *seen, const struct member *member)
+{
+	uint64_t head = 0;
+	size_t at;
+
+	if (!member->drops || member->lane >= seen->lanes_max)
+		return load_relaxed(&seen->head);
+	at = segment_lanes_offset(seen) + member->lane * lane_size(seen->lane_depth);
+	return os->read_at(fd, &head, sizeof(head), at) == (ssize_t)sizeof(head) ? head : 0;
+}
+
 /* Has every subscriber read this ring to its end, and holds nothing of it? A record leads to memory
  * that went with its process: there is nothing to read. */
 static bool is_read(int fd, uint32_t index, const struct members *members)
@@ -186,7 +200,7 @@ static bool is_read(int fd, uint32_t index, const struct members *members)
 		return true;
 	for (uint32_t i = 0; i < members->count; i++)
 		if (load_acquire(&members->member[i].port->cursor[index]) <=
-		    load_relaxed(&seen.head))
+		    find_end(fd, &seen, &members->member[i]))
 			return false;
 	return !members_hold(members, index);
 }

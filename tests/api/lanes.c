@@ -403,6 +403,50 @@ static void what_waited_for_the_dead_is_given_back(void)
 	floe_publisher_close(pub);
 }
 
+/* A ring of another plan goes when all have read it, also what was dropped of it. */
+static void a_ring_is_read_to_its_end_by_who_dropped_some_of_it(void)
+{
+	struct floe_publisher *pub = publisher("end", WITH_LANES());
+	struct floe_subscriber *sub = subscriber("end", DROPPER());
+	struct floe_publisher_info info[4];
+	struct floe_view *view;
+
+	publish_all(pub, SMALL, 1, 10);
+	for (uint64_t i = 1; i <= QUEUE; i++)
+		receive_after(sub, SMALL, i, 0);
+	expect_nothing(sub);
+	floe_publisher_close(pub);
+	pub = publisher("end", WITH_LANES(.loans_max = 3));
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_view_publishers(view, "end", info, sizeof(info[0]), COUNT(info)), 1);
+	floe_view_close(view);
+	publish(pub, SMALL, 1);
+	receive_after(sub, SMALL, 1, 0);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+/* Not before that. */
+static void a_ring_whose_lane_is_not_empty_stays(void)
+{
+	struct floe_publisher *pub = publisher("rest", WITH_LANES());
+	struct floe_subscriber *sub = subscriber("rest", DROPPER());
+	struct floe_publisher_info info[4];
+	struct floe_view *view;
+
+	publish_all(pub, SMALL, 1, 10);
+	receive_after(sub, SMALL, 1, 0);
+	floe_publisher_close(pub);
+	pub = publisher("rest", WITH_LANES(.loans_max = 3));
+	expect_equal(floe_view_open(&view, NULL, NULL, NULL), 0);
+	expect_equal(floe_view_publishers(view, "rest", info, sizeof(info[0]), COUNT(info)), 2);
+	floe_view_close(view);
+	receive_after(sub, SMALL, 2, 0);
+	receive_after(sub, SMALL, 3, 0);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
 static void a_block_of_the_program_has_room_for_lanes(void)
 {
 	static _Alignas(64) unsigned char block[1 << 20];
@@ -442,6 +486,8 @@ int main(int argc, char **argv)
 		TEST(it_sleeps_and_is_woken_like_others),
 		TEST(what_waits_is_there_after_its_publisher_was_killed),
 		TEST(what_waited_for_the_dead_is_given_back),
+		TEST(a_ring_is_read_to_its_end_by_who_dropped_some_of_it),
+		TEST(a_ring_whose_lane_is_not_empty_stays),
 		TEST(a_block_of_the_program_has_room_for_lanes),
 	};
 
