@@ -272,6 +272,27 @@ static enum ring_state look(const struct feed *feed)
 				: ring_look(&feed->reader);
 }
 
+static void lose(struct subscriber *sub, struct feed *feed, uint64_t count)
+{
+	feed->lost += count;
+	bump(&sub->port->lost, count);
+}
+
+/* An empty lane: what was sent by now was dropped, also where nothing comes after it to say so. The head is read
+ * before the lane is looked at, for entries come before their message. */
+static void note_dropped(struct subscriber *sub, struct feed *feed)
+{
+	uint64_t head;
+
+	if (!is_by_lane(feed))
+		return;
+	head = ring_reader_head(&feed->lane.ring);
+	if (head < feed->due || head > SEQUENCE_MAX || look(feed) != RING_EMPTY)
+		return;
+	lose(sub, feed, head + 1 - feed->due);
+	feed->due = head + 1;
+}
+
 static bool is_held(const struct subscriber *sub, const struct feed *feed)
 {
 	for (uint32_t i = 0; i < sub->holds_table; i++)
@@ -302,8 +323,10 @@ void subscriber_drop_feeds(struct subscriber *sub)
 	for (uint32_t i = sub->feed_count; i-- > 0;) {
 		struct feed *feed = &sub->feeds[i];
 
-		if (feed->leaving && !is_held(sub, feed) && look(feed) == RING_EMPTY)
+		if (feed->leaving && !is_held(sub, feed) && look(feed) == RING_EMPTY) {
+			note_dropped(sub, feed);
 			drop(sub, feed);
+		}
 	}
 }
 
@@ -464,12 +487,6 @@ void subscriber_tell_later(struct subscriber *sub, int r)
 	sub->untold = r;
 	sub->publishers_seen = SEEN_NONE;
 	look_for_straight(sub);
-}
-
-static void lose(struct subscriber *sub, struct feed *feed, uint64_t count)
-{
-	feed->lost += count;
-	bump(&sub->port->lost, count);
 }
 
 static void leave_out(struct subscriber *sub, struct feed *feed, uint64_t count)
@@ -867,8 +884,10 @@ static int take_from(struct subscriber *sub, struct feed *feed, struct floe_samp
 		if (feed->early && look_for_lane(sub, feed) < 0)
 			return break_off(sub, feed);
 		state = look(feed);
-		if (state == RING_EMPTY)
+		if (state == RING_EMPTY) {
+			note_dropped(sub, feed);
 			return 0;
+		}
 		if (state == RING_LAPPED) {
 			r = after_lapping(sub, feed, attempt);
 			if (r < 0)

@@ -87,6 +87,48 @@ static void what_it_has_stays_and_what_comes_is_dropped(void)
 	keeps_the_first("threads", LARGE, FLOE_THREAD_SAFE);
 }
 
+/* Nothing has to come after it. */
+static void what_was_dropped_last_is_counted_too(void)
+{
+	struct floe_publisher *pub = publisher("last", WITH_LANES());
+	struct floe_subscriber *sub = subscriber("last", DROPPER());
+
+	publish_all(pub, SMALL, 1, 50);
+	for (uint64_t i = 1; i <= QUEUE; i++)
+		receive_after(sub, SMALL, i, 0);
+	expect_nothing(sub);
+	expect_equal(subscriber_counts(sub).received, QUEUE);
+	expect_equal(subscriber_counts(sub).lost, 50 - QUEUE);
+	publish(pub, SMALL, 51);
+	receive_after(sub, SMALL, 51, 50 - QUEUE);
+	expect_nothing(sub);
+	expect_equal(subscriber_counts(sub).lost, 50 - QUEUE);
+	floe_subscriber_close(sub);
+	floe_publisher_close(pub);
+}
+
+/* Where all indexes are in use its ring goes. */
+static void what_was_dropped_last_is_counted_when_its_publisher_goes(void)
+{
+	struct floe_publisher *pub = publisher("gone", WITH_LANES());
+	struct floe_subscriber *sub = subscriber("gone", DROPPER());
+	struct floe_publisher *others[FLOE_PUBLISHERS_MAX];
+
+	publish_all(pub, SMALL, 1, 50);
+	for (uint64_t i = 1; i <= QUEUE; i++)
+		receive_after(sub, SMALL, i, 0);
+	floe_publisher_close(pub);
+	for (size_t i = 0; i < COUNT(others); i++)
+		others[i] = publisher("gone", PUBLISHER(.depth = 2 * DEPTH, .lanes_max = 1));
+	expect_nothing(sub);
+	expect_equal(subscriber_counts(sub).publishers, COUNT(others));
+	expect_equal(subscriber_counts(sub).received, QUEUE);
+	expect_equal(subscriber_counts(sub).lost, 50 - QUEUE);
+	floe_subscriber_close(sub);
+	for (size_t i = 0; i < COUNT(others); i++)
+		floe_publisher_close(others[i]);
+}
+
 static void each_has_a_queue_of_its_own(void)
 {
 	struct floe_publisher *pub = publisher("own", WITH_LANES());
@@ -475,6 +517,8 @@ int main(int argc, char **argv)
 {
 	static const struct test tests[] = {
 		TEST(what_it_has_stays_and_what_comes_is_dropped),
+		TEST(what_was_dropped_last_is_counted_too),
+		TEST(what_was_dropped_last_is_counted_when_its_publisher_goes),
 		TEST(each_has_a_queue_of_its_own),
 		TEST(its_queue_takes_no_chunk_from_anybody),
 		TEST(history_comes_first),
