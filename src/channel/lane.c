@@ -130,6 +130,9 @@ void lane_reader_init(struct lane_reader *r, const struct ring_reader *ring, siz
 	ring_reader_seek(&r->slots, lane_reader_start(r));
 }
 
+/* Each further look is for a publisher that died while we looked, and one that took over from it. */
+#define LOOKS 8
+
 /*
  * An entry that was taken back may have been written again, of the same message or another one: so what belongs
  * to it is read after its message was found to be sent, by then it is the last that this entry will ever be. That
@@ -139,15 +142,20 @@ enum ring_state lane_look(const struct lane_reader *r, const struct ring_reader 
 			  uint64_t *ret_origin)
 {
 	const shared_u64 *origin = &r->origins[slots->slot - slots->slots];
-	enum ring_state state = ring_look(slots);
+	enum ring_state state = RING_EMPTY;
 	uint64_t asked;
 
-	if (state != RING_READY)
-		return state;
-	asked = load_relaxed(origin);
-	if (ring_sequence(&r->ring.slots[asked % r->ring.depth]) < 2 * asked)
-		return RING_EMPTY;
-	state = ring_look(slots);
-	*ret_origin = load_relaxed(origin);
-	return state == RING_READY && *ret_origin != asked ? RING_EMPTY : state;
+	for (unsigned attempt = 0; attempt < LOOKS; attempt++) {
+		state = ring_look(slots);
+		if (state != RING_READY)
+			return state;
+		asked = load_relaxed(origin);
+		if (ring_sequence(&r->ring.slots[asked % r->ring.depth]) < 2 * asked)
+			return RING_EMPTY;
+		state = ring_look(slots);
+		*ret_origin = load_relaxed(origin);
+		if (state != RING_READY || *ret_origin == asked)
+			return state;
+	}
+	return RING_EMPTY;
 }

@@ -9,6 +9,8 @@
  *   +0      what it is             written before the port is open, never while it is
  *   +64     sleeping, counters     what was received is the sum of all cursors, and `received`
  *   +88     holds_limit            for so many holds publishers reserve chunks; at most holds_max
+ *   +96     begun                  bit i turns over before it begins with a ring of index i, after the cursor
+ *                                  has lost what it said of the ring before
  *   +128    cursor[publisher]      next sequence that it takes; 0: has not begun with it;
  *                                  CURSOR_NEVER: it will not
  *   +640    topic, type
@@ -74,6 +76,7 @@ struct port_shared {
 	shared_u64 received; /* modulo 2^64, to be added to the cursors: port_received */
 	shared_u64 lost;
 	shared_u64 holds_limit; /* samples at the same time, for now */
+	shared_u64 begun;       /* FLOE_PUBLISHERS_MAX bits */
 
 	FLOE_CACHELINE_ALIGNED shared_u64 cursor[FLOE_PUBLISHERS_MAX];
 
@@ -85,7 +88,9 @@ struct port_shared {
 static_assert(offsetof(struct port_shared, life) == 48, "layout");
 static_assert(offsetof(struct port_shared, sleeping) == 64, "layout");
 static_assert(offsetof(struct port_shared, holds_limit) == 88, "layout");
+static_assert(offsetof(struct port_shared, begun) == 96, "layout");
 static_assert(offsetof(struct port_shared, cursor) == 128, "layout");
+static_assert(FLOE_PUBLISHERS_MAX <= 64, "a bit of begun for each");
 static_assert(offsetof(struct port_shared, topic) == 640, "layout");
 static_assert(offsetof(struct port_shared, hold) == 1056, "layout");
 

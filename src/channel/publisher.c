@@ -352,33 +352,38 @@ static void remember(struct member *member, const struct member *before, uint32_
 	for (uint32_t i = 0; i < count; i++) {
 		if (before[i].port != member->port || before[i].life != member->life)
 			continue;
-		member->before = before[i].before;
+		member->is_before = before[i].is_before;
+		member->began_before = before[i].began_before;
 		member->left_behind = before[i].left_behind;
 		member->blocked_ns = before[i].blocked_ns;
 		member->blocked_at = before[i].blocked_at;
 	}
 }
 
-/* Nobody is further than message 1 in a ring that has none. Where all indexes were in use ours was another
- * publisher's, and who has not looked yet says how far he is there. */
-static void note_before(const struct publisher *pub, struct member *member)
+static bool read_begun(const struct publisher *pub, const struct member *member)
 {
-	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
-
-	member->before = cursor > 1 && cursor <= SEQUENCE_MAX ? cursor : 0;
+	/* Pairs with the release in subscriber_add_feed: the cursor is of no ring before this one. */
+	return load_acquire(&member->port->begun) >> pub->index & 1;
 }
 
-/* What a member wants next of us; 0: it has not begun. */
-static uint64_t cursor_of(const struct publisher *pub, struct member *member)
+/* Nobody is further than message 1 in a ring that has none. Where all indexes were in use ours was another
+ * publisher's, and who has not looked yet says how far he is there. In this order: what he says then is from
+ * before he turned the bit over. */
+static void note_before(const struct publisher *pub, struct member *member)
 {
-	uint64_t cursor = load_acquire(&member->port->cursor[pub->index]);
+	uint64_t cursor;
 
-	if (floe_likely(!member->before))
-		return cursor;
-	if (cursor == member->before)
-		return 0;
-	member->before = 0;
-	return cursor;
+	member->began_before = read_begun(pub, member);
+	cursor = load_acquire(&member->port->cursor[pub->index]);
+	member->is_before = cursor > 1 && cursor <= SEQUENCE_MAX;
+}
+
+/* Is its cursor of our ring, or 0? Else it has not begun. */
+static bool is_ours(const struct publisher *pub, struct member *member)
+{
+	if (floe_unlikely(member->is_before))
+		member->is_before = read_begun(pub, member) == member->began_before;
+	return !member->is_before;
 }
 
 void publisher_set_members(struct publisher *pub, struct member *members, uint32_t count)
@@ -473,7 +478,9 @@ static bool mark(struct publisher *pub, uint64_t hold)
 static bool mark_lane(struct publisher *pub, struct member *member)
 {
 	const struct lane *lane = &pub->lanes[member->lane];
-	uint64_t count = lane_count(lane, cursor_of(pub, member), pub->lane_depth);
+	uint64_t cursor = is_ours(pub, member) ? load_acquire(&member->port->cursor[pub->index])
+					       : 0;
+	uint64_t count = lane_count(lane, cursor, pub->lane_depth);
 	bool found = false;
 
 	for (uint64_t entry = lane->next - count; entry < lane->next; entry++) {
@@ -997,7 +1004,7 @@ static void choose_lanes(struct publisher *pub, uint32_t count)
 		lane = &pub->lanes[member->lane];
 		if (member->queue_max && member->queue_max < depth)
 			depth = (uint32_t)member->queue_max;
-		cursor = cursor_of(pub, member);
+		cursor = is_ours(pub, member) ? load_acquire(&member->port->cursor[pub->index]) : 0;
 		member->queues = cursor <= SEQUENCE_MAX &&
 				 lane_count(lane, cursor, depth) + count <= depth;
 		if (!member->queues && cursor <= SEQUENCE_MAX)
@@ -1133,7 +1140,8 @@ void publisher_discard_slow(struct publisher *pub, struct lent *lent, struct flo
  */
 static uint64_t member_limit(const struct publisher *pub, struct member *member)
 {
-	uint64_t cursor = cursor_of(pub, member);
+	uint64_t cursor = is_ours(pub, member) ? load_acquire(&member->port->cursor[pub->index])
+					       : 0;
 
 	/* A cursor in the future would be a lie that only hurts its author. */
 	if (cursor > SEQUENCE_MAX)

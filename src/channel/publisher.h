@@ -70,8 +70,9 @@ struct member {
 	uint32_t lane;        /* of one that drops */
 	uint64_t queue_max;   /* at most so many in it, 0: all that there is room for */
 	uint64_t life;        /* which use of the port it is */
-	uint64_t before; /* its cursor, as long as that is of the ring before ours; 0: it is not */
-	int64_t blocked_ns; /* since when it is waited for at `blocked_at`, 0: it is not */
+	bool is_before;       /* its cursor is of the ring before ours */
+	bool began_before;    /* as long as its bit says this */
+	int64_t blocked_ns;   /* since when it is waited for at `blocked_at`, 0: it is not */
 	uint64_t blocked_at;
 };
 

@@ -175,6 +175,10 @@ int subscriber_add_feed(struct subscriber *sub, const struct feed *feed, bool jo
 	ring_reader_seek(&added->reader, start);
 	begin = sub->drops ? enter_lane(sub, added, joining) : start;
 	bump(&sub->port->received, -begin);
+	/* Pairs with the acquire in the publisher's read_begun: what the cursor said of the ring before ours is
+	 * gone. Dying before the next store: we have not begun, and never will. */
+	store_release(&sub->port->begun,
+		      load_relaxed(&sub->port->begun) ^ (uint64_t)1 << feed->index);
 	/* From here on a reliable subscriber is waited for, and who drops the newest has a queue. */
 	store_seq_cst(shared_cursor(sub, added), begin);
 	if (sub->reliable)

@@ -107,7 +107,7 @@ static void the_patience_of_one_is_not_that_of_another(void)
 }
 
 /* Where all indexes are in use a new publisher has one in which subscribers have been. */
-static void nobody_is_taken_for_one_who_has_begun_with_another(uint32_t policy)
+static void nobody_is_taken_for_one_who_has_begun_with_another(uint32_t policy, uint64_t before)
 {
 	struct floe_subscriber *sub = subscriber("index", SUBSCRIBER(.policy = policy));
 	struct floe_publisher *pub[FLOE_PUBLISHERS_MAX];
@@ -115,7 +115,7 @@ static void nobody_is_taken_for_one_who_has_begun_with_another(uint32_t policy)
 
 	for (i = 0; i < FLOE_PUBLISHERS_MAX; i++)
 		pub[i] = publisher("index", PUBLISHER(.depth = DEPTH, .lanes_max = 1));
-	for (i = 1; i < 100; i++) {
+	for (i = 1; i <= before; i++) {
 		publish(pub[7], 8, i);
 		receive(sub, 8, i);
 	}
@@ -139,8 +139,11 @@ static void nobody_is_taken_for_one_who_has_begun_with_another(uint32_t policy)
 
 static void who_has_the_index_of_another_is_waited_for_from_the_beginning(void)
 {
-	nobody_is_taken_for_one_who_has_begun_with_another(FLOE_POLICY_RELIABLE);
-	nobody_is_taken_for_one_who_has_begun_with_another(FLOE_POLICY_DROP_NEWEST);
+	/* He may get as far with the new one, and be seen only then. */
+	for (uint64_t before = 1; before <= 2 * DEPTH; before++) {
+		nobody_is_taken_for_one_who_has_begun_with_another(FLOE_POLICY_RELIABLE, before);
+		nobody_is_taken_for_one_who_has_begun_with_another(FLOE_POLICY_DROP_NEWEST, before);
+	}
 }
 
 /* Publishers look anew at all subscribers when somebody comes: that must not begin the wait anew. */
