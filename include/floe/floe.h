@@ -211,7 +211,8 @@ struct floe_publisher_options {
 	size_t loans_ceiling;
 	/* The same for floe_publisher_limit_memory and the quota; default quota. It takes addresses. */
 	size_t quota_ceiling;
-	/* Subscribers with FLOE_POLICY_DROP_NEWEST that it can have at the same time: up to
+	/* Subscribers with FLOE_POLICY_DROP_NEWEST that it can have at the same time, with those
+	 * that are closed while samples of theirs are shared (floe_sample_share): up to
 	 * FLOE_LANES_MAX, default 0. Each has a queue of lane_depth messages in the ring, default depth,
 	 * which takes 64 + 72 * lane_depth bytes, rounded up to 64, and lane_depth chunks; with pools of
 	 * yours the chunks are yours to provide, and relays_max counts them too. While there is one each

@@ -863,14 +863,24 @@ static int look_for_lane(struct subscriber *sub, struct feed *feed)
 /* The oldest that can be expected to last; a message that has come into the lane meanwhile does. */
 static int after_lapping(struct subscriber *sub, struct feed *feed, unsigned attempt)
 {
+	uint64_t next, count;
+
 	if (is_by_lane(feed) || ring_reader_check(&feed->reader) < 0)
 		return break_off(sub, feed);
 	if (sub->leaves_when_slow)
 		return disconnect(sub);
-	if (feed->early && look_for_lane(sub, feed) < 0)
-		return break_off(sub, feed);
-	if (!is_by_lane(feed))
-		leave_out(sub, feed, ring_reader_jump(&feed->reader, attempt));
+	next = ring_reader_next(&feed->reader);
+	count = ring_reader_jump(&feed->reader, attempt);
+	if (feed->early) {
+		/* The jump may have passed what has come into the lane. */
+		ring_reader_seek(&feed->reader, next);
+		if (look_for_lane(sub, feed) < 0)
+			return break_off(sub, feed);
+		if (is_by_lane(feed))
+			return 0;
+		ring_reader_seek(&feed->reader, next + count);
+	}
+	leave_out(sub, feed, count);
 	return 0;
 }
 
