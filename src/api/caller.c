@@ -245,7 +245,8 @@ bool caller_can_be_met(struct server *s)
 }
 
 /* Until it has a ring for the responses a server says that it has taken nothing: a client must be able to tell
- * one that cannot answer yet from one whose ring is among those that are broken (connection.c: has_taken). */
+ * one that cannot answer yet from one whose ring is among those that are broken (connection.c: has_taken). Dying
+ * after either store: what is pending ends with its process, whatever was taken. */
 static void say_how_far(struct server *s, struct feed *feed, bool taken)
 {
 	if (feed->broken || feed->leaving)

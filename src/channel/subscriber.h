@@ -57,7 +57,7 @@ struct feed {
 	bool seen;      /* when the folder was read last */
 	uint32_t index; /* which publisher of the topic */
 	uint32_t loans_max; /* of it */
-	uint64_t file;      /* which file it is: its inode */
+	uint64_t file;      /* which file it is: file_get_id */
 	uint64_t sender;    /* the client or server behind it, or 0 */
 	void *user;         /* whatever the layer above thinks of it */
 	shared_u64 nowhere;
