@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the kernel alone takes for a file in memory: pwrite(2) of 2 MiB at a time from one block, which stays in
+ * What the kernel alone takes for a file in memory: pwrite(2) of 1 MiB at a time from one block, which stays in
  * the cache. Usage: pieces FILE MIB. Prints CPU seconds.
  */
 
@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PIECE ((size_t)2 << 20)
+#define PIECE ((size_t)1 << 20)
 
 static double cpu(void)
 {

@@ -99,8 +99,11 @@ int writer_add_chunk(struct writer *writer, struct chunk *chunk);
 /* map: as built with buffer_add_pair */
 int writer_add_metadata(struct writer *writer, const char *name, const struct buffer *map);
 
-/* A file in memory gets large pages, and none is cleared, if what is written ends at multiples of this. */
-#define WRITER_UNIT (2u << 20)
+/* A file in memory gets pages as large as this, and none is cleared, if what is written ends at multiples of it
+ * (tmpfs, huge=within_size, Linux 6.14; where it gets pages of 2 MiB, half of each is cleared once). Those of
+ * 2 MiB are what a virtual machine's host takes back when they are free, and to get one again takes ten times as
+ * long as to write it. */
+#define WRITER_UNIT (1u << 20)
 
 /* Bytes that the records of the next chunk may have, with their places in an index, to end at such a multiple. */
 size_t writer_room(const struct writer *writer);
