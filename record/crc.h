@@ -3,8 +3,8 @@
 #define RECORD_CRC_H
 
 /*
- * The CRC-32 of MCAP (that of zlib). Where the processor multiplies two pairs of words at once, blocks of
- * some KiB take half of what libdeflate takes for them, and that is a third of zlib's.
+ * The CRC-32 of MCAP (that of zlib). Where the processor multiplies two or four pairs of words at once,
+ * blocks of some KiB take half or a quarter of what libdeflate takes for them, and that is a third of zlib's.
  */
 
 #include <stddef.h>
@@ -12,5 +12,8 @@
 
 /* crc: 0 to begin with, or that of the bytes before. Any size and address; any thread. */
 uint32_t crc_add(uint32_t crc, const void *bytes, size_t size);
+
+/* The same with registers of so many bits at most: 256 or 512, where the processor has them; else by libdeflate. */
+uint32_t crc_add_by(unsigned bits_max, uint32_t crc, const void *bytes, size_t size);
 
 #endif

@@ -611,6 +611,12 @@ static bool is_behind(struct horizon *horizon, const struct feed *feed, uint32_t
 	return last <= horizon->head;
 }
 
+/* Into the second cache: of lines that another core has, more can be under way to there. */
+static void fetch_line(const void *at)
+{
+	__builtin_prefetch(at, 0, 2);
+}
+
 /* Where it lies is what its slot says, which may be anything: an address that is none does no harm. What
  * travels in its slot, or lies in another ring, is not fetched. */
 static void fetch_payload(const struct feed *feed, const struct slot_shared *slot)
@@ -621,7 +627,7 @@ static void fetch_payload(const struct feed *feed, const struct slot_shared *slo
 	if (what & (SLOT_INLINE | SLOT_FOREIGN))
 		return;
 	for (unsigned i = 0; i < AHEAD_SIZE; i += FLOE_CACHELINE)
-		__builtin_prefetch((const void *)(at + i));
+		fetch_line((const void *)(at + i));
 }
 
 /* What comes after `count` messages that begin with this slot. Their own payloads come one after the other in
@@ -632,7 +638,7 @@ static void fetch_ahead(const struct feed *feed, const struct slot_shared *slot,
 	size_t first = count + 2 * (size_t)AHEAD;
 
 	for (size_t i = first; i < first + count && i < left; i++)
-		__builtin_prefetch(slot + i);
+		fetch_line(slot + i);
 	for (size_t i = count > AHEAD ? count : AHEAD; i < count + AHEAD && i < left; i++)
 		fetch_payload(feed, slot + i);
 }

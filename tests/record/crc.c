@@ -47,8 +47,12 @@ static void every_size_at_every_address(void)
 	for (size_t size = 0; size < 1500; size++) {
 		size_t from = size % 67;
 
-		expect_equal(crc_add((uint32_t)size * 77, bytes + from, size),
-			     add_bit_by_bit((uint32_t)size * 77, bytes + from, size));
+		uint32_t expected = add_bit_by_bit((uint32_t)size * 77, bytes + from, size);
+
+		for (unsigned bits = 128; bits <= 512; bits *= 2)
+			expect_equal(crc_add_by(bits, (uint32_t)size * 77, bytes + from, size),
+				     expected);
+		expect_equal(crc_add((uint32_t)size * 77, bytes + from, size), expected);
 	}
 }
 
