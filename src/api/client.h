@@ -25,6 +25,12 @@
 #include "api/subscription.h"
 #include "uring/alarm.h"
 
+/* A ring in the name of a server that is gone. */
+struct last_ring {
+	uintptr_t met;  /* which one: as its feed says */
+	uint64_t until; /* messages of it are too late from here on */
+};
+
 /* A server, as this client sees it. */
 struct connection {
 	struct connection *next;
@@ -46,8 +52,8 @@ struct connection {
 	bool refused;          /* it wants another header than we send: it is asked no more */
 	bool unheard;          /* nobody listens where it said that it does: nor is it */
 	struct floe_error why; /* it could not be sent anything, when that was tried last */
-	/* gone: messages of this publisher of our topic are too late from here on; 0: unset */
-	uint64_t until[FLOE_PUBLISHERS_MAX];
+	uint32_t last_count;   /* gone: so many rings in its name were found since, */
+	struct last_ring last[FLOE_PUBLISHERS_MAX]; /* which are these; further ones do not count */
 };
 
 struct pending {
@@ -93,6 +99,7 @@ struct client {
 	bool polled;
 	bool told; /* the alarm has been set once */
 	uint32_t feed_changes;
+	uintptr_t met; /* rings in the name of a server that was gone: each has a number */
 	struct floe_type request_header; /* where the options point, if they do */
 	struct floe_type response_header;
 };

@@ -290,27 +290,50 @@ void connection_look(struct client *c, bool ask)
 	pending_expire(c);
 }
 
-/* What it sent before it was gone is in its ring, so no further than that is deep. Who writes on, or left
- * nonsense there, keeps no request open. */
-static bool has_more_in(struct connection *k, const struct feed *feed)
+/* How far the ring counts; NULL: not at all. What tells it from others is our own number, for one that is
+ * replaced may have the same index, and even the same file number. */
+static const struct last_ring *find_last(struct client *c, struct connection *k, struct feed *feed)
 {
-	uint64_t next = ring_reader_next(&feed->reader);
-	uint64_t *until = &k->until[feed->index];
-
-	if (feed->broken)
-		return false;
-	if (!*until)
-		*until = next + feed->reader.depth;
-	return next < *until && ring_look(&feed->reader) != RING_EMPTY;
+	if (!feed->user)
+		feed->user = (void *)++c->met;
+	for (uint32_t i = 0; i < k->last_count; i++)
+		if (k->last[i].met == (uintptr_t)feed->user)
+			return &k->last[i];
+	if (k->last_count == FLOE_PUBLISHERS_MAX)
+		return NULL;
+	k->last[k->last_count] = (struct last_ring){
+		.met = (uintptr_t)feed->user,
+		.until = ring_reader_next(&feed->reader) + feed->reader.depth,
+	};
+	return &k->last[k->last_count++];
 }
 
-/* Which ring is its own nobody can tell, so what others send in its name comes first as well. */
+/* What it sent before it was gone is in its ring, so no further than that is deep. */
+static bool is_spent(struct client *c, struct connection *k, struct feed *feed)
+{
+	const struct last_ring *last = find_last(c, k, feed);
+
+	return !last || ring_reader_next(&feed->reader) >= last->until;
+}
+
+/* Which ring is its own nobody can tell, so what others send in its name comes first as well: as many rings as
+ * a topic can have, for who replaces his again and again adds no more. Its own is among them: all that have a
+ * name are found before this is asked first, and counted at once, whatever others hold. Who writes on, or left
+ * nonsense there, keeps no request open, and no other ring out: without end, his would stay among our feeds. */
 static bool has_more(struct client *c, struct connection *k)
 {
-	for (const struct feed *feed = next_ring(c, k, NULL); feed; feed = next_ring(c, k, feed))
-		if (has_more_in(k, feed))
-			return true;
-	return false;
+	bool is_ours = has_own_number(c, k);
+	bool more = false;
+
+	for (struct feed *feed = next_ring(c, k, NULL); feed; feed = next_ring(c, k, feed)) {
+		bool spent = feed->broken || is_spent(c, k, feed);
+
+		if (!spent)
+			more |= ring_look(&feed->reader) != RING_EMPTY;
+		else if (is_ours)
+			subscriber_ignore(&c->responses->subscriber, feed);
+	}
+	return more;
 }
 
 /* Nothing that comes of it from now on is for us: it would be there for ever, in a ring that never ends. */

@@ -1564,6 +1564,64 @@ static void a_ring_without_end_beside_a_forged_one_keeps_no_request_open(void)
 	leave_without_end(true);
 }
 
+#define REPLACED (FLOE_PUBLISHERS_MAX + 40)
+
+/* In the place of what has this index. It is made as the publisher of the next one. */
+static struct floe_publisher *replace_ring(unsigned index, const struct announcement *of)
+{
+	const char *topic = find_topic("client");
+	struct floe_publisher *pub = forge_ring(topic, index + 1, of);
+	char pattern[512], path[512];
+	struct segment_shared *segment;
+	glob_t files;
+	size_t size;
+
+	make_endless(topic, index + 1);
+	segment = map_ring(topic, index + 1, &size);
+	segment->index = index;
+	expect_equal(munmap(segment, size), 0);
+	(void)snprintf(pattern, sizeof(pattern), "%s/*/topics/%s/pub.%u", getenv("FLOE_DIR"), topic,
+		       index + 1);
+	expect_equal(glob(pattern, 0, NULL, &files), 0);
+	(void)snprintf(path, sizeof(path), "%.*s/pub.%u",
+		       (int)(strrchr(files.gl_pathv[0], '/') - files.gl_pathv[0]),
+		       files.gl_pathv[0], index);
+	expect_equal(rename(files.gl_pathv[0], path), 0);
+	globfree(&files);
+	return pub;
+}
+
+/* At each look of the client there is one that begins where the first one did. */
+static void rings_that_are_replaced_for_ever_keep_no_request_open(void)
+{
+	struct floe_publisher *pub[1 + REPLACED] = {NULL};
+	struct floe_server *server = open_server();
+	struct floe_client *client = open_client();
+	struct announcement said = find_announced(find_topic("service"));
+	struct floe_response response = {0};
+	int count = 0;
+	int r;
+
+	ask_one(client, -1);
+	expect(serve_one(server));
+	expect_one_response(client);
+	ask_one(client, -1);
+	pub[count++] = forge_ring(find_topic("client"), 1, &said);
+	make_endless(find_topic("client"), 1);
+	announce_leaving(find_topic("service"));
+	r = floe_client_take(client, &response);
+	while (r == 0 && count <= REPLACED) {
+		pub[count++] = replace_ring(1, &said);
+		r = floe_client_take(client, &response);
+	}
+	expect_equal(r, 1);
+	expect_equal(response.status, -EPIPE);
+	while (count > 0)
+		floe_publisher_close(pub[--count]);
+	floe_client_close(client);
+	floe_server_close(server);
+}
+
 /* It is not one that is removed with its client, for its slots never have what comes next. */
 static void a_ring_without_end_of_a_client_that_is_gone_is_let_go(void)
 {
@@ -1828,6 +1886,7 @@ int main(int argc, char **argv)
 		TEST(who_was_not_asked_does_not_answer),
 		TEST(a_ring_without_end_keeps_no_request_open),
 		TEST(a_ring_without_end_beside_a_forged_one_keeps_no_request_open),
+		TEST(rings_that_are_replaced_for_ever_keep_no_request_open),
 		TEST(a_ring_without_end_of_a_client_that_is_gone_is_let_go),
 		TEST(a_client_that_lies_about_its_headers_is_not_served),
 		TEST(a_header_that_grows_is_what_it_was),
