@@ -390,7 +390,9 @@ bool connection_end_gone(struct client *c)
 }
 
 /* Has it taken a request of ours? It alone writes where it is in our ring. Its ring of responses has a name by
- * then: of a request that it keeps because it cannot open that just now it says that it has not. */
+ * then: of a request that it keeps because it cannot open that just now it says that it has not. Who looks
+ * between these two, or while it is stopped there, is mistaken only where somebody else has left a broken ring in
+ * its name: then a request ends with -EPROTO that might have had a response. */
 static bool has_taken(const struct connection *k)
 {
 	const struct members *members = k->requests ? &k->requests->members : NULL;
