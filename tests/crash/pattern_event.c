@@ -12,6 +12,7 @@
 #include <floe/event.h>
 
 #include "frame/frame.h"
+#include "nap.h"
 #include "os/os.h"
 #include "pattern.h"
 #include "victim.h"
@@ -191,6 +192,11 @@ static void expect_all_told(void)
 	}
 }
 
+static int wait_for_event(void *user, int64_t deadline_ns)
+{
+	return floe_listener_wait(user, deadline_ns);
+}
+
 static void act(int64_t what)
 {
 	if (what == ACT_NOTIFY)
@@ -201,7 +207,7 @@ static void act(int64_t what)
 	}
 	if (what == ACT_NAP) {
 		hear_all(&self.hearing);
-		(void)floe_listener_wait(self.hearing.listener, soon_ns());
+		(void)nap(wait_for_event, self.hearing.listener, SHORT_NS);
 	}
 }
 

@@ -11,6 +11,7 @@
 
 #include "frame/frame.h"
 #include "message.h"
+#include "nap.h"
 #include "os/os.h"
 #include "pattern.h"
 #include "world.h"
@@ -156,37 +157,18 @@ static void publish_parts(void)
 	self.published += WORLD_PARTS;
 }
 
-/* It goes on by being read, and jumps over each sleep: a nap takes the same way each time, however
- * busy the machine is. */
-static int64_t nap_ns;
-
-static int64_t read_nap(void)
+static int wait_for_message(void *user, int64_t deadline_ns)
 {
-	return nap_ns += 1000;
+	return floe_wait(user, deadline_ns);
 }
 
-static int sleep_over(const struct os_wait *words, unsigned count, int64_t deadline_ns)
+static void take_a_nap(void)
 {
-	(void)words;
-	(void)count;
-	nap_ns = deadline_ns;
-	return -ETIMEDOUT;
-}
-
-static void nap(void)
-{
-	const struct os *awake = os;
-	struct os asleep = *os;
 	struct floe_sample sample;
 
 	take_all();
 	expect_equal(floe_take(self.sub, &sample), 0);
-	nap_ns = now_ns();
-	asleep.now_ns = read_nap;
-	asleep.wait_any = sleep_over;
-	os = &asleep;
-	expect_equal(floe_wait(self.sub, nap_ns + NAP_NS), 0);
-	os = awake;
+	expect_equal(nap(wait_for_message, self.sub, NAP_NS), 0);
 }
 
 static void join(void)
@@ -328,7 +310,7 @@ int64_t survivor_serve(int command, int64_t argument)
 		publish_parts();
 		break;
 	case SURVIVOR_NAP:
-		nap();
+		take_a_nap();
 		break;
 	case SURVIVOR_HOLD:
 		hold_one();
