@@ -241,6 +241,67 @@ static void what_is_gone_is_left_out_of_what_is_copied(void)
 	unmap();
 }
 
+/*
+ * An allocation in which memory is missing: that is not what is touched
+ */
+
+void *__real_realloc(void *block, size_t size);
+void *__wrap_realloc(void *block, size_t size);
+
+static _Thread_local const volatile unsigned char *trap;
+
+/* Of this program's and the recording's code (--wrap). */
+void *__wrap_realloc(void *block, size_t size)
+{
+	if (trap)
+		(void)*trap;
+	return __real_realloc(block, size);
+}
+
+static int trap_owner;
+
+static void give_trap(int number)
+{
+	(void)number;
+	told++;
+	(void)!ftruncate(trap_owner, PAGE);
+}
+
+/* Who leaves by a jump from there leaves the allocator as it is, and what it gave with nobody. */
+static void nothing_is_allocated_while_memory_is_touched(void)
+{
+	struct tape *tape = open_tape("touch.mcap", WRITER_CRC_COPIED);
+	struct chunk_message gone, there;
+	struct tape_counts counts;
+	struct tape_error error;
+	void *page;
+
+	trap_owner = open_tmpfs_file();
+	page = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, trap_owner, 0);
+	expect(page != MAP_FAILED);
+	expect(signal(SIGBUS, give_trap) != SIG_ERR);
+	expect_equal(touch_install(), 0);
+	map();
+	gone = message(30, 50);
+	there = message(2, 50);
+	shorten(8);
+	/* All in one chunk, whose entries grow with the 1st, the 65th, the 129th and the 257th. */
+	for (uint64_t i = 0; i < 500; i++) {
+		expect_equal(ftruncate(trap_owner, 0), 0);
+		trap = page;
+		expect_equal(tape_add(tape, &gone), -EFAULT);
+		trap = NULL;
+		expect_equal(tape_add(tape, &there), 1);
+	}
+	expect(told >= 4);
+	expect_equal(tape_close(tape, &counts, &error), 0);
+	expect_equal(counts.messages, 500);
+	expect_recorded("touch.mcap", 500);
+	expect_equal(munmap(page, PAGE), 0);
+	close(trap_owner);
+	unmap();
+}
+
 /* Of three large ones the middle one is gone: all of it, or its last bytes. */
 static void lose_the_middle_one(const char *path, enum writer_crc crc, size_t pages,
 				bool is_unmapped)
@@ -356,6 +417,7 @@ int main(int argc, char **argv)
 		TEST(so_it_is_where_nobody_expects_it),
 		TEST(what_is_not_ours_is_passed_on),
 		TEST(what_is_gone_is_left_out_of_what_is_copied),
+		TEST(nothing_is_allocated_while_memory_is_touched),
 		TEST(what_is_gone_before_it_is_written_is_lost),
 		TEST(so_it_is_around_the_page_cache),
 		TEST(what_is_gone_leaves_no_time),
