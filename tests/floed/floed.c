@@ -286,6 +286,7 @@ static void it_looks_at_nothing_until_something_happens(void)
 	expect_equal(count_nodes(), 2);
 	peer_kill(&peer);
 	expect_soon(count_nodes() == 1);
+	expect_soon(folder_count_files() == 1);
 	expect_end(&keeper);
 	expect_folder_empty();
 }
@@ -318,6 +319,7 @@ static void it_says_little_when_much_happens(void)
 	for (size_t i = 0; i < COUNT(peers); i++)
 		peer_kill(&peers[i]);
 	expect_soon(count_nodes() == 1);
+	expect_soon(folder_count_files() == 1);
 	expect((int64_t)keeper_count_lines(&keeper) < 60 + (now_ns() - start_ns) / 80000000);
 	expect_end(&keeper);
 	expect_folder_empty();
