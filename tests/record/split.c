@@ -38,20 +38,14 @@ static struct tape *open_tape(void)
 		.split_size = SPLIT,
 		.lose = lose,
 	};
-	unsigned char channel[64];
-	unsigned char *at = put_u16(put_u16(channel, 1), 0);
-	struct tape_error error;
-	struct tape *tape;
 
-	at = put_u32(put_string(put_string(at, "a"), "raw"), 0);
 	/* Nothing is left of a test that failed. */
 	expect_equal(chdir(getenv("FLOE_DIR")), 0);
-	expect_equal(tape_open(&tape, &plan, &error), 0);
-	expect_equal(tape_add_channel(tape, channel, (size_t)(at - channel)), 0);
-	return tape;
+	return open_tape_of(&plan);
 }
 
-/* Until the tape has failed, or has begun so many files; each chunk is in one before the next is filled. How many messages it took. */
+/* Until the tape has failed, or has begun so many files; each chunk is in one before the next is filled. How many
+ * messages it took. */
 static uint64_t add(struct tape *tape, uint64_t first, uint64_t files)
 {
 	static unsigned char payload[SIZE];

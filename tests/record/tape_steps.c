@@ -69,6 +69,19 @@ static void define_channel(struct writer *writer, uint16_t id, uint16_t schema, 
 	expect_equal(writer_add_channel(writer, content, (size_t)(at - content)), 0);
 }
 
+struct tape *open_tape_of(const struct tape_plan *plan)
+{
+	unsigned char channel[64];
+	unsigned char *at = put_u16(put_u16(channel, 1), 0);
+	struct tape_error error;
+	struct tape *tape;
+
+	at = put_u32(put_string(put_string(at, "a"), "raw"), 0);
+	expect_equal(tape_open(&tape, plan, &error), 0);
+	expect_equal(tape_add_channel(tape, channel, (size_t)(at - channel)), 0);
+	return tape;
+}
+
 void define_channels(struct writer *writer)
 {
 	unsigned char content[256];

@@ -13,6 +13,7 @@
 #include "record/check.h"
 #include "record/reader.h"
 #include "record/repair.h"
+#include "record/tape.h"
 #include "record/writer.h"
 
 /* In the test's folder; on a tmpfs, which knows no O_DIRECT, or on a disk, which may. */
@@ -21,6 +22,9 @@ int open_disk_file(void);
 
 /* fd is the writer's; another descriptor of the file is a dup. */
 void open_writer(struct writer *ret, int fd, enum compression compression, enum output_mode mode);
+
+/* With channel 1 of topic "a" without a type. */
+struct tape *open_tape_of(const struct tape_plan *plan);
 
 /* Channel 1 of topic "a" with a type, channel 2 of topic "b" without. */
 void define_channels(struct writer *writer);

@@ -81,15 +81,8 @@ static struct tape *open_tape(const char *path, struct ring *ring, int64_t snaps
 		.list_losses = list_losses,
 		.user = ring,
 	};
-	unsigned char channel[64];
-	unsigned char *at = put_u16(put_u16(channel, 1), 0);
-	struct tape_error error;
-	struct tape *tape;
 
-	at = put_u32(put_string(put_string(at, "a"), "raw"), 0);
-	expect_equal(tape_open(&tape, &plan, &error), 0);
-	expect_equal(tape_add_channel(tape, channel, (size_t)(at - channel)), 0);
-	return tape;
+	return open_tape_of(&plan);
 }
 
 static void give(struct tape *tape, struct ring *ring, uint64_t number)
