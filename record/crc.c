@@ -24,9 +24,14 @@
 #define WIDE __attribute__((target("avx2,vpclmulqdq")))
 #define WIDEST __attribute__((target("avx512f,vpclmulqdq")))
 
-WIDE static inline __m256i *wide(const unsigned char *at)
+WIDE static inline __m256i load(const unsigned char *from)
 {
-	return (__m256i *)(void *)(uintptr_t)at;
+	return _mm256_loadu_si256((const __m256i *)(const void *)from);
+}
+
+WIDE static inline void store(unsigned char *to, __m256i what)
+{
+	_mm256_storeu_si256((__m256i *)(void *)to, what);
 }
 
 /* What stands for the bytes before goes a stride on, and takes these in. */
@@ -36,15 +41,15 @@ WIDE static inline __m256i fold_wide(__m256i before, const unsigned char *from)
 	__m256i first = _mm256_clmulepi64_epi128(before, by, 0x00);
 	__m256i second = _mm256_clmulepi64_epi128(before, by, 0x11);
 
-	return _mm256_xor_si256(_mm256_xor_si256(first, second), _mm256_loadu_si256(wide(from)));
+	return _mm256_xor_si256(_mm256_xor_si256(first, second), load(from));
 }
 
 WIDE static void fold_by_4(unsigned char *folded, const unsigned char *from, size_t size)
 {
-	__m256i a = _mm256_loadu_si256(wide(folded));
-	__m256i b = _mm256_loadu_si256(wide(folded + 32));
-	__m256i c = _mm256_loadu_si256(wide(folded + 64));
-	__m256i d = _mm256_loadu_si256(wide(folded + 96));
+	__m256i a = load(folded);
+	__m256i b = load(folded + 32);
+	__m256i c = load(folded + 64);
+	__m256i d = load(folded + 96);
 
 	for (size_t at = 0; at < size; at += STRIDE) {
 		a = fold_wide(a, from + at);
@@ -52,10 +57,10 @@ WIDE static void fold_by_4(unsigned char *folded, const unsigned char *from, siz
 		c = fold_wide(c, from + at + 64);
 		d = fold_wide(d, from + at + 96);
 	}
-	_mm256_storeu_si256(wide(folded), a);
-	_mm256_storeu_si256(wide(folded + 32), b);
-	_mm256_storeu_si256(wide(folded + 64), c);
-	_mm256_storeu_si256(wide(folded + 96), d);
+	store(folded, a);
+	store(folded + 32, b);
+	store(folded + 64, c);
+	store(folded + 96, d);
 }
 
 WIDEST static inline __m512i fold_widest(__m512i before, const unsigned char *from)
