@@ -6,8 +6,7 @@
 
 #include <stdbool.h>
 
-/* Does the file lie in memory, in pages of 2 MiB as soon as it is large enough: a tmpfs with huge=always or
- * within_size? */
+/* Does the file lie in memory, in large pages as soon as it is large enough: a tmpfs with huge=always or within_size? */
 bool mount_has_large_pages(int fd);
 
 #endif

@@ -51,7 +51,9 @@ static const struct frame_option options[] = {
 		    "a new file after this much, such as 1G or 10m"),
 	OPTION_TEXT("compress", 'c', &wish.compress, "HOW", "none (the default), lz4 or zstd"),
 	OPTION_SIZE("memory", 0, &wish.memory, "BYTES", "of the back-log, at most (default 256M)"),
-	OPTION_SIZE("chunk", 0, &wish.chunk, "BYTES", "of a chunk of small messages (default 2M)"),
+	OPTION_SIZE(
+		"chunk", 0, &wish.chunk, "BYTES",
+		"of a chunk of small messages (default 2M; in large pages of a tmpfs 1M at most)"),
 	OPTION_NUMBER("history", 'H', &wish.history, "N",
 		      "begin with up to this many messages from before"),
 	OPTION_COUNT("count", 'n', &wish.count, "N",
